@@ -1,0 +1,81 @@
+/* machine.h: the registers in a signal handler's context record, one block for each CPU. Shared by
+ * signal.c and unwind.c; glibc and musl use the same names. */
+#ifndef BACKENDS_FAULT_MACHINE_H
+#define BACKENDS_FAULT_MACHINE_H
+
+#include <stdint.h>
+#include <stddef.h>
+#include <ucontext.h>
+
+struct machine {
+	uintptr_t pc, sp, fp;
+	uintptr_t link; /* return address register; 0 where calls push it */
+};
+
+/* Where the two words (earlier frame, return address) of a frame lie, seen from fp. */
+#if defined __riscv
+enum { MACHINE_FRAME = -16 };
+#else
+enum { MACHINE_FRAME = 0 };
+#endif
+
+static inline struct machine machine_get(const ucontext_t *uc)
+{
+#if defined __x86_64__
+	const greg_t *r = uc->uc_mcontext.gregs;
+
+	return (struct machine){.pc = (uintptr_t)r[REG_RIP],
+	                        .sp = (uintptr_t)r[REG_RSP],
+	                        .fp = (uintptr_t)r[REG_RBP]};
+#elif defined __aarch64__
+	return (struct machine){.pc = uc->uc_mcontext.pc,
+	                        .sp = uc->uc_mcontext.sp,
+	                        .fp = uc->uc_mcontext.regs[29],
+	                        .link = uc->uc_mcontext.regs[30]};
+#elif defined __riscv && __riscv_xlen == 64
+	return (struct machine){.pc = uc->uc_mcontext.__gregs[REG_PC],
+	                        .sp = uc->uc_mcontext.__gregs[REG_SP],
+	                        .fp = uc->uc_mcontext.__gregs[REG_S0],
+	                        .link = uc->uc_mcontext.__gregs[REG_RA]};
+#else
+#error "fault=signal does not know this CPU: add it here or choose fault=none"
+#endif
+}
+
+/* Makes the interrupted code go on as the first instruction of land(arg), as if called with an empty
+ * stack below top. Frame pointer and return address are cleared so that backtraces end there. What
+ * an interrupted instruction may leave and a function's entry must not see is cleared too: x86's
+ * direction flag and x87 stack (with pending exceptions), arm64's branch type. */
+static inline void machine_land(ucontext_t *uc, void (*land)(void *), void *arg, void *top)
+{
+#if defined __x86_64__
+	greg_t *r = uc->uc_mcontext.gregs;
+	uintptr_t *sp = (uintptr_t *)top - 1;
+
+	*sp = 0; /* the return address; it also makes the entry 8 modulo 16 */
+	r[REG_RSP] = (greg_t)(uintptr_t)sp;
+	r[REG_RIP] = (greg_t)(uintptr_t)land;
+	r[REG_RDI] = (greg_t)(uintptr_t)arg;
+	r[REG_RBP] = 0;
+	r[REG_EFL] &= ~(greg_t)0x400;
+	if (uc->uc_mcontext.fpregs != NULL) {
+		uc->uc_mcontext.fpregs->swd = 0;
+		uc->uc_mcontext.fpregs->ftw = 0; /* FXSAVE's short form: all eight are empty */
+	}
+#elif defined __aarch64__
+	uc->uc_mcontext.pc = (uintptr_t)land;
+	uc->uc_mcontext.sp = (uintptr_t)top;
+	uc->uc_mcontext.regs[0] = (uintptr_t)arg;
+	uc->uc_mcontext.regs[29] = 0;
+	uc->uc_mcontext.regs[30] = 0;
+	uc->uc_mcontext.pstate &= ~(UINT64_C(3) << 10); /* BTYPE */
+#elif defined __riscv && __riscv_xlen == 64
+	uc->uc_mcontext.__gregs[REG_PC] = (uintptr_t)land;
+	uc->uc_mcontext.__gregs[REG_SP] = (uintptr_t)top;
+	uc->uc_mcontext.__gregs[REG_A0] = (uintptr_t)arg;
+	uc->uc_mcontext.__gregs[REG_S0] = 0;
+	uc->uc_mcontext.__gregs[REG_RA] = 0;
+#endif
+}
+
+#endif

@@ -1,0 +1,24 @@
+/* guard.h: what only a goroutine may call, made safe for a thread of Python.
+ *
+ * Called outside a goroutine these functions of the library print their name and abort, which ends
+ * the interpreter. Here they report GORT_EINVAL instead, and Python raises.
+ *
+ * A Python thread that is attached runs Python code most of the time, waits for the GIL, sleeps:
+ * all that counts as a system call, so that it holds no P meanwhile. binding_attach enters it, each
+ * function here leaves it for as long as its own call lasts, and binding_detach leaves it for good.
+ */
+#ifndef BINDINGS_GUARD_H
+#define BINDINGS_GUARD_H
+
+#include <gort.h>
+
+int binding_attach(gort_runtime *rt);
+int binding_detach(void);
+int binding_gosched(void);
+int binding_sleep(int64_t ns);
+/* Stores how many goroutines there are. */
+int binding_num_goroutine(int *n);
+/* Sets GOMAXPROCS if n > 0; stores the value before. */
+int binding_gomaxprocs(int n, int *before);
+
+#endif

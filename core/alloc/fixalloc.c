@@ -1,0 +1,132 @@
+/* fixalloc.c: records of one size. What is promised stands in fixalloc.h.
+ *
+ * Chunks come from the arena slot: 64 KiB first, then as much as there is already, up to 1 MiB, so
+ * that a runtime with ten goroutines stays small and one with a million asks the system seldom. The
+ * head of a chunk links it to the others and keeps its size; records follow, bumped off until the
+ * chunk is used up. Freed records form a list, last in first out, through their first words.
+ *
+ * Rejected: giving empty chunks back (each record would need its chunk's counter, and holders of
+ * stale pointers, as in lock-free lists, rely on memory that keeps its type).
+ */
+#include "core/alloc/fixalloc.h"
+
+#include "backends/arena/arena.h"
+#include "core/base/check.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { FIRST_CHUNK = 64 << 10, MAX_CHUNK = 1 << 20, ALIGN = 16 };
+
+struct chunk {
+	struct chunk *next;
+	size_t size;
+	char pad[RT_CACHELINE - 2 * sizeof(size_t)]; /* records of 64 bytes lie on lines of their own */
+};
+
+_Static_assert(sizeof(struct chunk) == RT_CACHELINE, "the pad counts two words");
+
+void rt_fixalloc_init(rt_fixalloc *f, size_t size, rt_debugvars *debug)
+{
+	RT_ASSERT(size > 0 && size <= FIRST_CHUNK);
+	memset(f, 0, sizeof *f);
+	f->size = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+	f->debug = debug;
+}
+
+void rt_fixalloc_fini(rt_fixalloc *f)
+{
+	struct chunk *c = f->chunks;
+
+	while (c != NULL) {
+		struct chunk *next = c->next;
+
+		be_arena_release(c, c->size);
+		c = next;
+	}
+	memset(f, 0, sizeof *f);
+}
+
+static bool refused(const rt_fixalloc *f, const char *what)
+{
+	return f->debug != NULL && (rt_oom_now(f->debug) || rt_fail_now(f->debug, what));
+}
+
+static struct chunk *chunk_new(rt_fixalloc *f, size_t size)
+{
+	struct chunk *c;
+
+	if (refused(f, "reserve"))
+		return NULL;
+	c = be_arena_reserve(NULL, size, be_arena_query()->page);
+	if (c == NULL)
+		return NULL;
+	if (refused(f, "commit") || be_arena_commit(c, size) != 0) {
+		be_arena_release(c, size);
+		return NULL;
+	}
+	c->size = size;
+	return c;
+}
+
+static bool grow_locked(rt_fixalloc *f)
+{
+	size_t unit = be_arena_query()->granularity, size = f->total;
+	struct chunk *c;
+
+	if (size < FIRST_CHUNK)
+		size = FIRST_CHUNK;
+	if (size > MAX_CHUNK)
+		size = MAX_CHUNK;
+	if (size < f->size + sizeof *c)
+		size = f->size + sizeof *c;
+	size = (size + unit - 1) / unit * unit;
+	c = chunk_new(f, size);
+	if (c == NULL)
+		return false;
+	c->next = f->chunks;
+	f->chunks = c;
+	f->bump = (char *)(c + 1);
+	f->end = (char *)c + size;
+	f->total += size;
+	return true;
+}
+
+static void *get_locked(rt_fixalloc *f)
+{
+	void *p = f->free;
+
+	if (p != NULL) {
+		f->free = *(void **)p;
+	} else {
+		if ((size_t)(f->end - f->bump) < f->size && !grow_locked(f))
+			return NULL;
+		p = f->bump;
+		f->bump += f->size;
+	}
+	f->inuse++;
+	return p;
+}
+
+void *rt_fixalloc_get(rt_fixalloc *f)
+{
+	void *p;
+
+	RT_ASSERT(f->size > 0);
+	rt_lock(&f->lock, RT_RANK_fixalloc);
+	p = get_locked(f);
+	rt_unlock(&f->lock, RT_RANK_fixalloc);
+	return p;
+}
+
+void rt_fixalloc_put(rt_fixalloc *f, void *p)
+{
+	RT_ASSERT(p != NULL && ((uintptr_t)p & (ALIGN - 1)) == 0);
+	rt_lock(&f->lock, RT_RANK_fixalloc);
+	RT_ASSERT(f->inuse > 0);
+	f->inuse--;
+	*(void **)p = f->free;
+	f->free = p;
+	rt_unlock(&f->lock, RT_RANK_fixalloc);
+}

@@ -1,0 +1,415 @@
+/* runtime.c: the life of a runtime: boot order, run, stop, tear-down, fork.
+ *
+ * The process keeps a list of its live runtimes, so that a second gort_runtime_free, or a call after it, is an error
+ * and not a crash. The child of a fork has only the forking thread: its copies of runtimes are dead
+ * (forkgen differs) and can only be freed, which gives memory back and joins nobody.
+ *
+ * Boot: fixed-size records, stacks, heap, semaphores, Ps. Threads start when there is work.
+ */
+#include "core/api/config.h"
+#include "core/builtin/panic.h"
+#include "core/gc/gc.h"
+#include "core/sched/internal.h"
+#include "core/sync/sema.h"
+#include "core/watch/watch.h"
+
+#include "backends/arena/arena.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct {
+	rt_mutex lock;       /* rank registry */
+	/* guarded by lock */
+	gort_runtime *live;
+	bool hooked;
+	rt_atomic64 forkgen; /* +1 in the child of each fork; read without the lock */
+} process;
+
+/* In the child of a fork; only the forking thread exists. */
+static void forked(void)
+{
+	rt_store64_rlx(&process.forkgen, rt_load64_rlx(&process.forkgen) + 1);
+	rt_store32_rlx(&process.lock.key, 0); /* its holder, if any, is gone */
+	rt_self_set(NULL);
+}
+
+static bool same_process(gort_runtime *rt)
+{
+	return rt->forkgen == rt_load64_rlx(&process.forkgen);
+}
+
+static gort_runtime **find_locked(gort_runtime *rt)
+{
+	gort_runtime **at = &process.live;
+
+	while (*at != NULL && *at != rt)
+		at = &(*at)->next;
+	return at;
+}
+
+int rt_runtime_alive(gort_runtime *rt)
+{
+	bool live;
+
+	rt_lock(&process.lock, RT_RANK_registry);
+	live = rt != NULL && *find_locked(rt) != NULL;
+	rt_unlock(&process.lock, RT_RANK_registry);
+	if (!live)
+		return GORT_EINVAL;
+	return same_process(rt) ? 0 : GORT_EFORKED;
+}
+
+/* ---- Boot and tear-down --------------------------------------------------------------------- */
+
+static void sched_init(gort_runtime *rt)
+{
+	rt_sched *sc = &rt->sched;
+
+	rt_store64_rlx(&sc->goidgen, 2); /* 1 is main, in every run */
+	rt_fixalloc_init(&sc->gs, sizeof(rt_g), &rt->debug);
+	rt_fixalloc_init(&sc->ms, sizeof(rt_m) + be_context_size, &rt->debug);
+	rt_fixalloc_init(&sc->names, 32, &rt->debug);
+	rt_fixalloc_init(&rt->defers, RT_DEFERBLOCK_SIZE, &rt->debug);
+	rt_trace_init(&rt->trace);
+}
+
+static void sched_fini(gort_runtime *rt)
+{
+	rt_sched *sc = &rt->sched;
+
+	rt_trace_fini(&rt->trace);
+	rt_fixalloc_fini(&rt->defers);
+	rt_fixalloc_fini(&sc->names);
+	rt_fixalloc_fini(&sc->ms);
+	rt_fixalloc_fini(&sc->gs);
+	if (rt->error != NULL)
+		be_arena_release(rt->error, rt->errorcap);
+}
+
+static int start_procs(gort_runtime *rt)
+{
+	int n = rt->cfg.procs > 0 ? rt->cfg.procs : be_ncpu();
+	int r = rt_procresize(rt, n);
+
+	if (r != 0)
+		return r;
+	rt_lock(&rt->sched.lock, RT_RANK_sched);
+	for (int i = n - 1; i >= 0; i--)
+		rt_pidle_put_locked(rt, rt->sched.allp[i]);
+	rt_unlock(&rt->sched.lock, RT_RANK_sched);
+	return 0;
+}
+
+static int boot(gort_runtime *rt)
+{
+	int r;
+
+	sched_init(rt);
+	r = rt_stackpool_new(&rt->stacks, rt->cfg.stack_size, &rt->debug) == 0 ? 0 : GORT_ENOMEM;
+	if (r == 0)
+		r = rt_heap_init(rt);
+	if (r == 0)
+		r = rt_sematable_init(rt);
+	if (r == 0)
+		r = be_netpoll_init(&rt->sched.poll) == 0 ? 0 : GORT_ENOMEM;
+	if (r == 0)
+		r = start_procs(rt);
+	if (r == 0 && (rt->cfg.signals & GORT_SIGNAL_FAULT))
+		r = rt_fault_acquire() == 0 ? 0 : GORT_ENOMEM;
+	return r;
+}
+
+/* Undoes what boot has done, also half of it. No thread works for rt. */
+static void unboot(gort_runtime *rt)
+{
+	rt_p_free_all(rt);
+	be_netpoll_fini(&rt->sched.poll);
+	rt_sematable_fini(rt);
+	rt_heap_fini(rt);
+	if (rt->stacks != NULL)
+		rt_stackpool_free(rt->stacks);
+	sched_fini(rt);
+	free(rt->debugtext);
+	free(rt);
+}
+
+static int copy_config(gort_runtime *rt, const gort_config *cfg)
+{
+	gort_config_init(&rt->cfg);
+	if (cfg != NULL)
+		memcpy(&rt->cfg, cfg, cfg->size < sizeof rt->cfg ? cfg->size : sizeof rt->cfg);
+	rt->cfg.size = sizeof rt->cfg;
+	if (rt->cfg.stack_size == 0)
+		rt->cfg.stack_size = 256 << 10;
+	rt_debugvars_init(&rt->debug);
+	if (rt->cfg.debug != NULL) {
+		rt->debugtext = strdup(rt->cfg.debug);
+		if (rt->debugtext == NULL)
+			return GORT_ENOMEM;
+		rt->cfg.debug = rt->debugtext;
+		if (rt_debugvars_parse(&rt->debug, rt->debugtext, false) != 0)
+			return GORT_EINVAL;
+	}
+	rt->cfg.collector = "none";
+	return 0;
+}
+
+static void enlist(gort_runtime *rt)
+{
+	rt_lock(&process.lock, RT_RANK_registry);
+	if (!process.hooked)
+		process.hooked = be_thread_atfork(forked) == 0;
+	rt->forkgen = rt_load64_rlx(&process.forkgen);
+	rt->next = process.live;
+	process.live = rt;
+	rt_unlock(&process.lock, RT_RANK_registry);
+}
+
+GORT_API int gort_runtime_new(gort_runtime **out, const gort_config *cfg)
+{
+	gort_runtime *rt;
+	int r;
+
+	if (out == NULL)
+		return GORT_EINVAL;
+	*out = NULL;
+	r = cfg != NULL ? rt_config_check(cfg) : 0;
+	if (r != 0)
+		return r;
+	rt = calloc(1, sizeof *rt);
+	if (rt == NULL)
+		return GORT_ENOMEM;
+	rt->up.goroutine_main = rt_goroutine_main;
+	rt->up.goroutine_drop = rt_panic_drop;
+	r = copy_config(rt, cfg);
+	if (r != 0) {
+		free(rt->debugtext);
+		free(rt);
+		return r;
+	}
+	r = boot(rt);
+	if (r != 0) {
+		unboot(rt);
+		return r;
+	}
+	enlist(rt);
+	*out = rt;
+	return 0;
+}
+
+/* Every worker ends; the world is stopped and all goroutines are dropped. */
+static void end_threads(gort_runtime *rt)
+{
+	rt_sched *sc = &rt->sched;
+	rt_m *mp;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	sc->shutdown = true;
+	for (mp = sc->allm; mp != NULL; mp = mp->alllink) {
+		rt_store32_rel(&mp->exiting, 1);
+		rt_m_unidle_locked(mp);
+	}
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	be_netpoll_break(&sc->poll);
+	for (;;) {
+		bool running;
+
+		rt_lock(&sc->lock, RT_RANK_sched);
+		mp = sc->freem;
+		running = mp == NULL;
+		if (running)
+			mp = sc->allm;
+		else
+			sc->freem = mp->alllink;
+		rt_unlock(&sc->lock, RT_RANK_sched);
+		if (mp == NULL)
+			return;
+		be_thread_join(&mp->thread);
+		if (running) { /* it has moved itself to freem meanwhile */
+			rt_m **at = &sc->freem;
+
+			rt_lock(&sc->lock, RT_RANK_sched);
+			while (*at != mp)
+				at = &(*at)->alllink;
+			*at = mp->alllink;
+			rt_unlock(&sc->lock, RT_RANK_sched);
+		}
+		rt_fixalloc_put(&sc->ms, mp);
+	}
+}
+
+/* Claims the end of rt: nobody else frees it, and no new call finds it. */
+static int delist(gort_runtime *rt)
+{
+	gort_runtime **at;
+	int r = GORT_EINVAL;
+
+	rt_lock(&process.lock, RT_RANK_registry);
+	at = find_locked(rt);
+	if (*at != NULL) {
+		*at = rt->next;
+		r = 0;
+	}
+	rt_unlock(&process.lock, RT_RANK_registry);
+	return r;
+}
+
+static int busy(gort_runtime *rt)
+{
+	int r = 0;
+
+	rt_lock(&rt->sched.lock, RT_RANK_sched);
+	if (rt_load32_rlx(&rt->runstate) != RT_RUN_NONE || rt->sched.nattached > 0)
+		r = GORT_EBUSY;
+	rt_unlock(&rt->sched.lock, RT_RANK_sched);
+	return r;
+}
+
+static void relist(gort_runtime *rt)
+{
+	rt_lock(&process.lock, RT_RANK_registry);
+	rt->next = process.live;
+	process.live = rt;
+	rt_unlock(&process.lock, RT_RANK_registry);
+}
+
+/* Every goroutine is dropped: no stack may be in use any more. */
+static void check_stacks(gort_runtime *rt)
+{
+	rt_stackstats st;
+
+	for (int i = 0; i < rt->sched.nallp; i++)
+		rt_stackcache_flush(rt->stacks, &rt->sched.allp[i]->stacks);
+	rt_stackpool_stats(rt->stacks, &st);
+	if (st.inuse != 0)
+		rt_throw("a goroutine stack was lost");
+}
+
+GORT_API int gort_runtime_free(gort_runtime *rt)
+{
+	bool insyscall;
+
+	if (rt == NULL)
+		return 0;
+	if (delist(rt) != 0)
+		return GORT_EINVAL;
+	if (!same_process(rt)) {
+		rt_watch_forget(rt);
+		unboot(rt);
+		return 0;
+	}
+	if (gort_self() == rt || busy(rt) != 0) {
+		relist(rt);
+		return GORT_EBUSY;
+	}
+	rt_watch_fini(rt);
+	rt_stop_world(rt, RT_STW_END_OF_RUN);
+	rt_drop_all(rt);
+	rt_lock(&rt->sched.lock, RT_RANK_sched);
+	insyscall = rt->sched.nsyscall > 0;
+	rt_unlock(&rt->sched.lock, RT_RANK_sched);
+	if (insyscall) {
+		rt_start_world(rt);
+		relist(rt);
+		return GORT_EBUSY;
+	}
+	end_threads(rt);
+	check_stacks(rt);
+	rt_unlock(&rt->sched.stopworld, RT_RANK_stopworld);
+	if (rt->cfg.signals & GORT_SIGNAL_FAULT)
+		rt_fault_release();
+	unboot(rt);
+	return 0;
+}
+
+/* ---- Runs ----------------------------------------------------------------------------------- */
+
+static void exit_on_fatal(gort_runtime *rt)
+{
+	if (!(rt->cfg.flags & GORT_EXIT_ON_FATAL) || rt->errorlen == 0)
+		return;
+	fflush(NULL);
+	fwrite(rt->error, 1, rt->errorlen, stderr);
+	exit(2);
+}
+
+GORT_API int gort_runtime_run(gort_runtime *rt, gort_func main, void *arg)
+{
+	bool started = false;
+	int r = rt_runtime_alive(rt);
+
+	if (r != 0)
+		return r;
+	if (main == NULL)
+		return GORT_EINVAL;
+	if (rt_self() != NULL)
+		return GORT_EBUSY;
+	rt_lock(&rt->life, RT_RANK_life);
+	if (!rt->running)
+		started = rt->running = true;
+	rt_unlock(&rt->life, RT_RANK_life);
+	if (!started)
+		return GORT_EBUSY;
+	r = rt_run_main(rt, main, arg);
+	rt_lock(&rt->life, RT_RANK_life);
+	rt->running = false;
+	rt_unlock(&rt->life, RT_RANK_life);
+	exit_on_fatal(rt);
+	return r;
+}
+
+GORT_API int gort_runtime_go(gort_runtime *rt, gort_func fn, void *arg)
+{
+	rt_m *mp = rt_self();
+	int r = rt_runtime_alive(rt);
+
+	if (r != 0)
+		return r;
+	if (fn == NULL)
+		return GORT_EINVAL;
+	if (mp == NULL || mp->rt != rt || mp->p == NULL)
+		return rt_newproc(rt, NULL, NULL, fn, arg, NULL);
+	return gort_go(fn, arg);
+}
+
+GORT_API int gort_runtime_stop(gort_runtime *rt, int code)
+{
+	rt_m *mp = rt_self();
+	int r = rt_runtime_alive(rt);
+
+	if (r != 0)
+		return r;
+	if (!rt_run_claim(rt, code))
+		return GORT_EINVAL;
+	rt_run_wake(rt);
+	if (mp != NULL && mp->rt == rt && mp->p != NULL && !mp->attached) {
+		mp->locks++;
+		rt->up.goroutine_drop(mp->curg);
+		rt_mcall_dying(mp, rt_goexit0);
+	}
+	return 0;
+}
+
+GORT_API const char *gort_runtime_error(gort_runtime *rt)
+{
+	if (rt_runtime_alive(rt) == GORT_EINVAL || rt->error == NULL)
+		return "";
+	return rt->error;
+}
+
+GORT_API int gort_main(gort_func main, void *arg)
+{
+	gort_config cfg;
+	gort_runtime *rt;
+	int r;
+
+	gort_config_init(&cfg);
+	cfg.flags |= GORT_EXIT_ON_FATAL;
+	if (gort_runtime_new(&rt, &cfg) != 0)
+		return 1;
+	r = gort_runtime_run(rt, main, arg);
+	(void)gort_runtime_free(rt);
+	return r;
+}

@@ -1,0 +1,51 @@
+/* attrs.h: what we say to compilers. The only place for compiler and sanitizer tests. */
+#ifndef CORE_BASE_ATTRS_H
+#define CORE_BASE_ATTRS_H
+
+#define RT_LIKELY(e) __builtin_expect(!!(e), 1)
+#define RT_UNLIKELY(e) __builtin_expect(!!(e), 0)
+#define RT_NOINLINE __attribute__((noinline))
+#define RT_ALWAYS_INLINE __attribute__((always_inline))
+#define RT_COLD __attribute__((cold, noinline))
+#define RT_UNUSED __attribute__((unused))
+#ifdef __clang__
+#define RT_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
+#else /* "printf" means Microsoft's on Windows, which has no %zu */
+#define RT_PRINTF(fmt, first) __attribute__((format(gnu_printf, fmt, first)))
+#endif
+#define RT_CACHELINE 64
+#define RT_CACHE_ALIGNED __attribute__((aligned(RT_CACHELINE)))
+#define RT_CONTAINER_OF(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
+#define RT_NELEM(a) (sizeof(a) / sizeof *(a))
+
+#if defined __SANITIZE_ADDRESS__
+#define RT_ASAN 1
+#elif defined __has_feature
+#if __has_feature(address_sanitizer)
+#define RT_ASAN 1
+#endif
+#endif
+#ifndef RT_ASAN
+#define RT_ASAN 0
+#endif
+
+/* Before frames of this stack are left without returning from them. */
+#if RT_ASAN
+void __asan_handle_no_return(void);
+#define RT_FRAMES_LEFT() __asan_handle_no_return()
+#else
+#define RT_FRAMES_LEFT() ((void)0)
+#endif
+
+#if defined __SANITIZE_THREAD__
+#define RT_TSAN 1
+#elif defined __has_feature
+#if __has_feature(thread_sanitizer)
+#define RT_TSAN 1
+#endif
+#endif
+#ifndef RT_TSAN
+#define RT_TSAN 0
+#endif
+
+#endif

@@ -1,0 +1,674 @@
+/* panic.c: scopes, deferred calls, panics, and leaving.
+ *
+ * A scope is a function that may defer: those of a goroutine, of gort_scope, of gort_try, and each
+ * deferred call. Its record lies in the frame that calls it; the records of a goroutine form a list
+ * from gp->scope outwards. The first deferred calls of a scope lie in its record, others in blocks
+ * that hang on gp->defers: scopes nest, so these blocks are a stack as well, and each knows its scope.
+ * Thus a goroutine that is dropped gives its blocks back without a look at its stack, which may be
+ * destroyed.
+ *
+ * A panic is a record in the frame that panics. It runs the deferred calls of the innermost scope,
+ * then leaves that scope behind and goes on with the next, all on top of the frames of the panic, so that
+ * a backtrace still shows where it began. No scope left: the run fails. After a recovery the frames
+ * down to the scope are left by be_context_leave; the scope runs what it has left, and returns.
+ * gort_goexit is the same walk with a record that nothing stops.
+ *
+ *   gp->panics: P2 -> P1     P1 ran a deferred call, which panicked with P2. When P2 leaves the
+ *                            scope of that call, P1 is aborted: whoever recovers P2 drops both. If
+ *                            one of those dropped is a Goexit, that goes on instead.
+ *
+ * A goroutine's function has no mark to leave to: a switch has cost enough already when a goroutine
+ * starts, and there is nothing to return to. After a recovery there the panicking frame runs what is
+ * left of its deferred calls, with a mark of its own, and the goroutine is done.
+ *
+ * Inside the runtime `locks` is 1 here; functions of the user are called with 0, where they may
+ * park and go on on another thread. So an rt_m is never kept; the rt_g stays the same.
+ *
+ * Rejected: to leave first and run deferred calls from the scope's frame (nothing to grow, but the
+ * backtrace of the panic is lost); setjmp (saves more than is needed, and libc mangles what a
+ * collector must see); deferred calls in heap objects (garbage for each defer in a loop).
+ */
+#include "core/builtin/panic.h"
+
+#include "core/builtin/type.h"
+#include "core/gc/gc.h"
+#include "core/sched/sched_inline.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct deferred {
+	gort_func fn;
+	void *arg;
+} deferred;
+
+typedef struct panic {
+	struct panic *link;  /* the panic or Goexit that this one came upon */
+	gort_eface value;
+	bool goexit, recovered;
+} panic;
+
+enum { OWN_CALLS = 4 };
+
+typedef struct scope {
+	struct scope *outer;
+	panic *panics;       /* gp->panics when it began */
+	void *mark;          /* for be_context_leave; NULL: none yet */
+	gort_func fn;
+	void *arg;
+	bool running_panic;  /* it is a deferred call that *panics runs */
+	bool stops;          /* gort_try */
+	bool panicked;       /* gort_try has stopped one; its value: */
+	bool goexit;         /* a Goexit goes on from here as soon as the frames above are left */
+	gort_eface value;
+	uint32_t n;          /* calls[] in use; the newest, if there is no block */
+	deferred calls[OWN_CALLS];
+} scope;
+
+typedef struct block {
+	struct block *older; /* first: fixalloc links free records through it */
+	scope *owner;
+	uint32_t n;
+	deferred calls[(RT_DEFERBLOCK_SIZE - 3 * sizeof(void *)) / sizeof(deferred)];
+} block;
+
+_Static_assert(sizeof(block) <= RT_DEFERBLOCK_SIZE, "a block is one record of rt->defers");
+
+/* ---- Deferred calls ------------------------------------------------------------------------- */
+
+static void scope_push(rt_g *gp, scope *s, gort_func fn, void *arg)
+{
+	s->outer = gp->scope;
+	s->panics = gp->panics;
+	s->mark = NULL;
+	s->fn = fn;
+	s->arg = arg;
+	s->running_panic = s->stops = s->panicked = s->goexit = false;
+	s->value = (gort_eface){ NULL, NULL };
+	s->n = 0;
+	gp->scope = s;
+}
+
+static block *add_block(rt_g *gp, scope *s)
+{
+	block *b = rt_fixalloc_get(&gp->rt->defers);
+
+	if (b == NULL)
+		rt_run_fail(GORT_ENOMEM, "fatal error: runtime: out of memory\n", true);
+	b->older = gp->defers;
+	b->owner = s;
+	b->n = 0;
+	gp->defers = b;
+	return b;
+}
+
+static void push_call(rt_g *gp, scope *s, deferred d)
+{
+	block *b = gp->defers;
+
+	if (s->n < OWN_CALLS) {
+		s->calls[s->n++] = d;
+		return;
+	}
+	if (b == NULL || b->owner != s || b->n == RT_NELEM(b->calls))
+		b = add_block(gp, s);
+	b->calls[b->n++] = d;
+}
+
+static bool pop_call(rt_g *gp, scope *s, deferred *d)
+{
+	block *b = gp->defers;
+
+	if (b != NULL && b->owner == s) {
+		*d = b->calls[--b->n];
+		if (b->n == 0) {
+			gp->defers = b->older;
+			rt_fixalloc_put(&gp->rt->defers, b);
+		}
+		return true;
+	}
+	if (s->n == 0)
+		return false;
+	*d = s->calls[--s->n];
+	return true;
+}
+
+static void scope_drive(scope *s, void (*body)(void *));
+
+/* Inside the runtime. Returns when the call has come to its end, perhaps by a recovery. */
+static void run_call(rt_g *gp, deferred d, bool for_panic);
+
+/* Inside the runtime: what s has deferred and nobody panicked about. */
+static void run_calls(rt_g *gp, scope *s)
+{
+	deferred d;
+
+	while (pop_call(gp, s, &d))
+		run_call(gp, d, false);
+}
+
+/* ---- Panics --------------------------------------------------------------------------------- */
+
+_Noreturn static void panic_run(rt_g *gp, panic *p);
+
+_Noreturn static void goexit_run(rt_g *gp)
+{
+	panic p = { .goexit = true };
+
+	panic_run(gp, &p);
+}
+
+/* Bodies of be_context_try. Outside the runtime when they start and when they return. */
+static void body_call(void *arg)
+{
+	scope *s = arg;
+
+	if (s->fn == NULL) {
+		(void)rt_enter("gort");
+		rt_panic_error("invalid memory address or nil pointer dereference");
+	}
+	s->fn(s->arg);
+	if (s->n > 0) {
+		(void)rt_enter("gort");
+		run_calls(rt_curg(), s);
+		rt_leave();
+	}
+}
+
+static void body_rest(void *arg)
+{
+	scope *s = arg;
+
+	(void)rt_enter("gort");
+	if (s->goexit)
+		goexit_run(rt_curg());
+	run_calls(rt_curg(), s);
+	rt_leave();
+}
+
+/* Runs s to its end: each recovery leaves the body half way, and the next takes up what is left. */
+static void scope_drive(scope *s, void (*body)(void *))
+{
+	while (be_context_try(&s->mark, body, s) != 0)
+		body = body_rest;
+	s->mark = NULL;
+}
+
+static void run_call(rt_g *gp, deferred d, bool for_panic)
+{
+	scope s;
+
+	scope_push(gp, &s, d.fn, d.arg);
+	s.running_panic = for_panic;
+	rt_leave();
+	scope_drive(&s, body_call);
+	(void)rt_enter("gort");
+	RT_ASSERT(gp->scope == &s && gp->panics == s.panics);
+	gp->scope = s.outer;
+}
+
+/* A recovery in s, which is the innermost scope: drops the panics that began above it. */
+static void drop_panics(rt_g *gp, scope *s)
+{
+	for (panic *p = gp->panics; p != s->panics; p = p->link)
+		if (p->goexit)
+			s->goexit = true;
+	gp->panics = s->panics;
+}
+
+/* Leaves all frames above s and goes on there. */
+_Noreturn static void resume(rt_g *gp, scope *s)
+{
+	RT_ASSERT(gp->scope == s);
+	drop_panics(gp, s);
+	rt_leave();
+	if (s->mark == NULL) { /* a goroutine's function */
+		scope_drive(s, body_rest);
+		(void)rt_enter("gort");
+		gp->scope = NULL;
+		rt_goroutine_done(gp);
+	}
+	RT_FRAMES_LEFT();
+	be_context_leave(s->mark);
+}
+
+_Noreturn static void give_up(panic *p);
+
+_Noreturn static void panic_run(rt_g *gp, panic *p)
+{
+	scope *s;
+	deferred d;
+
+	if (rt_self()->locks != 1)
+		rt_throw("panic while the runtime is busy");
+	p->link = gp->panics;
+	gp->panics = p;
+	while ((s = gp->scope) != NULL) {
+		if (pop_call(gp, s, &d)) {
+			run_call(gp, d, true);
+		} else if (s->stops && !p->goexit) {
+			s->panicked = true;
+			s->value = p->value;
+			p->recovered = true;
+		} else {
+			gp->scope = s->outer; /* nothing of it is left */
+		}
+		if (p->recovered)
+			resume(gp, s);
+	}
+	if (p->goexit)
+		rt_goexit();
+	give_up(p);
+}
+
+/* ---- Values and texts ----------------------------------------------------------------------- */
+
+/* Types of panic values that the library makes; the data is a gort_string. */
+#define ERROR_TYPE(id, text)                                                                       \
+	static const size_t id##_ptrs[] = { 0 };                                                   \
+	static const gort_type id = { .size = sizeof(gort_string), .kind = GORT_KIND_STRING,       \
+		.align = GORT_ALIGNOF(gort_string), .comparable = true, .name = text,              \
+		.hash = 0x85ebca6bu ^ sizeof text, .nptrs = 1, .ptrs = id##_ptrs }
+
+ERROR_TYPE(plain_error, "runtime.plainError");
+ERROR_TYPE(error_string, "runtime.errorString"); /* printed after "runtime error: " */
+ERROR_TYPE(nil_error, "*runtime.PanicNilError");
+
+static const char error_prefix[] = "runtime error: ";
+
+static gort_eface constant(const gort_type *t, const char *text)
+{
+	gort_string *s = rt_new(t);
+
+	s->ptr = text;
+	s->len = (intptr_t)strlen(text);
+	return (gort_eface){ t, s };
+}
+
+static gort_eface copied(const char *text)
+{
+	size_t n = text != NULL ? strlen(text) : 0;
+	char *bytes = rt_new_bytes(n, true);
+	gort_string *s = rt_new(GORT_TYPE(gort_string));
+
+	memcpy(bytes, text != NULL ? text : "", n);
+	s->ptr = bytes;
+	s->len = (intptr_t)n;
+	return (gort_eface){ GORT_TYPE(gort_string), s };
+}
+
+/* Text of a length that is known only when it is written: written twice, first to nowhere. */
+typedef struct out {
+	char *at; /* NULL: only counts */
+	size_t n;
+} out;
+
+static void put(out *o, const char *s, size_t n)
+{
+	if (o->at != NULL)
+		memcpy(o->at + o->n, s, n);
+	o->n += n;
+}
+
+static void puts_(out *o, const char *s)
+{
+	put(o, s, strlen(s));
+}
+
+/* A line after the first is set off by a tab, as Go prints it. */
+static void put_lines(out *o, gort_string s)
+{
+	const char *at = s.ptr, *end = at + s.len, *nl;
+
+	while (at < end && (nl = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+		put(o, at, (size_t)(nl + 1 - at));
+		put(o, "\t", 1);
+		at = nl + 1;
+	}
+	if (at < end)
+		put(o, at, (size_t)(end - at));
+}
+
+/* One digit before and six behind the point, exponent of three: Go's print. It takes its digits by
+ * repeated multiplication, which is not always correctly rounded; we must come out the same. */
+static void put_float(out *o, double v)
+{
+	char text[16] = "+0.000000e+000";
+	int e = 0;
+	double half = 5;
+
+	if (v != v) {
+		puts_(o, "NaN");
+		return;
+	}
+	if (v < 0 || (v == 0 && 1 / v < 0)) {
+		text[0] = '-';
+		v = -v;
+	}
+	if (v > 1.7976931348623157e308) {
+		puts_(o, text[0] == '-' ? "-Inf" : "+Inf");
+		return;
+	}
+	if (v != 0) {
+		for (; v >= 10; e++)
+			v /= 10;
+		for (; v < 1; e--)
+			v *= 10;
+		for (int i = 0; i < 7; i++)
+			half /= 10;
+		v += half;
+		if (v >= 10) {
+			e++;
+			v /= 10;
+		}
+	}
+	for (int i = 1; i <= 8; i++) {
+		if (i == 2)
+			continue; /* the point */
+		text[i] = (char)('0' + (int)v);
+		v = (v - (int)v) * 10;
+	}
+	if (e < 0) {
+		text[10] = '-';
+		e = -e;
+	}
+	text[11] = (char)('0' + e / 100);
+	text[12] = (char)('0' + e / 10 % 10);
+	text[13] = (char)('0' + e % 10);
+	puts_(o, text);
+}
+
+static void put_int(out *o, int64_t v)
+{
+	char text[24];
+
+	snprintf(text, sizeof text, "%lld", (long long)v);
+	puts_(o, text);
+}
+
+static void put_uint(out *o, uint64_t v)
+{
+	char text[24];
+
+	snprintf(text, sizeof text, "%llu", (unsigned long long)v);
+	puts_(o, text);
+}
+
+static void put_string(out *o, const gort_type *t, const gort_string *s)
+{
+	if (t == &error_string)
+		puts_(o, error_prefix);
+	put_lines(o, *s);
+}
+
+/* "(T) 0x1234": the type and the data word. */
+static void put_other(out *o, gort_eface v)
+{
+	char text[24];
+
+	puts_(o, "(");
+	puts_(o, v.type->name);
+	snprintf(text, sizeof text, ") 0x%llx", (unsigned long long)(uintptr_t)v.data);
+	puts_(o, text);
+}
+
+static void put_value(out *o, gort_eface v)
+{
+	const void *p = v.data;
+
+	if (v.type == NULL) {
+		puts_(o, "nil");
+		return;
+	}
+	switch (v.type->kind) {
+	case GORT_KIND_BOOL:
+		puts_(o, *(const bool *)p ? "true" : "false");
+		return;
+	case GORT_KIND_INT:
+		put_int(o, *(const intptr_t *)p);
+		return;
+	case GORT_KIND_INT8:
+		put_int(o, *(const int8_t *)p);
+		return;
+	case GORT_KIND_INT16:
+		put_int(o, *(const int16_t *)p);
+		return;
+	case GORT_KIND_INT32:
+		put_int(o, *(const int32_t *)p);
+		return;
+	case GORT_KIND_INT64:
+		put_int(o, *(const int64_t *)p);
+		return;
+	case GORT_KIND_UINT:
+	case GORT_KIND_UINTPTR:
+		put_uint(o, *(const uintptr_t *)p);
+		return;
+	case GORT_KIND_UINT8:
+		put_uint(o, *(const uint8_t *)p);
+		return;
+	case GORT_KIND_UINT16:
+		put_uint(o, *(const uint16_t *)p);
+		return;
+	case GORT_KIND_UINT32:
+		put_uint(o, *(const uint32_t *)p);
+		return;
+	case GORT_KIND_UINT64:
+		put_uint(o, *(const uint64_t *)p);
+		return;
+	case GORT_KIND_FLOAT32:
+		put_float(o, *(const float *)p);
+		return;
+	case GORT_KIND_FLOAT64:
+		put_float(o, *(const double *)p);
+		return;
+	case GORT_KIND_STRING:
+		put_string(o, v.type, p);
+		return;
+	default:
+		put_other(o, v);
+		return;
+	}
+}
+
+/* The panics of a goroutine that did not recover, oldest first. link points to the older one, so
+ * the list is turned round in place: nobody needs it any more. */
+static panic *oldest_first(panic *p)
+{
+	panic *newer = NULL;
+
+	while (p != NULL) {
+		panic *older = p->link;
+
+		p->link = newer;
+		newer = p;
+		p = older;
+	}
+	return newer;
+}
+
+static void put_panics(out *o, const panic *p)
+{
+	bool after_panic = false;
+
+	for (; p != NULL; p = p->link) {
+		if (after_panic)
+			puts_(o, "\t");
+		after_panic = !p->goexit;
+		if (p->goexit)
+			continue;
+		puts_(o, "panic: ");
+		put_value(o, p->value);
+		puts_(o, p->recovered ? " [recovered]\n" : "\n");
+	}
+}
+
+_Noreturn static void give_up(panic *p)
+{
+	out o = { NULL, 0 };
+	rt_g *gp = rt_curg();
+
+	gp->panics = NULL;
+	p = oldest_first(p);
+	put_panics(&o, p);
+	o = (out){ rt_new_bytes(o.n + 1, true), 0 };
+	put_panics(&o, p);
+	rt_run_fail(GORT_EPANIC, o.at, true);
+}
+
+/* ---- Public --------------------------------------------------------------------------------- */
+
+_Noreturn static void panic_with(gort_eface v)
+{
+	panic p = { .value = v };
+
+	panic_run(rt_curg(), &p);
+}
+
+_Noreturn RT_COLD void rt_panic_text(const char *text)
+{
+	panic_with(constant(&plain_error, text));
+}
+
+_Noreturn RT_COLD void rt_panic_error(const char *text)
+{
+	panic_with(constant(&error_string, text));
+}
+
+GORT_API _Noreturn void gort_panic(gort_eface v)
+{
+	(void)RT_ENTER();
+	if (v.type == NULL)
+		v = constant(&nil_error, "panic called with nil argument");
+	panic_with(v);
+}
+
+GORT_API _Noreturn void gort_panics(const char *text)
+{
+	(void)RT_ENTER();
+	panic_with(copied(text));
+}
+
+GORT_API _Noreturn void gort_goexit(void)
+{
+	rt_m *mp = RT_ENTER();
+
+	if (mp->curg->attached)
+		rt_misuse(__func__, "an attached thread ends by gort_detach");
+	goexit_run(mp->curg);
+}
+
+GORT_API void gort_defer(gort_func fn, void *arg)
+{
+	rt_m *mp = RT_ENTER();
+	scope *s = mp->curg->scope;
+
+	if (RT_UNLIKELY(s == NULL))
+		rt_misuse(__func__, "an attached thread has no scope outside gort_scope and gort_try");
+	push_call(mp->curg, s, (deferred){ fn, arg });
+	rt_leave();
+}
+
+GORT_API bool gort_recover(gort_eface *v)
+{
+	rt_m *mp = RT_ENTER();
+	rt_g *gp = mp->curg;
+	scope *s = gp->scope;
+	panic *p = gp->panics;
+	bool ok = s != NULL && s->running_panic && p == s->panics && !p->goexit && !p->recovered;
+
+	if (ok) {
+		p->recovered = true;
+		if (v != NULL)
+			rt_typed_move(GORT_TYPE(gort_eface), sizeof *v, v, &p->value);
+	}
+	rt_leave();
+	return ok;
+}
+
+GORT_API void gort_scope(gort_func fn, void *arg)
+{
+	rt_g *gp = RT_ENTER()->curg;
+	scope s;
+
+	scope_push(gp, &s, fn, arg);
+	rt_leave();
+	scope_drive(&s, body_call);
+	RT_ASSERT(gp->scope == &s && gp->panics == s.panics);
+	gp->scope = s.outer;
+}
+
+GORT_API int gort_try(gort_func fn, void *arg, gort_eface *panicked)
+{
+	rt_g *gp = RT_ENTER()->curg;
+	scope s;
+
+	scope_push(gp, &s, fn, arg);
+	s.stops = true;
+	rt_leave();
+	scope_drive(&s, body_call);
+	(void)RT_ENTER();
+	RT_ASSERT(gp->scope == &s && gp->panics == s.panics);
+	gp->scope = s.outer;
+	if (s.panicked && panicked != NULL)
+		rt_typed_move(GORT_TYPE(gort_eface), sizeof *panicked, panicked, &s.value);
+	rt_leave();
+	return s.panicked;
+}
+
+GORT_API gort_string gort_panic_text(gort_eface v)
+{
+	out o = { NULL, 0 };
+	size_t n;
+
+	(void)RT_ENTER();
+	put_value(&o, v);
+	n = o.n;
+	o = (out){ rt_new_bytes(n, true), 0 };
+	put_value(&o, v);
+	rt_leave();
+	return (gort_string){ o.at, (intptr_t)n };
+}
+
+/* ---- Up-calls ------------------------------------------------------------------------------- */
+
+void rt_goroutine_main(rt_g *gp, gort_func fn, void *arg)
+{
+	scope s;
+
+	scope_push(gp, &s, fn, arg);
+	fn(arg);
+	if (s.n > 0)
+		scope_drive(&s, body_rest);
+	RT_ASSERT(gp->scope == &s && gp->defers == NULL);
+	gp->scope = NULL;
+}
+
+void rt_panic_drop(rt_g *gp)
+{
+	block *b;
+
+	while ((b = gp->defers) != NULL) {
+		gp->defers = b->older;
+		rt_fixalloc_put(&gp->rt->defers, b);
+	}
+	gp->scope = gp->panics = NULL;
+}
+
+static void visit_calls(deferred *calls, uint32_t n, void (*visit)(void *, void **), void *data)
+{
+	for (uint32_t i = 0; i < n; i++)
+		visit(data, &calls[i].arg);
+}
+
+void rt_panic_roots(rt_g *gp, void (*visit)(void *data, void **slot), void *data)
+{
+	for (block *b = gp->defers; b != NULL; b = b->older)
+		visit_calls(b->calls, b->n, visit, data);
+	for (scope *s = gp->scope; s != NULL; s = s->outer) {
+		visit(data, &s->arg);
+		visit(data, &s->value.data);
+		visit_calls(s->calls, s->n, visit, data);
+	}
+	for (panic *p = gp->panics; p != NULL; p = p->link)
+		visit(data, &p->value.data);
+}

@@ -1,0 +1,23 @@
+/* panic.h: what other rooms need of panics and deferred calls. */
+#ifndef CORE_BUILTIN_PANIC_H
+#define CORE_BUILTIN_PANIC_H
+
+#include "core/base/types.h"
+#include "core/include/gort.h"
+
+enum { RT_DEFERBLOCK_SIZE = 512 }; /* size of the records in gort_runtime.defers */
+
+/* A panic with one of Go's texts. The caller is inside the runtime (after RT_ENTER) and holds no
+ * lock. text is a constant. rt_panic_text prints it as it is, rt_panic_error after "runtime error: ". */
+_Noreturn void rt_panic_text(const char *text);
+_Noreturn void rt_panic_error(const char *text);
+
+/* Up-calls, see rt_upcalls. The first runs on gp, outside the runtime; the second on any thread that
+ * has gp to itself, and does not look at gp's stack. */
+void rt_goroutine_main(rt_g *gp, gort_func fn, void *arg);
+void rt_panic_drop(rt_g *gp);
+
+/* Every word by which gp's deferred calls and panics may hold a heap object. gp does not run. */
+void rt_panic_roots(rt_g *gp, void (*visit)(void *data, void **slot), void *data);
+
+#endif

@@ -1,0 +1,521 @@
+/* gort.h: Go's runtime as a C library. The one installed header; C11 and C++11.
+ *
+ * Where nothing else is said an operation means what the same operation means in Go 1.23, and a
+ * run-time error is a panic with Go's text.
+ *
+ * Who may call. [G]: a goroutine, that is a function started by gort_go and its kin, or a thread
+ * between gort_attach and gort_detach. [T]: any thread, goroutines included. [S]: signal handlers
+ * too. What carries no mark is [G]; called from elsewhere it prints its name and aborts.
+ *
+ * Results. Codes are 0 or a negative GORT_E*; an OS error is GORT_EOS - errno. Constructors store
+ * the new handle in their first parameter, and NULL on failure; other results come last. Sizes are
+ * bytes or elements in size_t. Times are nanoseconds; a deadline is a moment on gort_nanotime's
+ * clock. The `_until` twin of a blocking call gives up with GORT_ETIMEDOUT at its deadline (one in
+ * the past still tries once) and with GORT_ECANCELED when the caller's gort_group is cancelled.
+ *
+ * Memory. What this header calls a heap object is collected; it lives as long as the collector
+ * finds a pointer to it, or into it, in a goroutine's stack or registers, in another heap object,
+ * or in a root (gort_root_add, GORT_SCAN_DATA). Pointers kept elsewhere (malloc, thread-locals) do
+ * not count; the arg of a goroutine, deferred call, timer or cleanup does, until that has run. Heap
+ * objects and locks belong to one runtime. A const char * returned belongs to the library and lasts
+ * as long as what it describes.
+ */
+#ifndef GORT_H
+#define GORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined _WIN32 && defined GORT_BUILD
+#define GORT_API __declspec(dllexport)
+#elif defined _WIN32 && !defined GORT_STATIC
+#define GORT_API __declspec(dllimport)
+#elif defined __GNUC__ && !defined _WIN32
+#define GORT_API __attribute__((visibility("default")))
+#else
+#define GORT_API
+#endif
+
+#ifdef __cplusplus
+#define GORT_NORETURN [[noreturn]]
+#define GORT_ALIGNOF(T) alignof(T)
+extern "C" {
+#else
+#define GORT_NORETURN _Noreturn
+#define GORT_ALIGNOF(T) _Alignof(T)
+#endif
+
+#define GORT_VERSION_MAJOR 0 /* a new major version may break source or binary compatibility */
+#define GORT_VERSION_MINOR 1
+#define GORT_VERSION_PATCH 0
+
+/* ---- Codes, times, opaque types ------------------------------------------------------------- */
+
+enum {
+	GORT_OK = 0,
+	GORT_EINVAL = -1,     /* an argument is out of range or malformed */
+	GORT_ENOMEM = -2,     /* the system refused memory */
+	GORT_EAGAIN = -3,     /* would block, and the caller asked not to */
+	GORT_ETIMEDOUT = -4,  /* the deadline passed */
+	GORT_ECLOSED = -5,    /* channel, connection or listener closed */
+	GORT_ECANCELED = -6,  /* the caller's group was cancelled, or the runtime is ending */
+	GORT_EBUSY = -7,      /* not now: running already, still in use, called from inside */
+	GORT_ENOTSUP = -8,    /* the backend built in cannot do it */
+	GORT_EDEADLOCK = -9,  /* all goroutines are asleep */
+	GORT_EPANIC = -10,    /* a goroutine panicked and did not recover */
+	GORT_EFATAL = -11,    /* Go's "fatal error": not recoverable, as a stack overflow */
+	GORT_EFORKED = -12,   /* the runtime belongs to the process that forked this one */
+	GORT_EOS = -1000      /* GORT_EOS - errno: the system's own error */
+};
+
+#define GORT_OS_ERROR(code) ((code) < GORT_EOS ? GORT_EOS - (code) : 0) /* the errno, or 0 */
+#define GORT_FOREVER INT64_MAX /* no deadline */
+#define GORT_MICROSECOND INT64_C(1000)
+#define GORT_MILLISECOND INT64_C(1000000)
+#define GORT_SECOND INT64_C(1000000000)
+
+typedef struct gort_runtime gort_runtime; /* a scheduler, a heap, a collector, a trace */
+typedef struct gort_type gort_type;       /* never freed; equal types have equal pointers */
+typedef struct gort_chan gort_chan;       /* heap object */
+
+typedef void (*gort_func)(void *arg);     /* a goroutine, a deferred call, a cleanup */
+typedef void (*gort_code)(void);          /* a function of any signature; cast before the call */
+typedef int (*gort_writer)(void *data, const void *bytes, size_t n); /* non-zero stops the output */
+
+typedef struct gort_string { const char *ptr; intptr_t len; } gort_string; /* not NUL-terminated */
+typedef struct gort_eface { const gort_type *type; void *data; } gort_eface; /* Go's any */
+
+/* [S] The text of a code. */
+GORT_API const char *gort_strerror(int code);
+/* [S] "0.1.0" of the library that is running. */
+GORT_API const char *gort_version(void);
+
+typedef struct gort_backend { const char *slot, *name; } gort_backend;
+/* [S] The slots of the build and what fills them: {"context", "asm"}, {"netpoll", "epoll"}, ... */
+GORT_API const gort_backend *gort_backends(size_t *n);
+
+/* ---- Life of a runtime ---------------------------------------------------------------------- */
+
+enum { /* gort_config.signals: the handlers the runtime may install; it chains to those it finds */
+	GORT_SIGNAL_PREEMPT = 1, /* SIGURG: others run while a goroutine computes or blocks elsewhere */
+	GORT_SIGNAL_FAULT = 2    /* SIGSEGV, ...: nil dereference panics, stack overflow is named */
+};
+enum { /* gort_config.flags */
+	GORT_EXIT_ON_FATAL = 1, /* print a fatal error and exit(2), as a Go program does */
+	GORT_SCAN_DATA = 2,     /* the program's data segments are roots */
+	GORT_LIBRARY = 4        /* other threads may gort_runtime_go any time: never a deadlock */
+};
+
+typedef struct gort_config {
+	size_t size;           /* set by gort_config_init: lets the struct grow */
+	int procs;             /* GOMAXPROCS; 0 = number of CPUs */
+	int gc_percent;        /* GOGC; negative = off */
+	int64_t memory_limit;  /* GOMEMLIMIT, bytes; INT64_MAX = none */
+	size_t stack_size;     /* address space of one goroutine stack; 0 = 256 KiB (32-bit: 64) */
+	const char *collector; /* "concurrent", "stw", "none" */
+	uint64_t seed;         /* 0 = production scheduler; else reproducible, in virtual time */
+	unsigned signals;      /* GORT_SIGNAL_*; both by default */
+	unsigned flags;        /* GORT_EXIT_ON_FATAL, ... */
+	const char *debug;     /* "gctrace=1,schedtrace=1000": the switches of GODEBUG */
+} gort_config;
+/* [T] Sets the defaults, then what GOMAXPROCS, GOGC, GOMEMLIMIT and GODEBUG say. A macro below
+ * calls it as gort_config_init(&cfg). */
+GORT_API void gort_config_init_sized(gort_config *cfg, size_t size);
+/* [T] Sets what options says: "procs=4,gogc=50,memlimit=64MiB,stack=64KiB,collector=stw,seed=7".
+ * gogc also takes off; debug=... comes last, takes the rest and points into options.
+ * GORT_EINVAL, and cfg as it was, on an unknown name or value. */
+GORT_API int gort_config_parse(gort_config *cfg, const char *options);
+
+/* [T] Makes a runtime; cfg NULL = defaults. GORT_EINVAL, GORT_ENOMEM, OS errors. */
+GORT_API int gort_runtime_new(gort_runtime **out, const gort_config *cfg);
+/* Runs main(arg) as the main goroutine and returns 0 when it does; as at the end of a Go program
+ * all others are dropped where they stand, their deferred calls not run. May be called again;
+ * the heap stays. The calling thread is a worker of rt meanwhile and main starts on it, so that
+ * gort_lock_os_thread keeps main there. GORT_EDEADLOCK, GORT_EPANIC, GORT_EFATAL, GORT_ENOMEM: the
+ * program failed, see gort_runtime_error; or the code given to gort_runtime_stop. GORT_EBUSY: rt is
+ * running, or the caller is a goroutine. GORT_EINVAL: main is NULL. GORT_EFORKED. */
+GORT_API int gort_runtime_run(gort_runtime *rt, gort_func main, void *arg);
+/* [T] Starts fn(arg) as a goroutine of rt, whether or not main runs; with a seed it waits for main.
+ * GORT_EINVAL, GORT_ENOMEM, GORT_EFORKED. */
+GORT_API int gort_runtime_go(gort_runtime *rt, gort_func fn, void *arg);
+/* [T] Ends the run in progress, which returns code; as os.Exit, no deferred call runs. Does not
+ * return to a goroutine of rt. GORT_EINVAL: nothing runs. */
+GORT_API int gort_runtime_stop(gort_runtime *rt, int code);
+/* [T] Ends rt and gives back its memory, threads, descriptors and handlers. NULL is allowed. Every
+ * heap object of rt is gone; finalizers do not run. GORT_EBUSY: it runs, a thread is attached, or a
+ * dropped goroutine is still in a system call or in foreign code. GORT_EINVAL: freed before. */
+GORT_API int gort_runtime_free(gort_runtime *rt);
+/* [T] What Go prints when a program fails as the last run did: "panic: ..." or "fatal error: ...",
+ * then every goroutine's state and backtrace; "" if it did not. Lasts until another run or free. */
+GORT_API const char *gort_runtime_error(gort_runtime *rt);
+
+/* [T] Makes this thread a goroutine of rt, wired to the thread, until gort_detach; it may then do
+ * all that a goroutine may, and like one it calls gort_entersyscall before it blocks elsewhere. A
+ * run that ends leaves attached threads be, but from then until they detach they never block:
+ * receives report closed, `_until` twins GORT_ECANCELED, sends and waits return, locks are taken.
+ * GORT_EBUSY: it is a goroutine already. GORT_ENOMEM, GORT_EFORKED. */
+GORT_API int gort_attach(gort_runtime *rt);
+/* [T] Undoes gort_attach. GORT_EINVAL: this is no attached thread. */
+GORT_API int gort_detach(void);
+
+/* A C program as a Go program: new with defaults and GORT_EXIT_ON_FATAL, run, free. Returns the
+ * exit status for main: 0, or 1 if no runtime could be made. Not from a goroutine. */
+GORT_API int gort_main(gort_func main, void *arg);
+
+/* fork(): the child's runtimes are dead. gort_runtime_free gives back what they hold, everything
+ * else reports GORT_EFORKED or behaves as outside a goroutine. New runtimes work as usual. */
+
+/* ---- Goroutines ----------------------------------------------------------------------------- */
+
+typedef struct gort_go_attr {
+	size_t size;       /* sizeof(gort_go_attr) */
+	size_t stack_size; /* address space of its stack; 0 = the runtime's */
+	const char *name;  /* copied, cut at 31 bytes; NULL = none */
+} gort_go_attr;
+/* go fn(arg). GORT_ENOMEM. fn NULL is the fatal error "go of nil func value". */
+GORT_API int gort_go(gort_func fn, void *arg);
+/* The same with attributes. GORT_EINVAL, GORT_ENOMEM. */
+GORT_API int gort_go_with(const gort_go_attr *attr, gort_func fn, void *arg);
+/* Lets others run; this goroutine goes to the end of the global queue. */
+GORT_API void gort_gosched(void);
+/* Ends this goroutine after its deferred calls. In main the others go on. */
+GORT_NORETURN GORT_API void gort_goexit(void);
+/* [T] This goroutine's number: 1 for main in every run, else one never used before; 0 outside. */
+GORT_API uint64_t gort_goid(void);
+/* [T] The runtime of this goroutine; NULL outside. */
+GORT_API gort_runtime *gort_self(void);
+/* The number of goroutines, this one included and the runtime's own left out. */
+GORT_API int gort_num_goroutine(void);
+/* Sets GOMAXPROCS if n > 0; returns the value before. */
+GORT_API int gort_gomaxprocs(int n);
+/* [T] The CPUs this process may use. */
+GORT_API int gort_num_cpu(void);
+/* Wires this goroutine to its thread until as many unlocks; ending wired ends the thread, too. */
+GORT_API void gort_lock_os_thread(void);
+GORT_API void gort_unlock_os_thread(void);
+/* Around a call that may block in the system: others run meanwhile, at once. (A call that blocks
+ * without them holds others up for a slice only, if GORT_SIGNAL_PREEMPT is allowed.) Between the two
+ * this goroutine calls nothing else of the runtime and loads or stores no heap pointer. */
+GORT_API void gort_entersyscall(void);
+GORT_API void gort_exitsyscall(void);
+/* [T] The address of this thread's errno, now: compilers cache &errno across a switch. */
+GORT_API int *gort_errno(void);
+
+/* ---- Defer, panic, recover ------------------------------------------------------------------ */
+
+/* Calls fn(arg), then what it deferred, last first: in Go terms fn is a function with defers, as is
+ * a goroutine's function, that of gort_try and each deferred call. C frames that a panic leaves are
+ * left as by longjmp: C++ destructors in them do not run. */
+GORT_API void gort_scope(gort_func fn, void *arg);
+/* defer fn(arg) in the innermost scope. */
+GORT_API void gort_defer(gort_func fn, void *arg);
+/* panic(v). The nil interface panics with "panic called with nil argument". */
+GORT_NORETURN GORT_API void gort_panic(gort_eface v);
+/* panic(string): v is a gort_string with a copy of text. */
+GORT_NORETURN GORT_API void gort_panics(const char *text);
+/* In a deferred call that a panic runs, outside any newer scope: stops the panic, stores its value
+ * (v may be NULL) and returns true; the scope then returns normally. Else false. */
+GORT_API bool gort_recover(gort_eface *v);
+/* Calls fn(arg) as a scope. Returns 1 if it panicked, after its deferred calls, with the value in
+ * *panicked (may be NULL); 0 if not. gort_goexit is not stopped. */
+GORT_API int gort_try(gort_func fn, void *arg, gort_eface *panicked);
+/* v as Go prints it after "panic: ": a string's text, "runtime error: ..." for run-time errors. */
+GORT_API gort_string gort_panic_text(gort_eface v);
+
+/* ---- Time ----------------------------------------------------------------------------------- */
+
+/* [S] A monotonic clock. In a seeded runtime it is virtual: it stands still while a goroutine can
+ * run and jumps to the next timer when none can. */
+GORT_API int64_t gort_nanotime(void);
+/* time.Sleep: at least ns; returns at once if ns <= 0. */
+GORT_API void gort_sleep(int64_t ns);
+/* Sleeps until the deadline. 0, or GORT_ECANCELED. */
+GORT_API int gort_sleep_until(int64_t deadline);
+
+/* ---- Channels ------------------------------------------------------------------------------ */
+
+/* make(chan T, cap). Panics "makechan: size out of range". */
+GORT_API gort_chan *gort_chan_make(const gort_type *elem, size_t cap);
+/* c <- *elem. Panics if closed; blocks forever if c is NULL. */
+GORT_API void gort_chan_send(gort_chan *c, const void *elem);
+/* *elem, ok = <-c; elem NULL drops it. False: closed and empty, *elem zeroed. */
+GORT_API bool gort_chan_recv(gort_chan *c, void *elem);
+/* 0, GORT_ETIMEDOUT, GORT_ECANCELED; panics if closed. */
+GORT_API int gort_chan_send_until(gort_chan *c, const void *elem, int64_t deadline);
+/* 0, GORT_ECLOSED (*elem zeroed), GORT_ETIMEDOUT, GORT_ECANCELED. */
+GORT_API int gort_chan_recv_until(gort_chan *c, void *elem, int64_t deadline);
+/* Sends if that does not block; panics if closed. */
+GORT_API bool gort_chan_try_send(gort_chan *c, const void *elem);
+/* 0, GORT_ECLOSED (*elem zeroed), GORT_EAGAIN. */
+GORT_API int gort_chan_try_recv(gort_chan *c, void *elem);
+/* close(c). Panics if closed or NULL. */
+GORT_API void gort_chan_close(gort_chan *c);
+/* len(c), cap(c); 0 for NULL. */
+GORT_API size_t gort_chan_len(gort_chan *c);
+GORT_API size_t gort_chan_cap(gort_chan *c);
+
+
+/* ---- sync: ready to use when zero-filled, `= GORT_INIT`; never copied after first use -------- */
+
+#define GORT_INIT { { 0 } }
+/* These hold no heap pointers and may live in any memory. */
+typedef struct gort_mutex { uint32_t opaque[2]; } gort_mutex;
+typedef struct gort_waitgroup { uint64_t opaque[2]; } gort_waitgroup;
+
+/* sync.Mutex. Unlocking an unlocked one is fatal: "sync: unlock of unlocked mutex". */
+GORT_API void gort_mutex_lock(gort_mutex *m);
+GORT_API int gort_mutex_lock_until(gort_mutex *m, int64_t deadline);
+GORT_API bool gort_mutex_try_lock(gort_mutex *m);
+GORT_API void gort_mutex_unlock(gort_mutex *m);
+
+/* sync.WaitGroup. Panics "sync: negative WaitGroup counter".
+ * Once a wait has returned, wg may go away, even while the last done is on its way out. */
+GORT_API void gort_waitgroup_add(gort_waitgroup *wg, int delta);
+GORT_API void gort_waitgroup_done(gort_waitgroup *wg);
+GORT_API void gort_waitgroup_wait(gort_waitgroup *wg);
+GORT_API int gort_waitgroup_wait_until(gort_waitgroup *wg, int64_t deadline);
+/* add(1), then go { fn(arg); done }. GORT_ENOMEM, and the count as it was. */
+GORT_API int gort_waitgroup_go(gort_waitgroup *wg, gort_func fn, void *arg);
+
+/* ---- Memory --------------------------------------------------------------------------------- */
+
+enum { GORT_NOSCAN = 1 }; /* gort_alloc: holds no pointers */
+
+/* new(T): zeroed. No allocation returns NULL: when memory ends, the run ends with GORT_ENOMEM. */
+GORT_API void *gort_new(const gort_type *t);
+/* n of them. Panics "runtime: allocation size out of range". */
+GORT_API void *gort_new_array(const gort_type *t, size_t n);
+/* No type: zeroed, and every aligned word that looks like a pointer counts as one. */
+GORT_API void *gort_alloc(size_t size, unsigned flags);
+/* *slot = ptr, where slot lies in a heap object, a root or another goroutine's stack. A store into
+ * one's own stack needs no barrier. A plain store elsewhere, a struct assignment, memcpy or qsort of
+ * heap pointers can lose an object under the collector "concurrent"; GODEBUG=gccheckmark=1 names
+ * the slot. The collectors "stw" and "none" need no barrier. */
+GORT_API void gort_store(void *slot, const void *ptr);
+/* Copies n values, which may overlap, with the barriers they need: strings, slices, interfaces and
+ * structs, too. */
+GORT_API void gort_move(const gort_type *t, void *dst, const void *src, size_t n);
+/* Zeroes n values, with the barriers they need. */
+GORT_API void gort_clear(const gort_type *t, void *dst, size_t n);
+
+/* ---- Types [T] ------------------------------------------------------------------------------ */
+
+enum { /* as in Go */
+	GORT_KIND_BOOL = 1, GORT_KIND_INT, GORT_KIND_INT8, GORT_KIND_INT16, GORT_KIND_INT32,
+	GORT_KIND_INT64, GORT_KIND_UINT, GORT_KIND_UINT8, GORT_KIND_UINT16, GORT_KIND_UINT32,
+	GORT_KIND_UINT64, GORT_KIND_UINTPTR, GORT_KIND_FLOAT32, GORT_KIND_FLOAT64,
+	GORT_KIND_COMPLEX64, GORT_KIND_COMPLEX128, GORT_KIND_ARRAY, GORT_KIND_CHAN, GORT_KIND_FUNC,
+	GORT_KIND_INTERFACE, GORT_KIND_MAP, GORT_KIND_POINTER, GORT_KIND_SLICE, GORT_KIND_STRING,
+	GORT_KIND_STRUCT, GORT_KIND_UNSAFE_POINTER
+};
+
+/* GORT_TYPE(name) is the descriptor of one of these, a GORT_DEFINE_TYPE or a GORT_DEFINE_ALIAS.
+ * In Go: int and int32_t are int32, intptr_t is int, size_t is uint, double is float64, gort_string
+ * is string, gort_eface is interface {}, void_ptr is unsafe.Pointer. */
+GORT_API const gort_type *gort_type_of_bool(void), *gort_type_of_int(void);
+GORT_API const gort_type *gort_type_of_unsigned(void), *gort_type_of_size_t(void);
+GORT_API const gort_type *gort_type_of_int8_t(void), *gort_type_of_int16_t(void);
+GORT_API const gort_type *gort_type_of_int32_t(void), *gort_type_of_int64_t(void);
+GORT_API const gort_type *gort_type_of_uint8_t(void), *gort_type_of_uint16_t(void);
+GORT_API const gort_type *gort_type_of_uint32_t(void), *gort_type_of_uint64_t(void);
+GORT_API const gort_type *gort_type_of_intptr_t(void), *gort_type_of_uintptr_t(void);
+GORT_API const gort_type *gort_type_of_float(void), *gort_type_of_double(void);
+GORT_API const gort_type *gort_type_of_gort_string(void), *gort_type_of_gort_eface(void);
+GORT_API const gort_type *gort_type_of_void_ptr(void);
+
+/* What the macros GORT_DEFINE_TYPE and GORT_DEFINE_INTERFACE fill in, once in each file. */
+typedef struct gort_member {
+	const char *name;
+	size_t offset;                  /* of a field; of a method: 1 = only on pointers to T */
+	const gort_type *(*type)(void); /* of a field; NULL for a method */
+	gort_code code;                 /* of a method; NULL for a field and in an interface */
+} gort_member;
+typedef struct gort_type_def {
+	const char *name;
+	size_t size, align;             /* 0, 0: an interface */
+	const gort_member *members;
+	size_t n;
+	void *cache;                    /* the library's */
+} gort_type_def;
+/* The type that def describes: one for all definitions of the same name and layout. */
+GORT_API const gort_type *gort_type_define(gort_type_def *def);
+
+GORT_API int gort_type_kind(const gort_type *t);
+GORT_API size_t gort_type_size(const gort_type *t);
+GORT_API size_t gort_type_align(const gort_type *t);
+/* As %T prints it: "map[string][]int32". */
+GORT_API const char *gort_type_name(const gort_type *t);
+
+/* ---- Watching [T] --------------------------------------------------------------------------- */
+
+typedef struct gort_proc_stats { /* of one P, counted since the runtime was made */
+	int id;
+	bool idle;
+	uint32_t queued;          /* goroutines on its run queue now */
+	uint64_t switches;        /* goroutines that it started or went on with */
+	uint64_t steals, stolen;  /* goroutines that it took from others; that others took from it */
+	uint64_t parked, readied; /* goroutines that blocked on it; that it made runnable */
+	uint64_t preempted;       /* slices that were cut short */
+	uint64_t handoffs;        /* times it left a thread that was blocked or stopped */
+} gort_proc_stats;
+/* Stores up to n Ps in order of id; returns how many there are. A macro below calls it as
+ * gort_proc_stats_read(rt, out, n). */
+GORT_API size_t gort_proc_stats_read_sized(gort_runtime *rt, gort_proc_stats *out, size_t n,
+                                           size_t size);
+
+enum { /* gort_event.id; in brackets its group, then what args hold. goid is the goroutine that did
+        * it or whose state changed. Numbers never change; new ones come at the end. */
+	GORT_EV_PROCS = 1,         /* [SCHED] GOMAXPROCS */
+	GORT_EV_PROC_START = 2,    /* [SCHED] a thread took p */
+	GORT_EV_PROC_STOP = 3,     /* [SCHED] p is idle */
+	GORT_EV_GO_CREATE = 4,     /* [SCHED] new goid, start function */
+	GORT_EV_GO_START = 5,      /* [SCHED] it runs on p now: for the how-manieth time */
+	GORT_EV_GO_END = 6,        /* [SCHED] */
+	GORT_EV_GO_YIELD = 7,      /* [SCHED] 0 = gort_gosched, 1 = preempted */
+	GORT_EV_GO_BLOCK = 8,      /* [SCHED] wait reason, see gort_wait_reason; on what address */
+	GORT_EV_GO_UNBLOCK = 9,    /* [SCHED] the goid made runnable */
+	GORT_EV_SYSCALL_BEGIN = 10, /* [SCHED] */
+	GORT_EV_SYSCALL_END = 11,  /* [SCHED] 0 = it runs on p; 1 = it lost its P and is runnable */
+	GORT_EV_STEAL = 12,        /* [SCHED] from which P, how many goroutines */
+	GORT_EV_STW_BEGIN = 13,    /* [GC] reason */
+	GORT_EV_STW_END = 14,      /* [GC] ns stopping, ns stopped */
+	GORT_EV_GC_BEGIN = 15,     /* [GC] cycle, trigger: 0 heap, 1 time, 2 asked for */
+	GORT_EV_GC_END = 16,       /* [GC] cycle, heap marked */
+	GORT_EV_MARK_TERM = 17,    /* [GC] cycle */
+	GORT_EV_SWEEP_BEGIN = 18,  /* [GC] */
+	GORT_EV_SWEEP_END = 19,    /* [GC] bytes swept, bytes freed */
+	GORT_EV_ASSIST_BEGIN = 20, /* [GC] */
+	GORT_EV_ASSIST_END = 21,   /* [GC] scan work done */
+	GORT_EV_HEAP_LIVE = 22,    /* [HEAP] bytes */
+	GORT_EV_HEAP_GOAL = 23,    /* [HEAP] bytes */
+	GORT_EV_SPAN_ALLOC = 24,   /* [HEAP] address, pages, span class */
+	GORT_EV_SPAN_FREE = 25,    /* [HEAP] address, pages */
+	GORT_EV_SCAVENGE = 26,     /* [HEAP] bytes returned to the system */
+	GORT_EV_STACK_ALLOC = 27,  /* [HEAP] address, bytes */
+	GORT_EV_STACK_FREE = 28,   /* [HEAP] address, bytes */
+	GORT_EV_CHAN_SEND = 29,    /* [SYNC] channel, length after */
+	GORT_EV_CHAN_RECV = 30,    /* [SYNC] channel, length after */
+	GORT_EV_CHAN_CLOSE = 31,   /* [SYNC] channel */
+	GORT_EV_SELECT = 32,       /* [SYNC] index chosen, cases; after the case's own event */
+	GORT_EV_TIMER = 33,        /* [TIMER] when it was due, timer */
+	GORT_EV_POLL = 34,         /* [TIMER] goroutines made runnable */
+	GORT_EV_USER = 35          /* [USER] gort_trace_mark's value; text: its name */
+};
+enum { /* gort_trace_listener.groups */
+	GORT_TRACE_SCHED = 1, GORT_TRACE_GC = 2, GORT_TRACE_HEAP = 4, GORT_TRACE_SYNC = 8,
+	GORT_TRACE_TIMER = 16, GORT_TRACE_USER = 32, GORT_TRACE_ALL = 63
+};
+
+typedef struct gort_event { /* 64 bytes, for ever */
+	int64_t time;     /* gort_nanotime */
+	uint64_t goid;    /* 0: none */
+	uint32_t thread;  /* the runtime's number of the thread */
+	int32_t p;        /* -1: without a P */
+	uint32_t id;      /* GORT_EV_* */
+	uint32_t unused;
+	uint64_t args[3]; /* see GORT_EV_*; 0 if not mentioned */
+	const char *text; /* GORT_EV_USER: lasts as long as the runtime; else NULL */
+} gort_event;
+
+/* Called by one thread of the runtime at a time, never on a goroutine; must not call the runtime
+ * back. The events of a goroutine, and those of a P, come in their order, and causes before effects
+ * (create and unblock before start); else by time. Members may be NULL. */
+typedef struct gort_trace_listener {
+	size_t size;                                          /* sizeof(gort_trace_listener) */
+	unsigned groups;                                      /* GORT_TRACE_* */
+	void (*event)(void *data, const gort_event *events, size_t n); /* a batch */
+	void (*lost)(void *data, uint64_t n);                 /* n came too fast and are missing */
+	void (*stop)(void *data);                             /* the last call */
+	void *data;
+} gort_trace_listener;
+
+/* Starts to report events; *listener is copied. First come for each goroutine there is a GO_CREATE
+ * and what gives its state (GO_START, GO_BLOCK), and a GC_BEGIN if a collection runs. GORT_EBUSY: a
+ * trace runs. GORT_ENOMEM. */
+GORT_API int gort_trace_start(gort_runtime *rt, const gort_trace_listener *listener);
+/* Delivers what is left, calls stop, returns. GORT_EINVAL: no trace runs. Free does it too. */
+GORT_API int gort_trace_stop(gort_runtime *rt);
+/* [G] A GORT_EV_USER event. name must be a constant. Costs a branch when no trace runs. */
+GORT_API void gort_trace_mark(const char *name, uint64_t value);
+/* "go_block"; NULL if there is no such event. */
+GORT_API const char *gort_event_name(unsigned id);
+/* The words of a GORT_EV_GO_BLOCK reason: "chan receive"; NULL if there is none. */
+GORT_API const char *gort_wait_reason(unsigned reason);
+
+/* A listener that keeps events in memory: the last `max` of them, or all if max is 0. */
+typedef struct gort_trace_buffer gort_trace_buffer;
+enum { GORT_TRACE_TEXT = 1, GORT_TRACE_CHROME = 2 }; /* a line each; JSON for Chrome and Perfetto */
+GORT_API int gort_trace_buffer_new(gort_trace_buffer **out, size_t max);
+/* For gort_trace_start; change groups in a copy to see less. */
+GORT_API const gort_trace_listener *gort_trace_buffer_listener(gort_trace_buffer *b);
+/* Copies up to n events, from the i-th kept one on; returns how many. */
+GORT_API size_t gort_trace_buffer_read(gort_trace_buffer *b, size_t i, gort_event *out, size_t n);
+/* Events kept. */
+GORT_API size_t gort_trace_buffer_len(gort_trace_buffer *b);
+/* Writes what is kept. What fn returned, GORT_EINVAL, or 0. */
+GORT_API int gort_trace_buffer_write(gort_trace_buffer *b, int format, gort_writer fn, void *data);
+/* After gort_trace_stop only. NULL is allowed. */
+GORT_API void gort_trace_buffer_free(gort_trace_buffer *b);
+
+#ifdef __cplusplus
+}
+#endif
+
+/* ---- Macros --------------------------------------------------------------------------------- */
+
+/* Structs that the library fills are passed with their size, so that they can grow. */
+#define gort_config_init(cfg) gort_config_init_sized((cfg), sizeof *(cfg))
+#define gort_proc_stats_read(rt, out, n)                                                           \
+	gort_proc_stats_read_sized((rt), (out), (n), sizeof *(out))
+
+/* The gort_string of a literal: GORT_STR("text"). */
+#ifdef __cplusplus
+#define GORT_STR(literal) (gort_string{ "" literal, (intptr_t)sizeof(literal) - 1 })
+#else
+#define GORT_STR(literal) ((gort_string){ "" literal, (intptr_t)sizeof(literal) - 1 })
+#endif
+
+/* The descriptor of a type by its name, one word. */
+#define GORT_TYPE(T) gort_type_of_##T()
+
+/* Describes a C struct, once in each file that uses GORT_TYPE(T); panics name it by the bare T:
+ *   typedef struct node { struct node *left, *right; int key; } node;
+ *   GORT_DEFINE_TYPE(node, GORT_PTR(node, left), GORT_PTR(node, right), GORT_FIELD(node, key, int));
+ * Name every field that may hold a heap pointer. Equality and hashing look at the named fields in
+ * order, as in Go; what is not named is like a blank field. A type that names none, by
+ * GORT_NO_FIELDS, holds no pointers and is not comparable. */
+#define GORT_DEFINE_TYPE(T, ...) GORT_DEFINE_(T, sizeof(T), GORT_ALIGNOF(T), __VA_ARGS__)
+#define GORT_FIELD(T, f, type) { #f, offsetof(T, f), gort_type_of_##type, NULL }
+#define GORT_PTR(T, f) { #f, offsetof(T, f), gort_type_of_void_ptr, NULL }
+#define GORT_NO_FIELDS { NULL, 0, NULL, NULL }
+/* A method of T and *T, or of *T only: a C function whose first parameter is a T *. */
+#define GORT_METHOD(name, function) { #name, 0, NULL, (gort_code)(function) }
+#define GORT_PTR_METHOD(name, function) { #name, 1, NULL, (gort_code)(function) }
+
+/* An interface type: GORT_DEFINE_INTERFACE(shape, GORT_NEEDS(Area), GORT_NEEDS(Scale)); */
+#define GORT_DEFINE_INTERFACE(T, ...) GORT_DEFINE_(T, 0, 0, __VA_ARGS__)
+#define GORT_NEEDS(name) { #name, 0, NULL, NULL }
+
+/* A one-word name for a type: GORT_DEFINE_ALIAS(ints, gort_type_slice(GORT_TYPE(int))); */
+#define GORT_DEFINE_ALIAS(name, type)                                                              \
+	GORT_UNUSED static const gort_type *gort_type_of_##name(void) { return (type); }           \
+	GORT_UNUSED static const gort_type *gort_type_of_##name(void)
+
+#define GORT_DEFINE_(T, size, align, ...)                                                          \
+	GORT_UNUSED static const gort_type *gort_type_of_##T(void)                                 \
+	{                                                                                          \
+		static const gort_member members[] = { __VA_ARGS__ };                              \
+		static gort_type_def def = { #T, (size), (align), members,                         \
+			sizeof members / sizeof *members, NULL };                                  \
+		return gort_type_define(&def);                                                     \
+	}                                                                                          \
+	GORT_UNUSED static const gort_type *gort_type_of_##T(void)
+
+#ifdef __GNUC__
+#define GORT_UNUSED __attribute__((unused))
+#else
+#define GORT_UNUSED
+#endif
+
+#endif /* GORT_H */

@@ -1,0 +1,102 @@
+/* fault.c: a goroutine that runs off its stack is named, and the run ends, instead of the process.
+ *
+ * The handler runs on the alternate stack. In code of the user the goroutine can be given up where it
+ * stands: the handler notes the backtrace, and the thread goes on in `landed` on that goroutine's
+ * own stack, from its top, where nothing is needed any more. Inside the runtime (locks is not 0) or
+ * in code of other libraries, which may hold locks, nothing can be saved: message, abort.
+ */
+#include "core/sched/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static bool user_code(rt_m *mp, uintptr_t pc)
+{
+	return mp->locks == 0 && pc >= mp->rt->modlo && pc < mp->rt->modhi;
+}
+
+static void overflow_text(rt_g *gp)
+{
+	gort_runtime *rt = gp->rt;
+
+	rt_error_set(rt, "");
+	rt_error_add(rt, "runtime: goroutine stack exceeds %zu-byte limit\n",
+	             (size_t)(gp->stack->hi - gp->stack->lo));
+	rt_error_add(rt, "fatal error: stack overflow\n");
+	if (gp->name != NULL)
+		rt_error_add(rt, "\ngoroutine %llu is \"%s\"\n", (unsigned long long)gp->goid,
+		             gp->name);
+}
+
+/* On the goroutine's stack, from its top, on the same thread. */
+static void landed(void *arg)
+{
+	rt_m *mp = arg;
+	rt_g *gp = mp->curg;
+	gort_runtime *rt = mp->rt;
+
+	mp->locks++;
+	if (rt_run_claim(rt, GORT_EFATAL)) {
+		overflow_text(gp);
+		rt_error_header(rt, gp);
+		rt_error_frames(rt, mp->faultpcs, mp->nfaultpcs);
+		rt_run_wake(rt);
+	}
+	rt->up.goroutine_drop(gp);
+	rt_mcall_dying(mp, rt_goexit0);
+}
+
+static void *landing_top(rt_g *gp)
+{
+	void *lo, *hi;
+	uintptr_t top = (uintptr_t)gp->ctx; /* the context's record stays whole */
+
+	be_context_bounds(gp->ctx, &lo, &hi);
+	if (top < (uintptr_t)lo || top >= (uintptr_t)hi)
+		top = (uintptr_t)hi;
+	return (void *)(top & ~(uintptr_t)15);
+}
+
+static int on_fault(const be_fault *f, be_fault_action *act)
+{
+	rt_m *mp = rt_self();
+	rt_g *gp = mp != NULL ? mp->curg : NULL;
+
+	if (gp == NULL || gp->stack == NULL || !rt_stack_overflowed(gp->stack, f->address))
+		return BE_FAULT_CHAIN;
+	if (!user_code(mp, f->pc)) {
+		rt_print("runtime: goroutine %llu: stack overflow outside goroutine code\n",
+		         (unsigned long long)gp->goid);
+		abort();
+	}
+	mp->nfaultpcs = (uint32_t)be_fault_backtrace(f, mp->faultpcs, RT_NELEM(mp->faultpcs));
+	act->land = landed;
+	act->arg = mp;
+	act->stack_top = landing_top(gp);
+	return BE_FAULT_LAND;
+}
+
+void rt_fault_module(gort_runtime *rt, gort_func main)
+{
+	uintptr_t lo, hi;
+	int whole = 0;
+
+	rt->modlo = rt->modhi = 0;
+	/* With libc in the same file its code cannot be told from the user's. */
+	if (be_fault_module((const void *)(uintptr_t)main, &lo, &hi, &whole) == 0 && !whole) {
+		rt->modlo = lo;
+		rt->modhi = hi;
+	}
+}
+
+int rt_fault_acquire(void)
+{
+	int r = be_fault_init(on_fault);
+
+	return r == 0 || r == -ENOTSUP ? 0 : r; /* without one an overflow ends the process */
+}
+
+void rt_fault_release(void)
+{
+	be_fault_fini();
+}

@@ -1,0 +1,243 @@
+/* g.c: birth, death and reuse of goroutines. A dead G keeps nothing but its record; the stack goes
+ * back to its P's cache, where the next goroutine finds it warm. Dead Gs: a list for each P, at 64
+ * half of it moves to the global list, from where an empty P takes 32. */
+#include "core/sched/internal.h"
+
+#include <string.h>
+
+enum { GFREE_MAX = 64, GFREE_BATCH = 32, GOID_BATCH = 16, NAME_SIZE = 32 };
+
+uint64_t rt_goid_next(gort_runtime *rt, rt_p *pp)
+{
+	if (pp == NULL)
+		return rt_add64_full(&rt->sched.goidgen, 1);
+	if (pp->goid == pp->goidend) {
+		pp->goid = rt_add64_full(&rt->sched.goidgen, GOID_BATCH);
+		pp->goidend = pp->goid + GOID_BATCH;
+	}
+	return pp->goid++;
+}
+
+/* sched.lock is held */
+static void ngfree_add(rt_sched *sc, int d)
+{
+	rt_store32_rlx(&sc->ngfree, rt_load32_rlx(&sc->ngfree) + (uint32_t)d);
+}
+
+static rt_g *gfree_global(gort_runtime *rt, rt_p *pp)
+{
+	rt_sched *sc = &rt->sched;
+	rt_g *gp;
+
+	if (rt_load32_rlx(&sc->ngfree) == 0) /* a stale answer only makes a new record */
+		return NULL;
+	rt_lock(&sc->lock, RT_RANK_sched);
+	gp = rt_gqueue_pop(&sc->gfree);
+	if (gp != NULL) {
+		ngfree_add(sc, -1);
+		for (int i = 1; pp != NULL && i < GFREE_BATCH && sc->gfree.head != NULL; i++) {
+			rt_g *more = rt_gqueue_pop(&sc->gfree);
+
+			ngfree_add(sc, -1);
+			more->schedlink = pp->gfree;
+			pp->gfree = more;
+			pp->ngfree++;
+		}
+	}
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	return gp;
+}
+
+/* pp NULL: the caller has no P. */
+rt_g *rt_g_new(gort_runtime *rt, rt_p *pp)
+{
+	rt_sched *sc = &rt->sched;
+	rt_g *gp;
+
+	if (pp != NULL && pp->gfree != NULL) {
+		gp = pp->gfree;
+		pp->gfree = gp->schedlink;
+		pp->ngfree--;
+		return gp;
+	}
+	gp = gfree_global(rt, pp);
+	if (gp != NULL)
+		return gp;
+	gp = rt_fixalloc_get(&sc->gs);
+	if (gp == NULL)
+		return NULL;
+	memset(gp, 0, sizeof *gp);
+	gp->rt = rt;
+	rt_store32_rlx(&gp->status, RT_G_DEAD);
+	rt_lock(&sc->allglock, RT_RANK_allg);
+	gp->alllink = sc->allg;
+	sc->allg = gp;
+	rt_unlock(&sc->allglock, RT_RANK_allg);
+	return gp;
+}
+
+static void gfree_to_global(gort_runtime *rt, rt_p *pp, int keep)
+{
+	rt_sched *sc = &rt->sched;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	while (pp->ngfree > keep) {
+		rt_g *gp = pp->gfree;
+
+		pp->gfree = gp->schedlink;
+		pp->ngfree--;
+		rt_gqueue_push(&sc->gfree, gp);
+		ngfree_add(sc, 1);
+	}
+	rt_unlock(&sc->lock, RT_RANK_sched);
+}
+
+void rt_gfree_flush(gort_runtime *rt, rt_p *pp)
+{
+	gfree_to_global(rt, pp, 0);
+}
+
+/* gp is DEAD and has no stack. */
+void rt_g_free(gort_runtime *rt, rt_p *pp, rt_g *gp)
+{
+	RT_ASSERT(gp->stack == NULL);
+	if (gp->name != NULL) {
+		rt_fixalloc_put(&rt->sched.names, gp->name);
+		gp->name = NULL;
+	}
+	gp->fn = NULL;
+	gp->arg = NULL;
+	gp->m = gp->lockedm = NULL;
+	gp->lockcount = 0;
+	gp->waiting = NULL;
+	gp->scope = gp->panics = NULL;
+	gp->attached = gp->dropped = 0;
+	gp->runs = 0;
+	if (pp == NULL) {
+		rt_lock(&rt->sched.lock, RT_RANK_sched);
+		rt_gqueue_push(&rt->sched.gfree, gp);
+		ngfree_add(&rt->sched, 1);
+		rt_unlock(&rt->sched.lock, RT_RANK_sched);
+		return;
+	}
+	gp->schedlink = pp->gfree;
+	pp->gfree = gp;
+	if (++pp->ngfree >= GFREE_MAX)
+		gfree_to_global(rt, pp, GFREE_MAX - GFREE_BATCH - 1);
+}
+
+static bool set_attr(gort_runtime *rt, rt_g *gp, const gort_go_attr *attr)
+{
+	gp->stack_size = 0;
+	if (attr == NULL)
+		return true;
+	gp->stack_size = (uint32_t)attr->stack_size;
+	if (attr->name == NULL)
+		return true;
+	gp->name = rt_fixalloc_get(&rt->sched.names);
+	if (gp->name == NULL)
+		return false;
+	strncpy(gp->name, attr->name, NAME_SIZE - 1);
+	gp->name[NAME_SIZE - 1] = '\0';
+	return true;
+}
+
+/* mp: the caller's M if it has a P, else NULL. The new goroutine runs next on its P, or last of
+ * all. */
+int rt_newproc(gort_runtime *rt, rt_m *mp, const gort_go_attr *attr, gort_func fn, void *arg,
+               void *creator)
+{
+	rt_p *pp = mp != NULL ? mp->p : NULL;
+	rt_g *gp = rt_g_new(rt, pp);
+
+	if (gp == NULL)
+		return GORT_ENOMEM;
+	if (!set_attr(rt, gp, attr)) {
+		rt_g_free(rt, pp, gp);
+		return GORT_ENOMEM;
+	}
+	gp->fn = fn;
+	gp->arg = arg;
+	gp->creator = creator;
+	gp->goid = rt_goid_next(rt, pp);
+	gp->parent = mp != NULL ? mp->curg->goid : 0;
+	gp->trace_last = 0;
+	if (pp != NULL) {
+		rt_gstatus_set(gp, RT_G_DEAD, RT_G_RUNNABLE);
+		rt_count64_owner(&pp->created, 1);
+		RT_TRACE(mp, SCHED, GO_CREATE, gp, gp->goid, (uintptr_t)fn, 0);
+		rt_runq_put(pp, gp, true, rt);
+	} else {
+		rt_add64_full(&rt->sched.created, 1);
+		rt_lock(&rt->sched.lock, RT_RANK_sched);
+		rt_gstatus_set(gp, RT_G_DEAD, RT_G_RUNNABLE);
+		RT_TRACE_OUTSIDE(rt, SCHED, GO_CREATE, gp, gp->goid, (uintptr_t)fn, 0);
+		rt_globq_put_locked(rt, gp);
+		rt_unlock(&rt->sched.lock, RT_RANK_sched);
+	}
+	if (pp == NULL || rt_gomaxprocs(rt) > 1)
+		rt_wakep(rt);
+	return 0;
+}
+
+/* Exact only with the world stopped. */
+int64_t rt_g_count(gort_runtime *rt)
+{
+	rt_sched *sc = &rt->sched;
+	int64_t n = (int64_t)(rt_load64_rlx(&sc->created) - rt_load64_rlx(&sc->ended));
+
+	for (int i = 0; i < sc->nallp; i++)
+		n += (int64_t)(rt_load64_rlx(&sc->allp[i]->created) -
+		               rt_load64_rlx(&sc->allp[i]->ended));
+	return n;
+}
+
+/* On g0: the goroutine has ended. */
+void rt_goexit0(rt_m *mp, rt_g *gp)
+{
+	rt_p *pp = mp->p;
+	bool wired = gp->lockcount > 0;
+
+	RT_TRACE(mp, SCHED, GO_END, gp, 0, 0, 0);
+	RT_ASSERT(gp->waiting == NULL);
+	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_DEAD);
+	rt_switch_unmake(mp, &pp->stacks, gp);
+	rt_g_free(gp->rt, pp, gp);
+	rt_count64_owner(&pp->ended, 1);
+	if (mp->lockedg == gp)
+		mp->lockedg = NULL;
+	/* Its thread may be left in a state that others must not inherit. The host's thread is not
+	 * ours to end. */
+	if (wired && !mp->host)
+		rt_store32_rlx(&mp->exiting, 1);
+}
+
+static void main_done(rt_m *mp, rt_g *gp)
+{
+	gort_runtime *rt = mp->rt;
+	bool ours = rt_run_claim(rt, GORT_OK);
+
+	rt_goexit0(mp, gp);
+	if (ours)
+		rt_run_wake(rt);
+}
+
+_Noreturn void rt_goroutine_done(rt_g *gp)
+{
+	rt_m *mp = rt_self();
+
+	rt_mcall_dying(mp, gp == gp->rt->maing ? main_done : rt_goexit0);
+}
+
+static void main_exited(rt_m *mp, rt_g *gp)
+{
+	rt_store32_rlx(&mp->rt->mainexited, 1);
+	rt_goexit0(mp, gp);
+}
+
+_Noreturn void rt_goexit(void)
+{
+	rt_m *mp = rt_self();
+
+	rt_mcall_dying(mp, mp->curg == mp->rt->maing ? main_exited : rt_goexit0);
+}

@@ -1,0 +1,108 @@
+/* internal.h: what the files of sched/ (and api/, which boots and ends them) ask of each other. */
+#ifndef CORE_SCHED_INTERNAL_H
+#define CORE_SCHED_INTERNAL_H
+
+#include "backends/fault/fault.h"
+#include "core/sched/sched_impl.h"
+#include "core/sched/sched_inline.h"
+
+/* switch.c: the only callers of be_context_switch. */
+int rt_switch_init(rt_m *mp);      /* the calling thread's stack becomes mp's g0; -ENOMEM */
+void rt_switch_fini(rt_m *mp);
+int rt_switch_attach(rt_m *mp, rt_g *gp); /* ... becomes gp's; g0 gets its own */
+void rt_switch_detach(rt_m *mp, rt_g *gp);
+bool rt_switch_make(rt_m *mp, rt_g *gp, void (*entry)(void *)); /* gives gp a stack; false: no memory */
+void rt_switch_unmake(rt_m *mp, rt_stackcache *cache, rt_g *gp); /* takes it away; not on it */
+void rt_switch_to_g(rt_m *mp, rt_g *gp);  /* on g0; returns when a goroutine has called rt_mcall */
+/* Leaves the goroutine for g0, which calls fn(mp, gp). Returns when gp is executed again, perhaps on
+ * another M. dying: it never is. */
+void rt_mcall(rt_m *mp, void (*fn)(rt_m *mp, rt_g *gp));
+_Noreturn void rt_mcall_dying(rt_m *mp, void (*fn)(rt_m *mp, rt_g *gp));
+
+/* runq.c */
+void rt_runq_put(rt_p *pp, rt_g *gp, bool next, gort_runtime *rt);
+rt_g *rt_runq_get(rt_p *pp, bool *inherit);
+bool rt_runq_empty(const rt_p *pp);
+uint32_t rt_runq_len(const rt_p *pp);     /* ring only, as schedtrace counts */
+rt_g *rt_runq_steal(rt_p *pp, rt_p *victim, bool take_next, uint32_t *n);
+void rt_gqueue_push(rt_gqueue *q, rt_g *gp);
+rt_g *rt_gqueue_pop(rt_gqueue *q);
+void rt_globq_put_locked(gort_runtime *rt, rt_g *gp);
+void rt_globq_put_batch_locked(gort_runtime *rt, rt_g *head, rt_g *tail, uint32_t n);
+rt_g *rt_globq_get_locked(gort_runtime *rt, rt_p *pp, uint32_t max);
+
+/* proc.c */
+void rt_g0_loop(rt_m *mp);                /* until the M is told to leave */
+void rt_g0_after(rt_m *mp);               /* the rest of an mcall, on g0 */
+void rt_wakep(gort_runtime *rt);          /* after work was published; fences itself */
+bool rt_anywork(gort_runtime *rt);
+
+/* m.c */
+rt_m *rt_m_new(gort_runtime *rt);         /* NULL: no memory; counted */
+void rt_m_gone(rt_m *mp);                 /* uncount; its record stays until the runtime's end */
+bool rt_startm(gort_runtime *rt, rt_p *pp, bool spinning);
+bool rt_stopm(rt_m *mp);                  /* false: leave the loop */
+void rt_handoffp(rt_m *mp, rt_p *pp);
+bool rt_stoplockedm(rt_m *mp);            /* false: leave the loop */
+void rt_startlockedm(rt_m *mp, rt_g *gp);
+void rt_m_unidle_locked(rt_m *mp);        /* takes a sleeping M off its list and wakes it */
+void rt_checkdead_locked(gort_runtime *rt);
+
+/* p.c */
+int rt_procresize(gort_runtime *rt, int n); /* world stopped, or booting; GORT_ENOMEM */
+void rt_acquirep(rt_m *mp, rt_p *pp);
+rt_p *rt_releasep(rt_m *mp);
+void rt_pidle_put_locked(gort_runtime *rt, rt_p *pp);
+rt_p *rt_pidle_get_locked(gort_runtime *rt);
+void rt_p_free_all(gort_runtime *rt);
+
+/* g.c */
+rt_g *rt_g_new(gort_runtime *rt, rt_p *pp); /* DEAD, clean; NULL: no memory */
+void rt_g_free(gort_runtime *rt, rt_p *pp, rt_g *gp);
+int rt_newproc(gort_runtime *rt, rt_m *mp, const gort_go_attr *attr, gort_func fn, void *arg,
+               void *creator);
+uint64_t rt_goid_next(gort_runtime *rt, rt_p *pp);
+int64_t rt_g_count(gort_runtime *rt);
+void rt_goroutine_entry(void *arg);
+_Noreturn void rt_goroutine_done(rt_g *gp); /* its function returned; on its stack */
+void rt_goexit0(rt_m *mp, rt_g *gp);
+void rt_gfree_flush(gort_runtime *rt, rt_p *pp);
+
+/* timer.c */
+void rt_timerheap_init(rt_timerheap *h);
+void rt_timerheap_fini(rt_timerheap *h);
+void rt_timers_run(rt_p *pp, int64_t now); /* those that are due, of any P */
+int64_t rt_timers_next(gort_runtime *rt);  /* the earliest of all Ps; INT64_MAX */
+void rt_timers_move(rt_p *from, rt_p *to); /* world stopped */
+
+/* stw.c */
+void rt_preemptall(gort_runtime *rt);
+void rt_gcstopm(rt_m *mp);
+
+/* api/runtime.c: 0, GORT_EINVAL (freed before), GORT_EFORKED */
+int rt_runtime_alive(gort_runtime *rt);
+
+/* run.c */
+bool rt_run_claim(gort_runtime *rt, int code); /* true: the caller ends the run; then rt_run_wake */
+void rt_run_wake(gort_runtime *rt);
+void rt_run_wake_locked(gort_runtime *rt);
+int rt_run_main(gort_runtime *rt, gort_func fn, void *arg);
+void rt_drop_all(gort_runtime *rt);        /* world stopped */
+void rt_error_set(gort_runtime *rt, const char *text);
+void rt_error_add(gort_runtime *rt, const char *format, ...) RT_PRINTF(2, 3);
+void rt_error_header(gort_runtime *rt, const rt_g *gp);
+void rt_error_frames(gort_runtime *rt, void *const *pcs, size_t n);
+
+/* fault.c */
+void rt_fault_module(gort_runtime *rt, gort_func main); /* what is goroutine code in this run */
+int rt_fault_acquire(void);
+void rt_fault_release(void);
+
+/* This M leaves its loop now: it was told to, or it is the host's and the run ends. */
+static inline bool rt_run_leaving(rt_m *mp)
+{
+	return RT_UNLIKELY(rt_load32_acq(&mp->exiting)) ||
+	       (mp->host && rt_load32_acq(&mp->rt->runstate) == RT_RUN_ENDING);
+}
+
+#endif

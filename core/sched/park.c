@@ -1,0 +1,180 @@
+/* park.c: block, wake, yield. */
+#include "core/sched/internal.h"
+
+const char *rt_waitreason_text(unsigned reason)
+{
+	static const char *const texts[] = {
+#define WAIT_REASON(name, text) text,
+#include "core/sched/waitreason.def"
+#undef WAIT_REASON
+	};
+
+	return reason < RT_NELEM(texts) ? texts[reason] : NULL;
+}
+
+rt_g *rt_curg(void)
+{
+	rt_m *mp = rt_self();
+
+	return mp != NULL ? mp->curg : NULL;
+}
+
+gort_runtime *rt_runtime_of(rt_g *gp)
+{
+	return gp->rt;
+}
+void **rt_g_scope(rt_g *gp)
+{
+	return &gp->scope;
+}
+void **rt_g_panics(rt_g *gp)
+{
+	return &gp->panics;
+}
+uint64_t rt_g_goid(rt_g *gp)
+{
+	return gp->goid;
+}
+
+void rt_user_begin(void)
+{
+	rt_self()->locks--;
+}
+void rt_user_end(void)
+{
+	rt_self()->locks++;
+}
+
+_Noreturn void rt_outside(const char *function)
+{
+	rt_misuse(function, "called outside a goroutine");
+}
+
+/* On g0. After commit has released the lock the goroutine may run elsewhere: it is not touched. */
+static void park0(rt_m *mp, rt_g *gp)
+{
+	bool (*commit)(rt_g *, void *) = mp->commit;
+	void *arg = mp->commitarg;
+
+	rt_count64_owner(&mp->p->parked, 1);
+	RT_TRACE(mp, SCHED, GO_BLOCK, gp, gp->waitreason, (uintptr_t)gp->waiton, 0);
+	gp->m = NULL;
+	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_WAITING);
+	if (commit != NULL && !commit(gp, arg)) {
+		RT_TRACE(mp, SCHED, GO_UNBLOCK, gp, gp->goid, 0, 0);
+		rt_gstatus_set(gp, RT_G_WAITING, RT_G_RUNNABLE);
+		mp->nextg = gp;
+	}
+}
+
+void rt_gopark(bool (*commit)(rt_g *gp, void *arg), void *arg, rt_waitreason why, const void *on)
+{
+	rt_m *mp = rt_self();
+	rt_g *gp = mp->curg;
+
+	RT_ASSERT(mp->locks == 1);
+	gp->waitreason = (uint8_t)why;
+	gp->waiton = on;
+	mp->commit = commit;
+	mp->commitarg = arg;
+	rt_mcall(mp, park0);
+}
+
+void rt_goready(rt_g *gp)
+{
+	rt_m *mp = rt_self();
+
+	rt_count64_owner(&mp->p->readied, 1);
+	RT_TRACE(mp, SCHED, GO_UNBLOCK, gp, gp->goid, 0, 0);
+	rt_gstatus_set(gp, RT_G_WAITING, RT_G_RUNNABLE);
+	rt_runq_put(mp->p, gp, true, mp->rt);
+	if (rt_gomaxprocs(mp->rt) > 1) /* else this P is the only one, and not idle */
+		rt_wakep(mp->rt);
+}
+
+/* On g0: gp to the end of the global queue. If this P has nothing else, its next share of that queue is taken
+ * under the same lock. */
+static void requeue(rt_m *mp, rt_g *gp)
+{
+	gort_runtime *rt = mp->rt;
+	rt_p *pp = mp->p;
+
+	gp->m = NULL;
+	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_RUNNABLE);
+	rt_lock(&rt->sched.lock, RT_RANK_sched);
+	rt_globq_put_locked(rt, gp);
+	if (mp->lockedg == NULL && !rt_load32_rlx(&rt->sched.gcwaiting) && rt_runq_empty(pp) &&
+	    !rt_run_leaving(mp)) {
+		mp->nextg = rt_globq_get_locked(rt, pp, 1);
+		RT_ASSERT(mp->nextg != NULL);
+	}
+	rt_unlock(&rt->sched.lock, RT_RANK_sched);
+	if (rt_gomaxprocs(rt) > 1)
+		rt_wakep(rt);
+}
+
+static void gosched0(rt_m *mp, rt_g *gp)
+{
+	RT_TRACE(mp, SCHED, GO_YIELD, gp, 0, 0, 0);
+	requeue(mp, gp);
+}
+
+static void preempted0(rt_m *mp, rt_g *gp)
+{
+	rt_count64_owner(&mp->p->preempted, 1);
+	RT_TRACE(mp, SCHED, GO_YIELD, gp, 1, 0, 0);
+	requeue(mp, gp);
+}
+
+void rt_gosched(void)
+{
+	rt_m *mp = rt_self();
+
+	RT_ASSERT(mp->locks == 1);
+	rt_mcall(mp, gosched0);
+}
+
+bool rt_can_spin(void)
+{
+	rt_m *mp = rt_self();
+	rt_sched *sc = &mp->rt->sched;
+
+	return rt_gomaxprocs(mp->rt) > 1 &&
+	       (uint32_t)rt_gomaxprocs(mp->rt) >
+	               rt_load32_rlx(&sc->npidle) + rt_load32_rlx(&sc->nmspinning) + 1 &&
+	       rt_runq_empty(mp->p);
+}
+
+/* The P's flag is up at the end of a runtime call: the world stops, or the slice is over. */
+RT_COLD void rt_preempt_point(void)
+{
+	rt_m *mp = rt_self();
+
+	if (mp->locks > 0)
+		return;
+	mp->locks++;
+	rt_mcall(mp, preempted0);
+	rt_self()->locks--;
+}
+
+bool rt_waiter_claim(rt_waiter *w)
+{
+	return !w->timed || rt_cas32_full(&w->g->claim, 0, 1);
+}
+
+void rt_waiter_begin(rt_g *gp, rt_waiter *w)
+{
+	w->g = gp;
+	w->success = false;
+	w->ticket = 0;
+	if (w->timed)
+		rt_store32_rlx(&gp->claim, 0);
+	gp->waiting = w;
+}
+
+void rt_waiter_end(rt_g *gp, rt_waiter *w)
+{
+	RT_ASSERT(gp->waiting == w || gp->attached);
+	(void)w;
+	gp->waiting = NULL;
+}

@@ -1,0 +1,408 @@
+/* proc.c: the scheduler's loop.
+ *
+ * G, M, P (spec/01). A goroutine (G) runs on a thread (M) that holds a processor (P); there are
+ * GOMAXPROCS Ps, each with its own run queue. A thread without work steals half of another P's
+ * queue; one that finds nothing puts its P on the idle list and sleeps.
+ *
+ * Waking threads is the hard part: one too many burns a CPU, one too few loses a wake-up. The rule:
+ *
+ *   Who publishes work (ready, go, a batch on the global queue): publish; full fence; if some P is
+ *   idle and no M spins, start one M as spinning with an idle P (rt_wakep).
+ *   A spinning M that finds work stops spinning, and if it was the last one, does as if it had
+ *   published work. So wake-ups cascade one at a time.
+ *   Who goes idle: put the P on the idle list; stop spinning; full fence; look at all queues again;
+ *   on work take an idle P back and search on.
+ *
+ * Publisher and idler each write one thing, fence, and read what the other wrote: one of them sees
+ * the other (Dekker's pattern). Two differences from Go. The publisher looks at npidle before
+ * nmspinning, so that on a busy machine readying a goroutine writes nothing shared; therefore every
+ * M re-checks, also one that was not spinning. And a publisher that claimed the spinner's place but
+ * found no idle P gives it up and looks at npidle again: another publisher may have relied on it
+ * meanwhile (Go remembers that in needspinning).
+ * tests/model/parkready.pml proves it under store buffers, and fails without each fence or re-check.
+ *
+ * Time slices. Goroutines that wake each other through runnext share one slice, so that a ping-pong
+ * keeps its caches; after 10 ms the next one goes to the global queue instead. The clock is read
+ * once in 64 such hand-overs.
+ *
+ * The collector has its places: marked "gc:" below.
+ */
+#include "core/sched/internal.h"
+
+enum { GLOBAL_TICK = 61, STEAL_ROUNDS = 4, SLICE_LOOK = 64 };
+#define SLICE_NS (10 * GORT_MILLISECOND)
+
+static void spinning_begin(rt_m *mp)
+{
+	mp->spinning = true;
+	rt_add32_full(&mp->rt->sched.nmspinning, 1);
+}
+
+/* Returns whether it was the last one. Full: what follows is not read before. */
+static bool spinning_end(rt_m *mp)
+{
+	uint32_t was;
+
+	mp->spinning = false;
+	was = rt_add32_full(&mp->rt->sched.nmspinning, (uint32_t)-1);
+	rt_fence_after_rmw();
+	RT_ASSERT(was > 0);
+	return was == 1;
+}
+
+bool rt_anywork(gort_runtime *rt)
+{
+	if (rt_load32_rlx(&rt->sched.runqsize) > 0)
+		return true;
+	for (int i = 0; i < rt_gomaxprocs(rt); i++)
+		if (!rt_runq_empty(rt->sched.allp[i]))
+			return true;
+	return false;
+}
+
+/* See the head: the publisher's half, after the work was published. */
+void rt_wakep(gort_runtime *rt)
+{
+	rt_sched *sc = &rt->sched;
+
+	rt_fence_full(); /* pairs with the fence in go_idle */
+	while (rt_load32_rlx(&sc->npidle) > 0) {
+		if (rt_load32_rlx(&sc->nmspinning) > 0 || !rt_cas32_full(&sc->nmspinning, 0, 1))
+			return;
+		rt_lock(&sc->lock, RT_RANK_sched);
+		rt_p *pp = rt_pidle_get_locked(rt);
+		rt_unlock(&sc->lock, RT_RANK_sched);
+		if (pp != NULL) {
+			rt_startm(rt, pp, true);
+			return;
+		}
+		rt_add32_full(&sc->nmspinning, (uint32_t)-1);
+		rt_fence_after_rmw();
+	}
+}
+
+/* One pass over all Ps from a random start in a random stride that is coprime with their number. */
+static rt_g *steal_pass(rt_m *mp, bool last, int64_t now)
+{
+	rt_sched *sc = &mp->rt->sched;
+	uint32_t n = (uint32_t)rt_gomaxprocs(mp->rt);
+	uint32_t i = rt_rand_below(&mp->rand, n), stride = 1;
+
+	if (n > 2) {
+		uint32_t a, b;
+
+		do {
+			stride = 1 + rt_rand_below(&mp->rand, n - 1);
+			for (a = n, b = stride; b != 0;) {
+				uint32_t r = a % b;
+
+				a = b;
+				b = r;
+			}
+		} while (a != 1);
+	}
+	for (uint32_t k = 0; k < n; k++, i = (i + stride) % n) {
+		rt_p *victim = sc->allp[i];
+		uint32_t got;
+
+		if (rt_load32_rlx(&sc->gcwaiting))
+			return NULL;
+		rt_g *gp;
+
+		if (last) {
+			bool inherit;
+
+			/* Timers make goroutines runnable in our ring, and stealing needs it empty. */
+			rt_timers_run(victim, now);
+			if ((gp = rt_runq_get(mp->p, &inherit)) != NULL)
+				return gp;
+		}
+		if (victim == mp->p || rt_load32_rlx(&victim->status) == RT_P_IDLE)
+			continue;
+		gp = rt_runq_steal(mp->p, victim, last, &got);
+
+		if (gp != NULL) {
+			rt_count64_owner(&mp->p->steals, got);
+			rt_add64_full(&victim->stolen, got);
+			RT_TRACE(mp, SCHED, STEAL, gp, victim->id, got, 0);
+			return gp;
+		}
+	}
+	return NULL;
+}
+
+static rt_g *steal(rt_m *mp)
+{
+	for (int round = 0; round < STEAL_ROUNDS; round++) {
+		bool last = round == STEAL_ROUNDS - 1;
+		rt_g *gp = steal_pass(mp, last, last ? be_nanotime() : 0);
+
+		if (gp != NULL)
+			return gp;
+	}
+	return NULL;
+}
+
+/* A goroutine out of runnext goes on in the slice of the one before; has that lasted too long? */
+static bool slice_over(rt_p *pp)
+{
+	int64_t now;
+
+	if (++pp->inherited % SLICE_LOOK != 0)
+		return false;
+	now = be_nanotime();
+	if (pp->slice == 0)
+		pp->slice = now;
+	return now - pp->slice > SLICE_NS;
+}
+
+static rt_g *global_get(rt_m *mp, uint32_t max)
+{
+	rt_sched *sc = &mp->rt->sched;
+	rt_g *gp;
+
+	if (rt_load32_rlx(&sc->runqsize) == 0)
+		return NULL;
+	rt_lock(&sc->lock, RT_RANK_sched);
+	gp = rt_globq_get_locked(mp->rt, mp->p, max);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	return gp;
+}
+
+static rt_g *local_get(rt_m *mp, bool *inherit)
+{
+	rt_sched *sc = &mp->rt->sched;
+	rt_g *gp = rt_runq_get(mp->p, inherit);
+
+	if (gp == NULL || !*inherit || !slice_over(mp->p))
+		return gp;
+	rt_count64_owner(&mp->p->preempted, 1);
+	*inherit = false;
+	rt_lock(&sc->lock, RT_RANK_sched);
+	rt_globq_put_locked(mp->rt, gp);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	mp->p->slice = 0;
+	mp->p->inherited = 0;
+	gp = rt_runq_get(mp->p, inherit);
+	*inherit = false;
+	return gp != NULL ? gp : global_get(mp, 0);
+}
+
+/* An M without a P takes an idle one, to search as a spinning M. */
+static bool take_idle_p(rt_m *mp)
+{
+	rt_sched *sc = &mp->rt->sched;
+	rt_p *pp;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	pp = rt_load32_rlx(&sc->gcwaiting) ? NULL : rt_pidle_get_locked(mp->rt);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	if (pp == NULL)
+		return false;
+	rt_acquirep(mp, pp);
+	spinning_begin(mp);
+	return true;
+}
+
+/* Waits for the earliest timer, if nobody else does. True: this M has a P again. */
+static bool poll_wait(rt_m *mp)
+{
+	rt_sched *sc = &mp->rt->sched;
+	int64_t when = rt_timers_next(mp->rt), again, now;
+
+	if (when == INT64_MAX)
+		return false;
+	if (!rt_cas32_full(&sc->polling, 0, 1)) {
+		/* Another M waits; perhaps for a later moment than ours. */
+		if ((int64_t)rt_load64_rlx(&sc->polluntil) > when)
+			be_netpoll_break(&sc->poll);
+		return false;
+	}
+	rt_store64_rlx(&sc->polluntil, (uint64_t)when);
+	rt_fence_full(); /* pairs with the fence in rt_timer_arm: one of us sees the other */
+	/* Never longer than what was published before the fence: an armer compared with that. */
+	again = rt_timers_next(mp->rt);
+	if (again < when) {
+		when = again;
+		rt_store64_rlx(&sc->polluntil, (uint64_t)when);
+	}
+	now = be_nanotime();
+	if (when > now && !rt_run_leaving(mp))
+		be_netpoll_wait(&sc->poll, when - now);
+	rt_store64_rlx(&sc->polluntil, 0);
+	rt_xchg32_full(&sc->polling, 0);
+	return take_idle_p(mp);
+}
+
+/* No work for mp, which holds a P. True: search again. False: leave the loop. */
+static bool go_idle(rt_m *mp, rt_g **out)
+{
+	gort_runtime *rt = mp->rt;
+	rt_sched *sc = &rt->sched;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	if (rt_load32_rlx(&sc->gcwaiting) || rt_run_leaving(mp)) {
+		rt_unlock(&sc->lock, RT_RANK_sched);
+		return true;
+	}
+	*out = rt_globq_get_locked(rt, mp->p, 0);
+	if (*out != NULL) {
+		rt_unlock(&sc->lock, RT_RANK_sched);
+		return true;
+	}
+	RT_TRACE(mp, SCHED, PROC_STOP, NULL, 0, 0, 0);
+	rt_pidle_put_locked(rt, rt_releasep(mp));
+	rt_unlock(&sc->lock, RT_RANK_sched);
+
+	if (mp->spinning)
+		spinning_end(mp);
+	rt_fence_full(); /* pairs with the fence in rt_wakep: we see the work, or they see our P */
+	if (rt_anywork(rt) && take_idle_p(mp))
+		return true;
+	if (poll_wait(mp))
+		return true;
+	return rt_stopm(mp);
+}
+
+/* The next goroutine for mp, which holds a P. NULL: leave the loop. The order is Go's. */
+static rt_g *findrunnable(rt_m *mp, bool *inherit)
+{
+	gort_runtime *rt = mp->rt;
+	rt_sched *sc = &rt->sched;
+	rt_g *gp = NULL;
+
+	*inherit = false;
+	for (;;) {
+		rt_p *pp = mp->p;
+
+		if (pp == NULL) { /* woken without a P: only to leave or to wait on */
+			if (rt_run_leaving(mp))
+				return NULL;
+			/* Who published work may have had no thread to start: look first. */
+			if (!(rt_anywork(rt) && take_idle_p(mp)) && !rt_stopm(mp))
+				return NULL;
+			continue;
+		}
+		if (rt_load32_rlx(&pp->preempt)) {
+			rt_store32_rlx(&pp->preempt, 0);
+			rt_fence_full(); /* pairs with the fence in rt_preemptall */
+		}
+		if (rt_load32_acq(&sc->gcwaiting)) {
+			rt_gcstopm(mp);
+			continue;
+		}
+		if (rt_run_leaving(mp))
+			return NULL;
+		if (rt_load64_rlx(&pp->timers.next) != INT64_MAX)
+			rt_timers_run(pp, be_nanotime());
+		/* gc: a mark worker of this P would run here. */
+		if (mp->nextg != NULL) {
+			gp = mp->nextg;
+			mp->nextg = NULL;
+			return gp;
+		}
+		if (rt_load32_rlx(&sc->runqsize) > 0 && pp->schedtick % GLOBAL_TICK == 0 &&
+		    (gp = global_get(mp, 1)) != NULL)
+			return gp;
+		/* gc: the finalizer goroutine would be readied here. */
+		if ((gp = local_get(mp, inherit)) != NULL)
+			return gp;
+		*inherit = false;
+		if ((gp = global_get(mp, 0)) != NULL)
+			return gp;
+		/* Descriptors would be polled here without waiting. */
+		if (mp->spinning || 2 * rt_load32_rlx(&sc->nmspinning) <
+		                            (uint32_t)rt_gomaxprocs(mp->rt) - rt_load32_rlx(&sc->npidle)) {
+			if (!mp->spinning)
+				spinning_begin(mp);
+			if ((gp = steal(mp)) != NULL)
+				return gp;
+		}
+		/* gc: idle-priority marking would start here. */
+		if (!go_idle(mp, &gp))
+			return NULL;
+		if (gp != NULL)
+			return gp;
+	}
+}
+
+static rt_g *schedule(rt_m *mp, bool *inherit)
+{
+	for (;;) {
+		rt_g *gp;
+
+		if (mp->lockedg != NULL) {
+			/* Only one goroutine runs here; it may be the one that just left. */
+			if (!rt_stoplockedm(mp))
+				return NULL;
+			*inherit = false;
+			if (mp->lockedg != NULL)
+				return mp->lockedg;
+			continue; /* dropped meanwhile */
+		}
+		gp = findrunnable(mp, inherit);
+		if (mp->spinning && spinning_end(mp) && gp != NULL)
+			rt_wakep(mp->rt); /* the last one that looked: another takes its place */
+		if (gp == NULL || gp->lockedm == NULL)
+			return gp;
+		rt_startlockedm(mp, gp);
+	}
+}
+
+/* Memory has ended: the run ends. Without one, the goroutine waits for better times. */
+static void no_stack(rt_m *mp, rt_g *gp)
+{
+	rt_sched *sc = &mp->rt->sched;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	rt_globq_put_locked(mp->rt, gp);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	if (rt_run_claim(mp->rt, GORT_ENOMEM)) {
+		rt_error_set(mp->rt, "fatal error: out of memory (goroutine stack)\n");
+		rt_run_wake(mp->rt);
+	} else {
+		be_thread_nap(GORT_MILLISECOND); /* a back-off: nothing tells when memory comes back */
+	}
+}
+
+static void execute(rt_m *mp, rt_g *gp, bool inherit)
+{
+	rt_p *pp = mp->p;
+
+	if (RT_UNLIKELY(gp->ctx == NULL) && !rt_switch_make(mp, gp, rt_goroutine_entry)) {
+		no_stack(mp, gp);
+		return;
+	}
+	gp->m = mp;
+	mp->curg = gp;
+	rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_RUNNING);
+	if (!inherit) {
+		pp->schedtick++;
+		pp->inherited = 0;
+		pp->slice = 0;
+	}
+	gp->runs++;
+	rt_count64_owner(&pp->switches, 1);
+	RT_TRACE(mp, SCHED, GO_START, gp, gp->runs, 0, 0);
+	rt_switch_to_g(mp, gp);
+	rt_g0_after(mp);
+}
+
+/* A goroutine has come back to g0 by rt_mcall: do what it asked for. */
+void rt_g0_after(rt_m *mp)
+{
+	rt_g *gp = mp->curg;
+
+	mp->curg = NULL;
+	mp->mcall(mp, gp);
+}
+
+void rt_g0_loop(rt_m *mp)
+{
+	rt_g *gp;
+	bool inherit = false;
+
+	RT_ASSERT(mp->locks == 1);
+	while ((gp = schedule(mp, &inherit)) != NULL)
+		execute(mp, gp, inherit);
+}

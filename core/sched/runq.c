@@ -1,0 +1,241 @@
+/* runq.c: run queues. A P's ring of 256 goroutines and its runnext slot, both without a lock; the
+ * global queue, a list under sched.lock.
+ *
+ * The ring (Go's, spec/01 part 2). Indices run freely and wrap at 2^32. The owner stores tail with release
+ * after the slot, a thief loads it with acquire before the slots. Head is moved by
+ * compare-and-swap, by owner and thieves alike; its release half says "I have read these slots", and the
+ * owner's acquire load of head before it writes a slot pairs with it. runnext is taken by
+ * compare-and-swap, and filled by exchange by the owner only. Checked under weak memory in
+ * tests/model/runq.pml and tests/model/runq_relacy.cc.
+ *
+ * Rejected: a Chase-Lev deque. It is LIFO for the owner, while Go's order is FIFO with one
+ * exception, and its array would have to grow where ours overflows into the global queue.
+ */
+#include "core/sched/internal.h"
+
+static rt_g *slot_get(const rt_p *pp, uint32_t i)
+{
+	return rt_loadptr_rlx(&pp->runq[i % RT_RUNQ_SIZE]);
+}
+
+static void slot_set(rt_p *pp, uint32_t i, rt_g *gp)
+{
+	rt_storeptr_rlx(&pp->runq[i % RT_RUNQ_SIZE], gp);
+}
+
+/* The ring is full: half of it and gp go to the global queue as one batch. False: a thief made
+ * room meanwhile. */
+static bool put_slow(rt_p *pp, rt_g *gp, uint32_t head, uint32_t tail, gort_runtime *rt)
+{
+	uint32_t n = (tail - head) / 2;
+	rt_g *first = slot_get(pp, head), *last = first;
+
+	RT_ASSERT(n == RT_RUNQ_SIZE / 2);
+	rt_g *batch[RT_RUNQ_SIZE / 2];
+	for (uint32_t i = 0; i < n; i++)
+		batch[i] = slot_get(pp, head + i);
+	if (!rt_cas32_rel(&pp->runqhead, head, head + n))
+		return false;
+	for (uint32_t i = 1; i < n; i++) {
+		last->schedlink = batch[i];
+		last = batch[i];
+	}
+	last->schedlink = gp;
+	gp->schedlink = NULL;
+	rt_lock(&rt->sched.lock, RT_RANK_sched);
+	rt_globq_put_batch_locked(rt, first, gp, n + 1);
+	rt_unlock(&rt->sched.lock, RT_RANK_sched);
+	return true;
+}
+
+/* Owner only. next: gp runs next, and who waited there goes to the tail of the ring. */
+void rt_runq_put(rt_p *pp, rt_g *gp, bool next, gort_runtime *rt)
+{
+	if (next) {
+		gp = rt_xchgptr_full(&pp->runnext, gp);
+		if (gp == NULL)
+			return;
+	}
+	for (;;) {
+		uint32_t head = rt_load32_acq(&pp->runqhead); /* pairs with the thief's release */
+		uint32_t tail = rt_load32_rlx(&pp->runqtail);
+
+		if (tail - head < RT_RUNQ_SIZE) {
+			slot_set(pp, tail, gp);
+			rt_store32_rel(&pp->runqtail, tail + 1);
+			return;
+		}
+		if (put_slow(pp, gp, head, tail, rt))
+			return;
+	}
+}
+
+/* Owner only. *inherit: it was in runnext, and shares the slice of who ran before. */
+rt_g *rt_runq_get(rt_p *pp, bool *inherit)
+{
+	rt_g *gp = rt_loadptr_rlx(&pp->runnext);
+
+	/* Only the owner fills runnext, so a failed swap means that a thief emptied it. */
+	if (gp != NULL && rt_casptr_acq(&pp->runnext, gp, NULL)) {
+		*inherit = true;
+		return gp;
+	}
+	*inherit = false;
+	for (;;) {
+		uint32_t head = rt_load32_acq(&pp->runqhead);
+		uint32_t tail = rt_load32_rlx(&pp->runqtail);
+
+		if (head == tail)
+			return NULL;
+		gp = slot_get(pp, head);
+		if (rt_cas32_rel(&pp->runqhead, head, head + 1))
+			return gp;
+	}
+}
+
+/* Any thread. Head, tail and runnext cannot be read at once: runq_put moves what it kicks out of runnext to
+ * the ring, so an unchanged tail around the other two reads proves that nothing hid between. */
+bool rt_runq_empty(const rt_p *pp)
+{
+	for (;;) {
+		uint32_t head = rt_load32_acq(&pp->runqhead);
+		uint32_t tail = rt_load32_acq(&pp->runqtail);
+		rt_g *next = rt_loadptr_acq(&pp->runnext);
+
+		if (tail == rt_load32_acq(&pp->runqtail))
+			return head == tail && next == NULL;
+	}
+}
+
+uint32_t rt_runq_len(const rt_p *pp)
+{
+	uint32_t head = rt_load32_acq(&pp->runqhead);
+	uint32_t n = rt_load32_acq(&pp->runqtail) - head;
+
+	return n <= RT_RUNQ_SIZE ? n : 0; /* a torn pair of reads */
+}
+
+static bool steal_next(rt_p *victim, rt_g **out)
+{
+	rt_g *gp = rt_loadptr_acq(&victim->runnext);
+
+	if (gp == NULL)
+		return false;
+	/* The victim is running and most often about to block: it would run gp at once, with its
+	 * caches warm. Give it the time to. */
+	if (rt_load32_rlx(&victim->status) == RT_P_RUNNING)
+		be_thread_nap(3000);
+	if (!rt_casptr_acq(&victim->runnext, gp, NULL))
+		return false;
+	*out = gp;
+	return true;
+}
+
+/* Moves half of victim's ring, rounded up, to pp's, which is empty, and returns the last of them to
+ * run. *n: how many were taken. */
+rt_g *rt_runq_steal(rt_p *pp, rt_p *victim, bool take_next, uint32_t *n)
+{
+	uint32_t tail = rt_load32_rlx(&pp->runqtail);
+
+	/* Also: whoever stole from pp before has read its slots. */
+	if (tail != rt_load32_acq(&pp->runqhead))
+		rt_throw("steal into a run queue that is not empty");
+	for (;;) {
+		uint32_t h = rt_load32_acq(&victim->runqhead);
+		uint32_t t = rt_load32_acq(&victim->runqtail);
+		uint32_t k = t - h;
+		rt_g *gp;
+
+		k -= k / 2;
+		*n = 1;
+		if (k == 0)
+			return take_next && steal_next(victim, &gp) ? gp : NULL;
+		if (k > RT_RUNQ_SIZE / 2)
+			continue; /* h is older than t */
+		for (uint32_t i = 0; i < k; i++)
+			slot_set(pp, tail + i, slot_get(victim, h + i));
+		if (!rt_cas32_full(&victim->runqhead, h, h + k))
+			continue;
+		*n = k;
+		gp = slot_get(pp, tail + k - 1);
+		if (k > 1)
+			rt_store32_rel(&pp->runqtail, tail + k - 1);
+		return gp;
+	}
+}
+
+void rt_gqueue_push(rt_gqueue *q, rt_g *gp)
+{
+	gp->schedlink = NULL;
+	if (q->tail != NULL)
+		q->tail->schedlink = gp;
+	else
+		q->head = gp;
+	q->tail = gp;
+}
+
+rt_g *rt_gqueue_pop(rt_gqueue *q)
+{
+	rt_g *gp = q->head;
+
+	if (gp != NULL) {
+		q->head = gp->schedlink;
+		if (q->head == NULL)
+			q->tail = NULL;
+	}
+	return gp;
+}
+
+static void runqsize_add(gort_runtime *rt, uint32_t d)
+{
+	rt_store32_rlx(&rt->sched.runqsize, rt_load32_rlx(&rt->sched.runqsize) + d);
+}
+
+void rt_globq_put_locked(gort_runtime *rt, rt_g *gp)
+{
+	rt_lockrank_assert_held(RT_RANK_sched, &rt->sched.lock);
+	rt_gqueue_push(&rt->sched.runq, gp);
+	runqsize_add(rt, 1);
+}
+
+void rt_globq_put_batch_locked(gort_runtime *rt, rt_g *head, rt_g *tail, uint32_t n)
+{
+	rt_gqueue *q = &rt->sched.runq;
+
+	rt_lockrank_assert_held(RT_RANK_sched, &rt->sched.lock);
+	if (q->tail != NULL)
+		q->tail->schedlink = head;
+	else
+		q->head = head;
+	q->tail = tail;
+	runqsize_add(rt, n);
+}
+
+/* Up to a fair share for pp (its ring is empty then); max 0 = no other bound. The first is
+ * returned, the rest lies in pp's ring. */
+rt_g *rt_globq_get_locked(gort_runtime *rt, rt_p *pp, uint32_t max)
+{
+	uint32_t size = rt_load32_rlx(&rt->sched.runqsize);
+	uint32_t n = size / (uint32_t)rt_gomaxprocs(rt) + 1;
+
+	rt_lockrank_assert_held(RT_RANK_sched, &rt->sched.lock);
+	if (size == 0)
+		return NULL;
+	if (n > size)
+		n = size;
+	if (n > RT_RUNQ_SIZE / 2)
+		n = RT_RUNQ_SIZE / 2;
+	if (max > 0 && n > max)
+		n = max;
+	runqsize_add(rt, (uint32_t)-n);
+
+	rt_g *gp = rt_gqueue_pop(&rt->sched.runq);
+	uint32_t tail = rt_load32_rlx(&pp->runqtail);
+
+	RT_ASSERT(n == 1 || tail - rt_load32_acq(&pp->runqhead) + n - 1 <= RT_RUNQ_SIZE);
+	for (uint32_t i = 1; i < n; i++)
+		slot_set(pp, tail++, rt_gqueue_pop(&rt->sched.runq));
+	if (n > 1)
+		rt_store32_rel(&pp->runqtail, tail); /* one release for the whole batch */
+	return gp;
+}

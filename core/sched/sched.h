@@ -1,0 +1,116 @@
+/* sched.h: what the rooms above may ask of the scheduler.
+ *
+ * Every public function that needs a goroutine starts with RT_ENTER() and ends with rt_leave().
+ * Between the two m->locks is not 0: the goroutine is inside the runtime and is not preempted.
+ * Code of the user (deferred calls, methods) runs with m->locks as it was at the entry, that is 0:
+ * bracket it with rt_user_begin() and rt_user_end(). After anything that can park, the M may be
+ * another one: read rt_self() again; rt_leave() does.
+ */
+#ifndef CORE_SCHED_H
+#define CORE_SCHED_H
+
+#include "core/base/check.h"
+#include "core/base/self.h"
+#include "core/base/types.h"
+#include "core/include/gort.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Why a goroutine waits; the texts are Go's. */
+typedef enum rt_waitreason {
+#define WAIT_REASON(name, text) RT_WAIT_##name,
+#include "core/sched/waitreason.def"
+#undef WAIT_REASON
+	RT_NWAIT
+} rt_waitreason;
+const char *rt_waitreason_text(unsigned reason); /* NULL: no such reason */
+
+/* RT_ENTER() and rt_leave() are in sched_inline.h, which upper rooms include for them. */
+
+
+rt_g *rt_curg(void);                    /* of this thread; NULL outside a goroutine */
+gort_runtime *rt_runtime_of(rt_g *gp);
+
+/* Parks the calling goroutine. On g0, with the state WAITING, commit(gp, arg) is called: it releases the lock
+ * under which the goroutine was recorded where its waker finds it. If commit returns false the
+ * goroutine goes on at once. Returns when somebody has called rt_goready. */
+void rt_gopark(bool (*commit)(rt_g *gp, void *arg), void *arg, rt_waitreason why, const void *on);
+/* Makes a parked goroutine runnable, next on this thread's P. Exactly one caller for each park. May be called
+ * on a goroutine or on g0, with locks of rank below `sched` held. */
+void rt_goready(rt_g *gp);
+/* Lets others run: to the end of the global queue. */
+void rt_gosched(void);
+/* Whether waiting actively for another goroutine pays: other Ps run, and nothing waits to run here. */
+bool rt_can_spin(void);
+/* Ends the calling goroutine; never returns. Deferred calls are the caller's business. */
+_Noreturn void rt_goexit(void);
+/* The same for one whose function has returned: main's return ends the run. */
+_Noreturn void rt_goroutine_done(rt_g *gp);
+
+/* A timer that lives in the caller's frame. fn runs on g0 under the lock of its heap; it may call
+ * rt_goready and nothing that blocks. */
+typedef struct rt_timer {
+	int64_t when;
+	void (*fn)(struct rt_timer *t);
+	rt_p *p;        /* whose heap; guarded by that heap's lock */
+	int index;      /* in the heap, -1 = in none; guarded by that heap's lock */
+} rt_timer;
+/* To be called in a commit function (on g0) so that it cannot fire before the goroutine is parked. */
+void rt_timer_arm(rt_timer *t, int64_t when, void (*fn)(rt_timer *));
+/* Takes it out if it is still armed; after that fn does not run and has run to its end. */
+void rt_timer_disarm(rt_timer *t);
+
+/* A place in a wait list (channel, semaphore). It lies in the frame of the goroutine that waits,
+ * so the collector sees its pointers as part of that stack. g->waiting names it while it is
+ * enqueued, so that the end of a run can take it out (unlink). */
+typedef struct rt_waiter {
+	struct rt_waiter *next, *prev;
+	struct rt_waiter *link;    /* sync/sema.c: first waiter of the next address in the bucket */
+	rt_g *g;
+	void *elem;                /* what is sent, or where to receive; user's stack or heap */
+	void *on;                  /* the channel or address */
+	void (*unlink)(struct rt_waiter *w); /* world stopped: take it out of its list */
+	rt_timer timer;            /* of a wait with a deadline */
+	bool timed;                /* the waker must win rt_waiter_claim first */
+	bool success;              /* a partner came; false: closed, timed out or dropped */
+	uint32_t ticket;           /* semaphores: handed over */
+} rt_waiter;
+/* True for one of those that want to wake a timed waiter: partner, timer, canceller. */
+bool rt_waiter_claim(rt_waiter *w);
+void rt_waiter_begin(rt_g *gp, rt_waiter *w); /* before it is enqueued */
+void rt_waiter_end(rt_g *gp, rt_waiter *w);   /* after the goroutine went on */
+
+/* Around code of the user called from inside the runtime. */
+void rt_user_begin(void);
+void rt_user_end(void);
+
+/* Panic and defer keep their records in the goroutine: builtin/panic.c */
+void **rt_g_scope(rt_g *gp);   /* innermost scope */
+void **rt_g_panics(rt_g *gp);  /* innermost panic */
+uint64_t rt_g_goid(rt_g *gp);
+
+/* Ends the run in progress of the calling goroutine's runtime with code; text is copied into what
+ * gort_runtime_error returns, followed by the goroutine's header and its backtrace if
+ * `trace`. Does not return: the goroutine is dropped. GORT_EXIT_ON_FATAL prints and exits(2). */
+_Noreturn void rt_run_fail(int code, const char *text, bool trace);
+/* Go's fatal error: rt_run_fail(GORT_EFATAL, "fatal error: ...") */
+_Noreturn void rt_fatal(const char *text);
+
+/* True once the run has ended under an attached thread: nothing blocks it any more. */
+bool rt_g_released(rt_g *gp);
+
+/* Stops every P; any thread may call it, a goroutine or not. Not reentrant. reason is one of
+ * rt_stwreason. */
+typedef enum rt_stwreason { RT_STW_GOMAXPROCS = 1, RT_STW_END_OF_RUN, RT_STW_TRACE, RT_STW_WATCH } rt_stwreason;
+void rt_stop_world(gort_runtime *rt, rt_stwreason why);
+void rt_start_world(gort_runtime *rt);
+
+/* What the rooms above put below: registered once by api/runtime.c for each runtime. */
+typedef struct rt_upcalls {
+	void (*goroutine_main)(rt_g *gp, gort_func fn, void *arg); /* builtin: fn as a scope */
+	void (*goroutine_drop)(rt_g *gp); /* builtin: forget its deferred calls; world stopped */
+} rt_upcalls;
+
+
+#endif

@@ -1,0 +1,261 @@
+/* sched_impl.h: the scheduler's records. Only sched/, gc/, watch/ and api/ include it. */
+#ifndef CORE_SCHED_IMPL_H
+#define CORE_SCHED_IMPL_H
+
+#include "backends/context/context.h"
+#include "backends/netpoll/netpoll.h"
+#include "core/alloc/fixalloc.h"
+#include "core/base/debugvars.h"
+#include "core/base/list.h"
+#include "core/base/lock.h"
+#include "core/base/rand.h"
+#include "core/base/trace.h"
+#include "core/sched/sched.h"
+#include "core/stack/stack.h"
+
+/* Status of a G. Whoever may change it owns the stack; only rt_gstatus_set writes it.
+ *
+ *           newproc [g.c]             execute [proc.c]           goexit0 [g.c]
+ *   DEAD ----------------> RUNNABLE ------------------> RUNNING ------------> DEAD
+ *                          ^  ^  ^                      |  |  |
+ *      gosched, preempt    |  |  +----------------------+  |  |
+ *     exitsyscall [sys.c]  |  +------- SYSCALL <-----------+  |  entersyscall
+ *        goready [park.c]  +---------- WAITING <--------------+  gopark
+ *
+ *   DEAD      on a free list, or being built
+ *   RUNNABLE  on exactly one run queue; stack unowned
+ *   RUNNING   on no queue; has an M and a P; owns its stack
+ *   SYSCALL   on no queue; has an M, no P; owns its stack
+ *   WAITING   recorded on one wait list whose owner will goready it; stack unowned
+ *
+ * The numbers are Go's. A transition has one possible author at any moment, so it is a store, not a
+ * compare-and-swap; debug builds check that the old state was the expected one.
+ */
+enum { RT_G_RUNNABLE = 1, RT_G_RUNNING = 2, RT_G_SYSCALL = 3, RT_G_WAITING = 4, RT_G_DEAD = 6 };
+
+struct rt_g {
+	/* owner of the stack, see above */
+	be_context *ctx;       /* saved state; NULL until it first runs */
+	rt_stack *stack;       /* NULL until it first runs, and for an attached thread */
+	rt_atomic32 status;    /* RT_G_*; release on leaving a state, acquire by who takes it over */
+	uint8_t waitreason;    /* RT_WAIT_* while WAITING */
+	uint8_t attached;      /* a thread between gort_attach and gort_detach */
+	uint8_t system;        /* the runtime's own */
+	uint8_t dropped;       /* its run has ended while it was in a system call */
+	rt_atomic32 claim;     /* 1 = somebody wakes this timed wait; 0 while it waits */
+	uint32_t lockcount;    /* gort_lock_os_thread nesting */
+	rt_m *m;               /* that runs it, or NULL */
+	rt_m *lockedm;         /* that it is wired to, or NULL */
+	rt_waiter *waiting;    /* what it waits on, or NULL */
+	const void *waiton;    /* for watching */
+	void *scope, *panics, *defers; /* builtin/panic.c */
+	int64_t trace_last;    /* stamp of its last event */
+	uint64_t runs;         /* how often it was started */
+	/* owner of the queue that it is on */
+	rt_g *schedlink;
+	/* set once by newproc */
+	gort_runtime *rt;
+	gort_func fn;
+	void *arg;
+	uint64_t goid, parent;
+	void *creator;         /* code address of the gort_go */
+	char *name;            /* 32 bytes, or NULL */
+	uint32_t stack_size;   /* 0 = the runtime's; in pages otherwise */
+	uint32_t unused;
+	rt_g *alllink;         /* guarded by allg: every G ever made */
+};
+
+enum { RT_P_IDLE = 0, RT_P_RUNNING = 1, RT_P_GCSTOP = 3, RT_P_DEAD = 4 };
+enum { RT_RUNQ_SIZE = 256, RT_MAXPROCS = 1 << 14 };
+
+typedef struct rt_timerheap {
+	rt_mutex lock;          /* rank timers */
+	/* guarded by lock */
+	int n, cap;
+	struct rt_timerslot { int64_t when; rt_timer *t; } *heap; /* 4-ary */
+	rt_atomic64 next;       /* when of heap[0], INT64_MAX = empty; read without the lock */
+} rt_timerheap;
+
+struct rt_p {
+	/* owner: the M whose p this is; others only while the world is stopped */
+	int id;
+	uint32_t schedtick;      /* +1 for each slice */
+	uint32_t inherited;      /* goroutines run in this slice */
+	int64_t slice;           /* when the slice began; 0 = not looked yet */
+	rt_m *m;
+	rt_g *gfree;             /* dead Gs for reuse */
+	int ngfree;
+	rt_stackcache stacks;
+	uint64_t goid, goidend;  /* numbers taken in advance */
+	int64_t trace_last;      /* stamp of its last event */
+	void *bump, *bumpend;    /* gc/new.c: rest of this P's heap chunk */
+	void *gcw, *wbbuf;       /* gc: mark queue and write-barrier buffer, from the collector on */
+	/* counters: the owner writes, anybody reads */
+	rt_atomic64 created, ended, switches, steals, parked, readied, preempted, handoffs;
+	uint64_t heap_bytes, heap_objects;
+	/* guarded by sched.lock */
+	rt_p *idlelink;
+	rt_atomic32 status;      /* RT_P_*; written by the owner or under sched.lock */
+
+	/* any thread, on lines of their own */
+	RT_CACHE_ALIGNED rt_atomic32 preempt; /* 1: come to the scheduler at the next runtime call */
+	rt_atomic64 stolen;
+	rt_timerheap timers;
+	/* The local run queue: models/runq.pml and models/runq_relacy.cc. runqtail: the owner stores
+	 * with release, thieves load with acquire; runqhead: compare-and-swap by whoever takes. */
+	RT_CACHE_ALIGNED rt_atomic32 runqhead;
+	rt_atomic32 runqtail;
+	rt_atomicptr runnext;
+	rt_atomicptr runq[RT_RUNQ_SIZE];
+};
+
+struct rt_m {
+	/* owner: its thread */
+	rt_p *p;                 /* NULL: idle, in a system call, or starting */
+	rt_g *curg;              /* NULL on g0 between goroutines */
+	int32_t locks;           /* 0 only in user code on a goroutine's stack */
+	bool spinning;
+	bool attached;           /* a foreign thread between attach and detach */
+	bool host;               /* the thread inside gort_runtime_run */
+	be_context *g0;          /* its scheduler's context */
+	void (*mcall)(rt_m *mp, rt_g *gp); /* what g0 does with the goroutine that just left */
+	bool (*commit)(rt_g *gp, void *arg); /* of rt_gopark */
+	void *commitarg;
+	rt_g *nextg;             /* chosen by an mcall already: runs next, in a new slice */
+	rt_rand rand;
+	rt_tracering *ring;
+	gort_runtime *rt;        /* set once */
+	uint32_t id;             /* set once */
+	rt_stack *g0stack;       /* of an attached thread's scheduler; else NULL */
+	void *tsan_fiber;        /* of g0 */
+	const void *asan_lo;     /* g0's stack, for the sanitizer */
+	size_t asan_size;
+	void *asan_fake;
+	void *thread_lo;         /* an attached thread's own stack, the same */
+	size_t thread_size;
+	void *thread_fiber;
+	/* guarded by sched.lock, or handed over with the note */
+	rt_atomic32 exiting;     /* told to end; read by its thread without the lock */
+	rt_p *nextp;
+	rt_g *lockedg;           /* goroutine wired to this thread */
+	bool idle;               /* on the idle list */
+	bool waitlocked;         /* waits for its lockedg to become runnable */
+	bool lockedready;        /* lockedg and a P came before it slept */
+	rt_m *schedlink;         /* idle list, LIFO */
+	rt_m *alllink;
+	rt_note park;
+	be_thread thread;
+	uint64_t tid;            /* the system's number */
+	void *faultpcs[32];      /* fault.c: from the handler to the landing */
+	uint32_t nfaultpcs;
+	max_align_t g0record[64]; /* be_context_size bytes are used; checked at start */
+};
+
+typedef struct rt_gqueue { /* FIFO through schedlink */
+	rt_g *head, *tail;
+} rt_gqueue;
+
+typedef struct rt_sched {
+	rt_mutex lock;           /* rank sched */
+	/* guarded by lock */
+	rt_gqueue runq;
+	rt_m *midle;
+	rt_p *pidle;
+	rt_m *allm, *freem;
+	uint32_t mcount, nmidle, nmidlelocked;
+	uint32_t nextmid;
+	rt_gqueue gfree;
+	rt_atomic32 ngfree;      /* read without it as a hint */
+	uint32_t stopwait;       /* Ps that the stopper still waits for */
+	uint32_t nsyscall;       /* dropped goroutines that are still in a system call */
+	uint32_t nattached;
+	bool shutdown;           /* workers end */
+	/* atomics: read without the lock, written under it unless noted */
+	rt_atomic32 runqsize;
+	rt_atomic32 npidle;
+	rt_atomic32 nmspinning;  /* any thread: the spinning rule, proc.c and models/parkready.pml */
+	rt_atomic32 gcwaiting;   /* the world stops: stw.c */
+	rt_atomic64 goidgen;     /* any thread */
+	rt_atomic64 created;     /* by threads without a P */
+	rt_atomic64 ended;       /* dropped goroutines */
+	rt_atomic32 polling;     /* 1 = a thread waits in netpoll; by compare-and-swap */
+	rt_atomic64 polluntil;   /* until when; INT64_MAX = for ever */
+	rt_note stopnote;
+	rt_mutex stopworld;      /* rank stopworld */
+	int64_t stwbegin, stwstopped;
+	rt_atomic32 gomaxprocs;  /* changes only with the world stopped; Ms without a P read it, too */
+	rt_p **allp;             /* nallp of them; grows only with the world stopped, never moves */
+	int nallp;
+	rt_mutex allglock;
+	rt_g *allg;              /* guarded by allglock */
+	rt_fixalloc gs, ms, names;
+	be_netpoll poll;
+} rt_sched;
+
+/* NONE -run-> ACTIVE -claim-> CLAIMED (its author writes runcode and the text) -wake-> ENDING (the
+ * host's M leaves its loop) -> NONE */
+enum { RT_RUN_NONE = 0, RT_RUN_ACTIVE = 1, RT_RUN_CLAIMED = 2, RT_RUN_ENDING = 3 };
+
+struct gort_runtime {
+	rt_sched sched;
+	rt_trace trace;
+	rt_stackpool *stacks;
+	void *heap;              /* gc/new.c */
+	void *watch;             /* watch/listener.c */
+	struct rt_sematable *sema; /* sync/sema.c */
+	rt_fixalloc defers;      /* builtin/panic.c: blocks of deferred calls */
+	rt_upcalls up;
+	gort_config cfg;         /* as given; debug copied */
+	rt_debugvars debug;
+	uint64_t forkgen;        /* of the process that made it */
+	rt_mutex life;           /* rank life */
+	bool running;            /* guarded by life: a thread is in gort_runtime_run */
+	/* the run in progress */
+	rt_atomic32 runstate;    /* RT_RUN_*; the end of a run is claimed by compare-and-swap */
+	int runcode;             /* written by who claimed the end */
+	int deadlock;            /* it was claimed by checkdead: the host M writes the text */
+	rt_m *host;              /* the M of gort_runtime_run; guarded by sched.lock */
+	rt_g *maing;
+	rt_atomic32 mainexited;  /* main called gort_goexit */
+	uintptr_t modlo, modhi;  /* text of the module that holds main: goroutine code; 0 = unknown */
+	char *error;             /* text for gort_runtime_error; NULL = "" */
+	size_t errorlen, errorcap; /* off-heap: written by who claimed the end, then by the host */
+	gort_runtime *next;      /* registry */
+	char *debugtext;
+};
+
+static inline int rt_gomaxprocs(const gort_runtime *rt)
+{
+	return (int)rt_load32_acq(&rt->sched.gomaxprocs);
+}
+
+/* The one door to a G's status. */
+static inline void rt_gstatus_set(rt_g *gp, uint32_t from, uint32_t to)
+{
+	RT_ASSERT(rt_load32_rlx(&gp->status) == from);
+	(void)from;
+	rt_store32_rel(&gp->status, to);
+}
+
+/* RT_TRACE(mp, SCHED, GO_START, gp, a0, a1, a2): one predictable branch when off. */
+#define RT_TRACE(mp, group, event, gp, a0, a1, a2)                                                 \
+	do {                                                                                       \
+		if (RT_UNLIKELY(rt_load32_rlx(&(mp)->rt->trace.groups) & GORT_TRACE_##group))      \
+			rt_trace_emit((mp), GORT_EV_##event, (gp), (uint64_t)(a0), (uint64_t)(a1), \
+			              (uint64_t)(a2));                                             \
+	} while (0)
+/* The same on a thread that has no M of this runtime. gp: the goroutine that it is about. */
+#define RT_TRACE_OUTSIDE(rt, group, event, gp, a0, a1, a2)                                         \
+	do {                                                                                       \
+		if (RT_UNLIKELY(rt_load32_rlx(&(rt)->trace.groups) & GORT_TRACE_##group))          \
+			rt_trace_emit_outside((rt), GORT_EV_##event, (gp), (uint64_t)(a0),         \
+			                      (uint64_t)(a1), (uint64_t)(a2));                     \
+	} while (0)
+/* sched/trace.c. gp: the goroutine that it is about, which the caller owns, or NULL. For GO_CREATE and
+ * GO_UNBLOCK that is the goroutine created or made runnable, and who did it is mp->curg. */
+void rt_trace_emit(rt_m *mp, unsigned event, rt_g *gp, uint64_t a0, uint64_t a1, uint64_t a2);
+void rt_trace_emit_outside(gort_runtime *rt, unsigned event, rt_g *gp, uint64_t a0, uint64_t a1,
+                           uint64_t a2);
+void rt_trace_emit_user(rt_m *mp, const char *name, uint64_t value); /* GORT_EV_USER */
+
+#endif

@@ -1,0 +1,154 @@
+/* stw.c: stop the world.
+ *
+ * The stopper holds `stopworld`, raises gcwaiting under sched.lock, takes the idle Ps, and raises
+ * every P's preempt flag. An M that comes to the scheduler with gcwaiting up gives up its P
+ * (rt_gcstopm); the last one signals the stopper. Ps of goroutines in system calls have been handed
+ * off already and are idle or run others. Any thread may stop the world: a goroutine (its own P counts
+ * as stopped), or one without a P.
+ *
+ * The flag can be missed: an M may clear an old request (findrunnable) at the moment when we raise
+ * ours. It clears first, fences and then reads gcwaiting, and we write gcwaiting, fence and raise the flag: so it sees
+ * gcwaiting, or the flag stays up. All the same the stopper asks again every 100 us, as Go does.
+ */
+#include "core/sched/internal.h"
+
+#define STW_RETRY (100 * GORT_MICROSECOND)
+
+void rt_preemptall(gort_runtime *rt)
+{
+	rt_fence_full(); /* pairs with the fence in findrunnable */
+	for (int i = 0; i < rt_gomaxprocs(rt); i++)
+		rt_store32_rlx(&rt->sched.allp[i]->preempt, 1);
+}
+
+/* The P of an M that saw gcwaiting goes to the stopper; the M sleeps until the world starts. */
+void rt_gcstopm(rt_m *mp)
+{
+	rt_sched *sc = &mp->rt->sched;
+	rt_p *pp;
+
+	if (mp->spinning) {
+		mp->spinning = false;
+		rt_add32_full(&sc->nmspinning, (uint32_t)-1);
+	}
+	rt_lock(&sc->lock, RT_RANK_sched);
+	if (!rt_load32_rlx(&sc->gcwaiting)) { /* started again meanwhile */
+		rt_unlock(&sc->lock, RT_RANK_sched);
+		return;
+	}
+	if (mp->nextg != NULL) {
+		rt_globq_put_locked(mp->rt, mp->nextg);
+		mp->nextg = NULL;
+	}
+	pp = rt_releasep(mp);
+	rt_store32_rlx(&pp->status, RT_P_GCSTOP);
+	if (--sc->stopwait == 0)
+		rt_note_wakeup(&sc->stopnote);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	rt_stopm(mp);
+}
+
+/* The lock is taken by trying when the caller holds a P: the holder waits for that very P. */
+static void take_stopworld(gort_runtime *rt, rt_m *mp)
+{
+	if (mp == NULL || mp->p == NULL) {
+		rt_lock(&rt->sched.stopworld, RT_RANK_stopworld);
+		return;
+	}
+	while (!rt_trylock(&rt->sched.stopworld, RT_RANK_stopworld)) {
+		rt_gosched();
+		mp = rt_self();
+	}
+}
+
+static rt_m *self_of(gort_runtime *rt)
+{
+	rt_m *mp = rt_self();
+
+	return mp != NULL && mp->rt == rt ? mp : NULL;
+}
+
+void rt_stop_world(gort_runtime *rt, rt_stwreason why)
+{
+	rt_sched *sc = &rt->sched;
+	rt_p *pp;
+	bool wait;
+
+	take_stopworld(rt, self_of(rt));
+	rt_m *mp = self_of(rt);
+
+	sc->stwbegin = be_nanotime();
+	if (mp != NULL)
+		RT_TRACE(mp, GC, STW_BEGIN, mp->curg, why, 0, 0);
+	rt_lock(&sc->lock, RT_RANK_sched);
+	sc->stopwait = (uint32_t)rt_gomaxprocs(rt);
+	rt_note_clear(&sc->stopnote);
+	rt_xchg32_full(&sc->gcwaiting, 1);
+	rt_preemptall(rt);
+	if (mp != NULL && mp->p != NULL) {
+		rt_store32_rlx(&mp->p->status, RT_P_GCSTOP);
+		sc->stopwait--;
+	}
+	while ((pp = rt_pidle_get_locked(rt)) != NULL) {
+		rt_store32_rlx(&pp->status, RT_P_GCSTOP);
+		sc->stopwait--;
+	}
+	wait = sc->stopwait > 0;
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	while (wait && !rt_note_sleep_for(&sc->stopnote, STW_RETRY))
+		rt_preemptall(rt);
+	sc->stwstopped = be_nanotime();
+}
+
+/* The caller's P goes on with it, unless GOMAXPROCS has fallen below it. */
+static void caller_p(gort_runtime *rt, rt_m *mp)
+{
+	if (mp == NULL || mp->p == NULL)
+		return;
+	if (mp->p->id >= rt_gomaxprocs(rt)) {
+		mp->p->m = NULL;
+		mp->p = rt->sched.allp[0];
+		mp->p->m = mp;
+	}
+	rt_store32_rlx(&mp->p->status, RT_P_RUNNING);
+	rt_store32_rlx(&mp->p->preempt, 0);
+}
+
+void rt_start_world(gort_runtime *rt)
+{
+	rt_sched *sc = &rt->sched;
+	rt_m *mp = self_of(rt);
+	rt_p *busy = NULL;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	caller_p(rt, mp);
+	rt_xchg32_full(&sc->gcwaiting, 0);
+	for (int i = rt_gomaxprocs(rt) - 1; i >= 0; i--) {
+		rt_p *pp = sc->allp[i];
+
+		if (mp != NULL && pp == mp->p)
+			continue;
+		RT_ASSERT(rt_load32_rlx(&pp->status) == RT_P_GCSTOP);
+		rt_store32_rlx(&pp->preempt, 0);
+		if (rt_runq_empty(pp)) {
+			rt_pidle_put_locked(rt, pp);
+		} else {
+			rt_store32_rlx(&pp->status, RT_P_IDLE);
+			pp->idlelink = busy;
+			busy = pp;
+		}
+	}
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	while (busy != NULL) {
+		rt_p *pp = busy;
+
+		busy = pp->idlelink;
+		rt_startm(rt, pp, false);
+	}
+	/* Work may have come to the global queue; and somebody has to look whether all are asleep. */
+	rt_wakep(rt);
+	if (mp != NULL)
+		RT_TRACE(mp, GC, STW_END, mp->curg, sc->stwstopped - sc->stwbegin,
+		         be_nanotime() - sc->stwstopped, 0);
+	rt_unlock(&sc->stopworld, RT_RANK_stopworld);
+}

@@ -1,0 +1,237 @@
+/* switch.c: the one place where stacks are switched, and where the tools that watch stacks (ASan,
+ * TSan, Valgrind) are told of it, for every context backend alike.
+ *
+ * Goroutines never switch to each other directly: each goes back to its M's g0, which then runs the
+ * rest of the operation (rt_mcall). So a goroutine becomes visible to other threads only when
+ * nobody stands on its stack any more. Rejected: direct hand-over between goroutines; it saves one switch of about
+ * 3 ns and needs each operation's rest to run on whatever stack comes next.
+ */
+#include "core/sched/internal.h"
+
+#include <errno.h>
+
+#ifdef RT_VALGRIND
+#include <valgrind/valgrind.h>
+#endif
+#if RT_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#if RT_TSAN
+void *__tsan_get_current_fiber(void);
+void *__tsan_create_fiber(unsigned flags);
+void __tsan_destroy_fiber(void *fiber);
+void __tsan_switch_to_fiber(void *fiber, unsigned flags);
+#endif
+
+enum { G0_STACK = 64 << 10 };
+
+/* Before a switch to the stack [lo, lo+size); save is NULL when the old one is left for good. Always
+ * inline: TSan counts calls and returns, and a return between this and the switch would count for
+ * the wrong stack. */
+static inline RT_ALWAYS_INLINE void tools_leave(void **save, const void *lo, size_t size, void *fiber)
+{
+#if RT_ASAN
+	__sanitizer_start_switch_fiber(save, lo, size);
+#endif
+#if RT_TSAN
+	__tsan_switch_to_fiber(fiber, 0);
+#endif
+	(void)save, (void)lo, (void)size, (void)fiber;
+}
+
+static inline RT_ALWAYS_INLINE void tools_arrive(void *saved)
+{
+#if RT_ASAN
+	__sanitizer_finish_switch_fiber(saved, NULL, NULL);
+#endif
+	(void)saved;
+}
+
+/* A stack becomes known when its slot is first used and stays known while the slot is recycled. */
+static void tools_stack_new(rt_stack *s)
+{
+#if RT_TSAN
+	if (s->tsan_fiber == NULL)
+		s->tsan_fiber = __tsan_create_fiber(0);
+#endif
+#ifdef RT_VALGRIND
+	if (s->valgrind_id == 0)
+		s->valgrind_id = VALGRIND_STACK_REGISTER(s->lo, s->hi) + 1;
+#endif
+	(void)s;
+}
+
+/* The goroutine's frames are gone: nothing on the slot is poisoned any more. */
+static void tools_stack_old(rt_stack *s)
+{
+#if RT_ASAN
+	__asan_unpoison_memory_region(s->lo, (size_t)(s->hi - s->lo));
+#endif
+#if RT_TSAN
+	/* A fiber keeps the shadow call stack of the frames that were left; a fresh one is cheaper to reason about. */
+	__tsan_destroy_fiber(s->tsan_fiber);
+	s->tsan_fiber = NULL;
+#endif
+	(void)s;
+}
+
+int rt_switch_init(rt_m *mp)
+{
+	void *lo = NULL, *hi = NULL;
+
+	RT_ASSERT(be_context_size <= sizeof mp->g0record);
+	mp->g0 = be_context_adopt(mp->g0record);
+	if (mp->g0 == NULL)
+		return -ENOMEM;
+	if (be_thread_stack(&lo, &hi) == 0) {
+		mp->asan_lo = lo;
+		mp->asan_size = (size_t)((char *)hi - (char *)lo);
+	}
+#if RT_TSAN
+	mp->tsan_fiber = __tsan_get_current_fiber();
+#endif
+	return 0;
+}
+
+void rt_switch_fini(rt_m *mp)
+{
+	be_context_unadopt(mp->g0);
+	mp->g0 = NULL;
+}
+
+static void attached_g0(void *arg)
+{
+	rt_m *mp = arg;
+
+	tools_arrive(NULL);
+	rt_g0_after(mp);
+	rt_g0_loop(mp);
+	RT_UNREACHABLE("the scheduler of an attached thread ended");
+}
+
+/* The thread's own stack is the goroutine's; the scheduler gets one from the pool. */
+int rt_switch_attach(rt_m *mp, rt_g *gp)
+{
+	void *lo, *hi;
+
+	mp->g0stack = rt_stack_get(mp->rt->stacks, NULL, G0_STACK);
+	if (mp->g0stack == NULL)
+		return -ENOMEM;
+	tools_stack_new(mp->g0stack);
+	gp->ctx = be_context_adopt(mp->g0record);
+	if (gp->ctx == NULL)
+		goto no_adopt;
+	mp->g0 = be_context_make(mp->g0stack->lo, (size_t)(mp->g0stack->hi - mp->g0stack->lo),
+	                         attached_g0, mp);
+	if (mp->g0 == NULL)
+		goto no_make;
+	be_context_bounds(mp->g0, &lo, &hi);
+	mp->asan_lo = lo;
+	mp->asan_size = (size_t)((char *)hi - (char *)lo);
+	mp->tsan_fiber = mp->g0stack->tsan_fiber;
+#if RT_TSAN
+	mp->thread_fiber = __tsan_get_current_fiber();
+#endif
+	if (be_thread_stack(&mp->thread_lo, &hi) == 0)
+		mp->thread_size = (size_t)((char *)hi - (char *)mp->thread_lo);
+	return 0;
+
+no_make:
+	be_context_unadopt(gp->ctx);
+	gp->ctx = NULL;
+no_adopt:
+	rt_stack_put(mp->rt->stacks, NULL, mp->g0stack);
+	mp->g0stack = NULL;
+	return -ENOMEM;
+}
+
+void rt_switch_detach(rt_m *mp, rt_g *gp)
+{
+	be_context_drop(mp->g0);
+	be_context_unadopt(gp->ctx);
+	gp->ctx = NULL;
+	mp->g0 = NULL;
+	tools_stack_old(mp->g0stack);
+	rt_stack_put(mp->rt->stacks, NULL, mp->g0stack);
+	mp->g0stack = NULL;
+}
+
+bool rt_switch_make(rt_m *mp, rt_g *gp, void (*entry)(void *))
+{
+	rt_stack *s = rt_stack_get(mp->rt->stacks, &mp->p->stacks, gp->stack_size);
+
+	if (s == NULL)
+		return false;
+	tools_stack_new(s);
+	gp->ctx = be_context_make(s->lo, (size_t)(s->hi - s->lo), entry, gp);
+	if (gp->ctx == NULL) {
+		rt_stack_put(mp->rt->stacks, &mp->p->stacks, s);
+		return false;
+	}
+	gp->stack = s;
+	return true;
+}
+
+void rt_switch_unmake(rt_m *mp, rt_stackcache *cache, rt_g *gp)
+{
+	rt_stack *s = gp->stack;
+
+	(void)mp;
+	if (s == NULL)
+		return;
+	be_context_drop(gp->ctx);
+	gp->ctx = NULL;
+	gp->stack = NULL;
+	tools_stack_old(s);
+	rt_stack_put(gp->rt->stacks, cache, s);
+}
+
+void rt_switch_to_g(rt_m *mp, rt_g *gp)
+{
+#if RT_ASAN || RT_TSAN
+	if (gp->attached)
+		tools_leave(&mp->asan_fake, mp->thread_lo, mp->thread_size, mp->thread_fiber);
+	else
+		tools_leave(&mp->asan_fake, gp->stack->lo, (size_t)(gp->stack->hi - gp->stack->lo),
+		            gp->stack->tsan_fiber);
+#endif
+	be_context_switch(mp->g0, gp->ctx);
+	tools_arrive(mp->asan_fake);
+}
+
+void rt_mcall(rt_m *mp, void (*fn)(rt_m *mp, rt_g *gp))
+{
+	void *fake = NULL;
+
+	mp->mcall = fn;
+	tools_leave(&fake, mp->asan_lo, mp->asan_size, mp->tsan_fiber);
+	be_context_switch(mp->curg->ctx, mp->g0);
+	tools_arrive(fake);
+}
+
+void rt_mcall_dying(rt_m *mp, void (*fn)(rt_m *mp, rt_g *gp))
+{
+	mp->mcall = fn;
+	tools_leave(NULL, mp->asan_lo, mp->asan_size, mp->tsan_fiber);
+	be_context_switch(mp->curg->ctx, mp->g0);
+	RT_UNREACHABLE("a dead goroutine went on");
+}
+
+void rt_goroutine_entry(void *arg)
+{
+	rt_g *gp = arg;
+	rt_m *mp = rt_self();
+
+	tools_arrive(NULL);
+	RT_ASSERT(mp->curg == gp);
+	if (gp == gp->rt->maing && gp->lockcount == 0) {
+		/* Main was wired only so that it starts on the host's thread. */
+		mp->lockedg = NULL;
+		gp->lockedm = NULL;
+	}
+	rt_leave();
+	gp->rt->up.goroutine_main(gp, gp->fn, gp->arg);
+	rt_self()->locks++;
+	rt_goroutine_done(gp);
+}

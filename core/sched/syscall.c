@@ -1,0 +1,216 @@
+/* syscall.c: goroutines that block in the system, goroutines wired to threads, foreign threads.
+ *
+ * entersyscall gives the P away at once. Go lets the goroutine keep it until sysmon takes it, which
+ * saves two hand-overs for short calls; that needs sysmon's look every 20 us and comes with it.
+ */
+#include "core/sched/internal.h"
+
+#include <errno.h>
+
+GORT_API void gort_entersyscall(void)
+{
+	rt_m *mp = RT_ENTER();
+	rt_g *gp = mp->curg;
+
+	RT_TRACE(mp, SCHED, SYSCALL_BEGIN, gp, 0, 0, 0);
+	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_SYSCALL);
+	rt_handoffp(mp, rt_releasep(mp));
+	/* locks stays up: the goroutine is the runtime's until gort_exitsyscall. */
+}
+
+/* On g0: no P was free. */
+static void exitsyscall0(rt_m *mp, rt_g *gp)
+{
+	rt_sched *sc = &mp->rt->sched;
+
+	/* Without a P: a stopped world does not stop this. Who looks at states holds the lock. */
+	rt_lock(&sc->lock, RT_RANK_sched);
+	RT_TRACE(mp, SCHED, SYSCALL_END, gp, 1, 0, 0);
+	gp->m = NULL;
+	rt_gstatus_set(gp, RT_G_SYSCALL, RT_G_RUNNABLE);
+	rt_globq_put_locked(mp->rt, gp);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	rt_wakep(mp->rt); /* a P may have become idle since we looked */
+}
+
+/* On g0: its run ended meanwhile. */
+static void dropped0(rt_m *mp, rt_g *gp)
+{
+	rt_sched *sc = &mp->rt->sched;
+
+	RT_TRACE(mp, SCHED, GO_END, gp, 0, 0, 0);
+	rt_gstatus_set(gp, RT_G_SYSCALL, RT_G_DEAD);
+	rt_switch_unmake(mp, NULL, gp);
+	if (mp->lockedg == gp)
+		mp->lockedg = NULL;
+	rt_g_free(mp->rt, NULL, gp);
+	rt_lock(&sc->lock, RT_RANK_sched);
+	sc->nsyscall--;
+	rt_unlock(&sc->lock, RT_RANK_sched);
+}
+
+static bool retake(rt_m *mp)
+{
+	rt_sched *sc = &mp->rt->sched;
+	rt_g *gp = mp->curg;
+	rt_p *pp = NULL;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	if (!gp->dropped && !rt_load32_rlx(&sc->gcwaiting))
+		pp = rt_pidle_get_locked(mp->rt);
+	if (pp != NULL) {
+		rt_acquirep(mp, pp);
+		/* Under the lock: a stop of the world sees SYSCALL, or a running P. */
+		rt_gstatus_set(gp, RT_G_SYSCALL, RT_G_RUNNING);
+	}
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	return pp != NULL;
+}
+
+GORT_API void gort_exitsyscall(void)
+{
+	rt_m *mp = rt_self();
+
+	if (mp == NULL || mp->curg == NULL || mp->p != NULL)
+		rt_misuse(__func__, "called without gort_entersyscall");
+	if (!retake(mp)) {
+		bool dropped;
+
+		rt_lock(&mp->rt->sched.lock, RT_RANK_sched);
+		dropped = mp->curg->dropped && !mp->curg->attached;
+		rt_unlock(&mp->rt->sched.lock, RT_RANK_sched);
+		if (dropped)
+			rt_mcall_dying(mp, dropped0);
+		rt_mcall(mp, exitsyscall0);
+	} else {
+		RT_TRACE(mp, SCHED, SYSCALL_END, mp->curg, 0, 0, 0);
+	}
+	rt_leave();
+}
+
+GORT_API void gort_lock_os_thread(void)
+{
+	rt_m *mp = RT_ENTER();
+	rt_g *gp = mp->curg;
+
+	if (gp->lockcount == UINT32_MAX)
+		rt_fatal("LockOSThread nesting overflow");
+	gp->lockcount++;
+	gp->lockedm = mp;
+	mp->lockedg = gp;
+	rt_leave();
+}
+
+GORT_API void gort_unlock_os_thread(void)
+{
+	rt_m *mp = RT_ENTER();
+	rt_g *gp = mp->curg;
+
+	if (gp->lockcount > 0 && --gp->lockcount == 0 && !gp->attached) {
+		gp->lockedm = NULL;
+		mp->lockedg = NULL;
+	}
+	rt_leave();
+}
+
+/* ---- Foreign threads ------------------------------------------------------------------------ */
+
+static void unattach(rt_m *mp, rt_g *gp)
+{
+	rt_switch_detach(mp, gp);
+	rt_self_set(NULL);
+	mp->lockedg = NULL;
+	rt_g_free(mp->rt, NULL, gp);
+	rt_m_gone(mp);
+}
+
+/* Waits for a P as a goroutine at the end of the global queue would. */
+static void attach_p(rt_m *mp, rt_g *gp)
+{
+	gort_runtime *rt = mp->rt;
+	rt_sched *sc = &rt->sched;
+	rt_p *pp;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	sc->nattached++;
+	pp = rt_load32_rlx(&sc->gcwaiting) ? NULL : rt_pidle_get_locked(rt);
+	rt_gstatus_set(gp, RT_G_DEAD, RT_G_RUNNABLE);
+	RT_TRACE(mp, SCHED, GO_CREATE, gp, gp->goid, 0, 0);
+	if (pp == NULL)
+		rt_globq_put_locked(rt, gp);
+	else
+		rt_acquirep(mp, pp);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	if (pp == NULL) {
+		rt_wakep(rt);
+		rt_stoplockedm(mp);
+	}
+	gp->m = mp;
+	mp->curg = gp;
+	rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_RUNNING);
+	rt_add64_full(&sc->created, 1);
+}
+
+GORT_API int gort_attach(gort_runtime *rt)
+{
+	rt_m *mp = rt_self();
+	rt_g *gp;
+	int err;
+
+	if (mp != NULL)
+		return GORT_EBUSY;
+	err = rt_runtime_alive(rt);
+	if (err != 0)
+		return err;
+	mp = rt_m_new(rt);
+	if (mp == NULL)
+		return GORT_ENOMEM;
+	mp->attached = true;
+	mp->tid = be_thread_id();
+	gp = rt_g_new(rt, NULL);
+	if (gp == NULL) {
+		rt_m_gone(mp);
+		return GORT_ENOMEM;
+	}
+	gp->attached = 1;
+	gp->goid = rt_goid_next(rt, NULL);
+	gp->parent = 0;
+	gp->stack_size = 0;
+	gp->trace_last = 0;
+	gp->lockcount = 1;
+	gp->lockedm = mp;
+	mp->lockedg = gp;
+	if (rt_switch_attach(mp, gp) != 0) {
+		rt_g_free(rt, NULL, gp);
+		rt_m_gone(mp);
+		return GORT_ENOMEM;
+	}
+	rt_self_set(mp);
+	attach_p(mp, gp);
+	RT_TRACE(mp, SCHED, GO_START, gp, ++gp->runs, 0, 0);
+	mp->locks = 0;
+	return 0;
+}
+
+GORT_API int gort_detach(void)
+{
+	rt_m *mp = rt_self();
+	rt_g *gp;
+	gort_runtime *rt;
+
+	if (mp == NULL || !mp->attached || mp->curg == NULL || mp->p == NULL)
+		return GORT_EINVAL;
+	gp = mp->curg;
+	rt = mp->rt;
+	mp->locks++;
+	RT_TRACE(mp, SCHED, GO_END, gp, 0, 0, 0);
+	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_DEAD);
+	rt_add64_full(&rt->sched.ended, 1);
+	mp->curg = NULL;
+	rt_handoffp(mp, rt_releasep(mp));
+	rt_lock(&rt->sched.lock, RT_RANK_sched);
+	rt->sched.nattached--;
+	rt_unlock(&rt->sched.lock, RT_RANK_sched);
+	unattach(mp, gp);
+	return 0;
+}

@@ -1,0 +1,179 @@
+/* waitgroup.c: sync.WaitGroup. One word: counter above, waiters below. The waiters' half changes
+ * only under the lock of the address's bucket in the semaphore table, and so does the step to 0 while somebody
+ * waits. So when a wait returns, the last done touches the table and no longer the group: the group
+ * may be in a frame that is gone. */
+#include "core/sync/sema.h"
+
+#include "core/builtin/panic.h"
+#include "core/sched/sched_inline.h"
+
+typedef struct waitgroup {
+	rt_atomic64 state; /* counter << 32 | waiters */
+	uint64_t unused;
+} waitgroup;
+
+_Static_assert(sizeof(waitgroup) == sizeof(gort_waitgroup), "the public size is for ever");
+
+static int32_t counter(uint64_t state)
+{
+	return (int32_t)(state >> 32);
+}
+static uint32_t waiters(uint64_t state)
+{
+	return (uint32_t)state;
+}
+
+/* The counter has come to 0 and somebody waits: wakes them all. */
+static bool release(waitgroup *wg, uint64_t old)
+{
+	rt_semaroot *r = rt_semaroot_of(wg);
+	rt_waiter *all = NULL, **tail = &all, *w;
+
+	rt_plock(&r->lock, RT_RANK_semaroot);
+	if (!rt_cas64_full(&wg->state, old, 0)) {
+		rt_punlock(&r->lock, RT_RANK_semaroot);
+		return false;
+	}
+	/* From here on wg is only an address. */
+	while ((w = rt_sema_dequeue(r, wg)) != NULL) {
+		w->success = true;
+		w->link = NULL;
+		*tail = w;
+		tail = &w->link;
+	}
+	rt_punlock(&r->lock, RT_RANK_semaroot);
+	while ((w = all) != NULL) {
+		all = w->link;
+		rt_goready(w->g);
+	}
+	return true;
+}
+
+static void add(waitgroup *wg, int delta)
+{
+	for (;;) {
+		uint64_t old = rt_load64_rlx(&wg->state);
+		uint64_t new = old + ((uint64_t)(int64_t)delta << 32);
+
+		if (RT_UNLIKELY(counter(new) < 0))
+			rt_panic_text("sync: negative WaitGroup counter");
+		if (RT_UNLIKELY(waiters(old) != 0)) {
+			if (delta > 0 && counter(old) == 0)
+				rt_panic_text(
+				        "sync: WaitGroup misuse: Add called concurrently with Wait");
+			if (counter(new) == 0) {
+				if (release(wg, old))
+					return;
+				continue;
+			}
+		}
+		if (rt_cas64_full(&wg->state, old, new))
+			return;
+	}
+}
+
+GORT_API void gort_waitgroup_add(gort_waitgroup *wg, int delta)
+{
+	(void)RT_ENTER();
+	add((waitgroup *)wg, delta);
+	rt_leave();
+}
+
+GORT_API void gort_waitgroup_done(gort_waitgroup *wg)
+{
+	(void)RT_ENTER();
+	add((waitgroup *)wg, -1);
+	rt_leave();
+}
+
+/* A timed-out waiter leaves the count. */
+static void uncount(waitgroup *wg, rt_semaroot *r)
+{
+	rt_plock(&r->lock, RT_RANK_semaroot);
+	for (;;) {
+		uint64_t old = rt_load64_rlx(&wg->state);
+
+		if (waiters(old) == 0 || rt_cas64_full(&wg->state, old, old - 1))
+			break;
+	}
+	rt_punlock(&r->lock, RT_RANK_semaroot);
+}
+
+static int wait(waitgroup *wg, int64_t deadline)
+{
+	rt_semaroot *r;
+
+	if (counter(rt_load64_acq(&wg->state)) == 0)
+		return 0;
+	r = rt_semaroot_of(wg);
+	rt_plock(&r->lock, RT_RANK_semaroot);
+	for (;;) {
+		uint64_t old = rt_load64_rlx(&wg->state);
+
+		if (counter(old) == 0) {
+			rt_punlock(&r->lock, RT_RANK_semaroot);
+			return 0;
+		}
+		if (rt_cas64_full(&wg->state, old, old + 1))
+			break;
+	}
+	if (rt_sema_wait(r, wg, false, deadline, RT_WAIT_SEMACQUIRE))
+		return 0;
+	if (counter(rt_load64_acq(&wg->state)) == 0)
+		return 0;
+	uncount(wg, r);
+	return rt_g_released(rt_curg()) ? GORT_ECANCELED : GORT_ETIMEDOUT;
+}
+
+GORT_API void gort_waitgroup_wait(gort_waitgroup *wg)
+{
+	(void)RT_ENTER();
+	(void)wait((waitgroup *)wg, GORT_FOREVER);
+	rt_leave();
+}
+
+GORT_API int gort_waitgroup_wait_until(gort_waitgroup *wg, int64_t deadline)
+{
+	int r;
+
+	(void)RT_ENTER();
+	r = wait((waitgroup *)wg, deadline);
+	rt_leave();
+	return r;
+}
+
+typedef struct call {
+	gort_waitgroup *wg;
+	gort_func fn;
+	void *arg;
+} call;
+
+static void call_done(void *arg)
+{
+	gort_waitgroup_done(((call *)arg)->wg);
+}
+
+/* `done` is deferred: it happens also when fn panics or calls gort_goexit. */
+static void run_call(void *arg)
+{
+	call *c = arg;
+
+	gort_defer(call_done, c);
+	c->fn(c->arg);
+}
+
+GORT_API int gort_waitgroup_go(gort_waitgroup *wg, gort_func fn, void *arg)
+{
+	call *c;
+	int r;
+
+	if (fn == NULL)
+		return gort_go(NULL, NULL); /* the fatal error of Go */
+	c = gort_alloc(sizeof *c, 0);
+	*c = (call){ wg, fn, arg };
+	gort_waitgroup_add(wg, 1);
+	r = gort_go(run_call, c);
+	if (r != 0)
+		gort_waitgroup_add(wg, -1);
+	return r;
+}

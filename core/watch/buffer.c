@@ -1,0 +1,244 @@
+/* buffer.c: a listener that keeps events in memory.
+ *
+ * Events are numbered from 0 on and lie in chunks of 1024; chunk k holds the numbers from 1024 k.
+ * A table, as a ring of a power of two of entries, finds chunk k at k & (cap - 1). The kept ones
+ * are [begin, end): at the limit begin moves on, and a chunk that it leaves is used for the next
+ * end. So growing never copies an event, and keeping the last ones costs as much as keeping all.
+ * Rejected: one array that doubles (copies 64 MB at a million events while the rings fill up).
+ *
+ * The reader's thread appends, any thread reads, under one lock. It is not held while the host's
+ * writer is called; what is dropped meanwhile is missing in the output.
+ */
+#include "core/watch/watch.h"
+
+#include "core/base/lock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK = 1024, COPY = 64 };
+
+typedef struct chunk {
+	gort_event events[CHUNK];
+} chunk;
+
+struct gort_trace_buffer {
+	/* set once */
+	gort_trace_listener listener;
+	size_t max; /* 0 = all */
+	rt_mutex lock; /* rank tracekeep */
+	/* guarded by lock */
+	uint64_t begin, end;
+	uint64_t lost; /* what the listener was told, and what found no memory */
+	chunk **table;
+	size_t cap; /* of the table; a power of two, or 0 */
+	chunk *spare;
+};
+
+static chunk **slot(gort_trace_buffer *b, uint64_t k)
+{
+	return &b->table[k & (b->cap - 1)];
+}
+
+/* Chunks that hold kept events, or the next one will go to. */
+static uint64_t chunks_locked(const gort_trace_buffer *b)
+{
+	return (b->end + CHUNK - 1) / CHUNK - b->begin / CHUNK;
+}
+
+static bool grow_table_locked(gort_trace_buffer *b)
+{
+	size_t cap = b->cap == 0 ? 16 : 2 * b->cap;
+	chunk **table = calloc(cap, sizeof *table);
+	uint64_t first = b->begin / CHUNK;
+
+	if (table == NULL)
+		return false;
+	for (uint64_t k = first; k < first + chunks_locked(b); k++)
+		table[k & (cap - 1)] = *slot(b, k);
+	free(b->table);
+	b->table = table;
+	b->cap = cap;
+	return true;
+}
+
+/* Room for the event with the number end, which begins a chunk. */
+static bool add_chunk_locked(gort_trace_buffer *b)
+{
+	chunk *c = b->spare;
+
+	if (chunks_locked(b) == b->cap && !grow_table_locked(b))
+		return false;
+	b->spare = NULL;
+	if (c == NULL)
+		c = malloc(sizeof *c);
+	if (c == NULL)
+		return false;
+	*slot(b, b->end / CHUNK) = c;
+	return true;
+}
+
+/* Forgets the oldest event. */
+static void drop_first_locked(gort_trace_buffer *b)
+{
+	chunk **c = slot(b, b->begin / CHUNK);
+
+	if (++b->begin % CHUNK != 0)
+		return;
+	free(b->spare);
+	b->spare = *c;
+	*c = NULL;
+}
+
+static void append_locked(gort_trace_buffer *b, const gort_event *e)
+{
+	if (b->end % CHUNK == 0 && !add_chunk_locked(b)) {
+		b->lost++;
+		return;
+	}
+	(*slot(b, b->end / CHUNK))->events[b->end % CHUNK] = *e;
+	b->end++;
+	if (b->max > 0 && b->end - b->begin > b->max)
+		drop_first_locked(b);
+}
+
+static void on_events(void *data, const gort_event *events, size_t n)
+{
+	gort_trace_buffer *b = data;
+
+	rt_lock(&b->lock, RT_RANK_tracekeep);
+	for (size_t i = 0; i < n; i++)
+		append_locked(b, &events[i]);
+	rt_unlock(&b->lock, RT_RANK_tracekeep);
+}
+
+static void on_lost(void *data, uint64_t n)
+{
+	gort_trace_buffer *b = data;
+
+	rt_lock(&b->lock, RT_RANK_tracekeep);
+	b->lost += n;
+	rt_unlock(&b->lock, RT_RANK_tracekeep);
+}
+
+GORT_API int gort_trace_buffer_new(gort_trace_buffer **out, size_t max)
+{
+	gort_trace_buffer *b;
+
+	if (out == NULL)
+		return GORT_EINVAL;
+	*out = b = calloc(1, sizeof *b);
+	if (b == NULL)
+		return GORT_ENOMEM;
+	b->max = max;
+	b->listener = (gort_trace_listener){
+		.size = sizeof b->listener,
+		.groups = GORT_TRACE_ALL,
+		.event = on_events,
+		.lost = on_lost,
+		.data = b,
+	};
+	return GORT_OK;
+}
+
+GORT_API const gort_trace_listener *gort_trace_buffer_listener(gort_trace_buffer *b)
+{
+	return &b->listener;
+}
+
+/* Copies up to n events from number *at on, or from the first kept one if that is later; moves *at.
+ *  */
+static size_t copy(gort_trace_buffer *b, uint64_t *at, gort_event *out, size_t n)
+{
+	size_t done = 0;
+
+	rt_lock(&b->lock, RT_RANK_tracekeep);
+	if (*at < b->begin)
+		*at = b->begin;
+	while (done < n && *at < b->end) {
+		size_t in = *at % CHUNK, run = CHUNK - in;
+
+		if (run > n - done)
+			run = n - done;
+		if (run > b->end - *at)
+			run = (size_t)(b->end - *at);
+		memcpy(out + done, &(*slot(b, *at / CHUNK))->events[in], run * sizeof *out);
+		done += run;
+		*at += run;
+	}
+	rt_unlock(&b->lock, RT_RANK_tracekeep);
+	return done;
+}
+
+/* The numbers that are kept, and how many events are missing. */
+typedef struct range {
+	uint64_t begin, end, lost;
+} range;
+
+static range kept(gort_trace_buffer *b)
+{
+	range r;
+
+	rt_lock(&b->lock, RT_RANK_tracekeep);
+	r = (range){ b->begin, b->end, b->lost };
+	rt_unlock(&b->lock, RT_RANK_tracekeep);
+	return r;
+}
+
+GORT_API size_t gort_trace_buffer_read(gort_trace_buffer *b, size_t i, gort_event *out, size_t n)
+{
+	range r = kept(b);
+	uint64_t at = r.begin + i;
+
+	return i < r.end - r.begin ? copy(b, &at, out, n) : 0;
+}
+
+GORT_API size_t gort_trace_buffer_len(gort_trace_buffer *b)
+{
+	range r = kept(b);
+
+	return (size_t)(r.end - r.begin);
+}
+
+/* What is kept now: a trace that goes on must not keep the writer for ever. */
+static int write_all(gort_trace_buffer *b, range r, rt_tracewriter *w)
+{
+	gort_event events[COPY];
+	int err = 0;
+
+	while (err == 0 && r.begin < r.end) {
+		uint64_t want = r.end - r.begin;
+		size_t n = copy(b, &r.begin, events, want < COPY ? (size_t)want : COPY);
+
+		err = rt_tracewriter_add(w, events, n);
+	}
+	return err != 0 ? err : rt_tracewriter_end(w);
+}
+
+GORT_API int gort_trace_buffer_write(gort_trace_buffer *b, int format, gort_writer fn, void *data)
+{
+	rt_tracewriter *w;
+	range r;
+	int err;
+
+	if (fn == NULL || (format != GORT_TRACE_TEXT && format != GORT_TRACE_CHROME))
+		return GORT_EINVAL;
+	r = kept(b);
+	w = rt_tracewriter_new(format, fn, data, r.lost);
+	if (w == NULL)
+		return GORT_ENOMEM;
+	err = write_all(b, r, w);
+	rt_tracewriter_free(w);
+	return err;
+}
+
+GORT_API void gort_trace_buffer_free(gort_trace_buffer *b)
+{
+	if (b == NULL)
+		return;
+	for (uint64_t k = b->begin / CHUNK, n = chunks_locked(b); n > 0; k++, n--)
+		free(*slot(b, k));
+	free(b->spare);
+	free(b->table);
+	free(b);
+}

@@ -1,0 +1,313 @@
+/* listener.c: start and stop of a trace, and the mark of the user.
+ *
+ * One word says whether a trace runs: OFF -> STARTING -> ON -> STOPPING -> OFF, moved by
+ * compare-and-swap. So who starts and who stops is decided without a lock, and nobody waits here:
+ * a lock held over the stop of the world would be waited for by a goroutine whose P must stop.
+ *
+ * The start. With the world stopped, goroutines do not change state, apart from three things that a
+ * thread does without a P: it may create a goroutine from outside, attach, or come back from a
+ * system call and queue its goroutine. They change the state and emit the event under sched.lock.
+ * So the snapshot is taken and tracing turned on under that lock: each of them is in the snapshot
+ * or in the trace, never in both, never in none. The snapshot does not go through the rings, where
+ * it might not fit: it is an array that is delivered before all else.
+ *
+ * The listener's functions are all called on the reader's thread, stop too, because the caller of
+ * gort_trace_stop may be a goroutine. Such a caller is in a system call while it waits.
+ */
+#include "core/watch/watch.h"
+
+#include "core/sched/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OFF, STARTING, ON, STOPPING }; /* rt->trace.control */
+enum { SLACK = 64 };                  /* goroutines that may come while we allocate */
+
+typedef struct watch {
+	gort_trace_listener listener; /* set once */
+	/* who starts, then the reader */
+	gort_event *first;
+	size_t nfirst, cap;
+	bool opened;
+} watch;
+
+/* ---- What is delivered ---- */
+
+static void deliver(void *data, const gort_event *events, size_t n, uint64_t lost)
+{
+	watch *w = data;
+	const gort_trace_listener *l = &w->listener;
+
+	if (n > 0 && l->event != NULL)
+		l->event(l->data, events, n);
+	if (lost > 0 && l->lost != NULL)
+		l->lost(l->data, lost);
+	if (n > 0 && events == w->first) {
+		free(w->first);
+		w->first = NULL;
+	}
+}
+
+static void end(void *data)
+{
+	watch *w = data;
+
+	if (w->opened && w->listener.stop != NULL)
+		w->listener.stop(w->listener.data);
+}
+
+/* ---- The snapshot ---- */
+
+static gort_event *add(watch *w, int64_t time, unsigned id)
+{
+	gort_event *e = &w->first[w->nfirst++];
+
+	RT_ASSERT(w->nfirst <= w->cap);
+	*e = (gort_event){ .time = time, .id = id, .p = -1 };
+	return e;
+}
+
+static void add_create(watch *w, int64_t now, const rt_g *gp)
+{
+	gort_event *e = add(w, now, GORT_EV_GO_CREATE);
+
+	e->goid = gp->parent;
+	e->args[0] = gp->goid;
+	e->args[1] = (uintptr_t)gp->fn;
+}
+
+/* A runnable goroutine needs no second event: it was created and has not started. */
+static void add_state(watch *w, int64_t now, const rt_g *gp)
+{
+	gort_event *e;
+
+	switch (rt_load32_acq(&gp->status)) {
+	case RT_G_WAITING:
+		e = add(w, now, GORT_EV_GO_BLOCK);
+		e->args[0] = gp->waitreason;
+		e->args[1] = (uintptr_t)gp->waiton;
+		break;
+	case RT_G_RUNNING:
+		e = add(w, now, GORT_EV_GO_START);
+		e->args[0] = gp->runs;
+		break;
+	case RT_G_SYSCALL:
+		e = add(w, now, GORT_EV_SYSCALL_BEGIN);
+		break;
+	default:
+		return;
+	}
+	e->goid = gp->goid;
+	if (gp->m != NULL) {
+		e->thread = gp->m->id;
+		e->p = gp->m->p != NULL ? gp->m->p->id : -1;
+	}
+}
+
+static bool is_live(const rt_g *gp)
+{
+	return rt_load32_acq(&gp->status) != RT_G_DEAD;
+}
+
+/* All creations first, then all states one tick later: so the array is sorted by time, and a reader
+ * that sorts again does not part a goroutine's state from its creation. */
+static void fill(gort_runtime *rt, watch *w)
+{
+	int64_t now = rt->trace.now();
+
+	w->nfirst = 0;
+	add(w, now, GORT_EV_PROCS)->args[0] = (uint64_t)rt_gomaxprocs(rt);
+	for (rt_g *gp = rt->sched.allg; gp != NULL; gp = gp->alllink)
+		if (is_live(gp))
+			add_create(w, now, gp);
+	for (rt_g *gp = rt->sched.allg; gp != NULL; gp = gp->alllink)
+		if (is_live(gp))
+			add_state(w, now + 1, gp);
+}
+
+/* The events that fill will make, at most. */
+static size_t count(gort_runtime *rt)
+{
+	size_t n = 1;
+
+	for (rt_g *gp = rt->sched.allg; gp != NULL; gp = gp->alllink)
+		if (is_live(gp))
+			n += 2;
+	return n;
+}
+
+/* sched.lock and allglock are held. False: more room is needed, *want events. */
+static bool open_locked(gort_runtime *rt, watch *w, size_t *want)
+{
+	unsigned groups = w->listener.groups;
+
+	if (groups & GORT_TRACE_SCHED) {
+		*want = count(rt);
+		if (*want > w->cap)
+			return false;
+		fill(rt, w);
+	}
+	w->opened = true;
+	rt_trace_open(&rt->trace, groups, w->first, w->nfirst);
+	return true;
+}
+
+static bool make_room(watch *w, size_t want)
+{
+	free(w->first);
+	w->cap = want + 2 * SLACK;
+	w->first = malloc(w->cap * sizeof *w->first);
+	return w->first != NULL;
+}
+
+/* The world is stopped; other threads may still create goroutines, so the room may not suffice
+ * when it was made. */
+static int open_trace(gort_runtime *rt, watch *w)
+{
+	rt_sched *sc = &rt->sched;
+	size_t want = 0;
+	bool opened;
+
+	for (;;) {
+		rt_lock(&sc->lock, RT_RANK_sched);
+		rt_lock(&sc->allglock, RT_RANK_allg);
+		opened = open_locked(rt, w, &want);
+		rt_unlock(&sc->allglock, RT_RANK_allg);
+		rt_unlock(&sc->lock, RT_RANK_sched);
+		if (opened)
+			return 0;
+		if (rt_oom_now(&rt->debug) || !make_room(w, want))
+			return GORT_ENOMEM;
+	}
+}
+
+/* ---- Start and stop ---- */
+
+static bool is_valid(const gort_trace_listener *l)
+{
+	return l != NULL && l->size >= sizeof *l && (l->groups & ~(unsigned)GORT_TRACE_ALL) == 0;
+}
+
+/* A goroutine of rt that stops the world is inside the runtime meanwhile. */
+static int open_stopped(gort_runtime *rt, watch *w)
+{
+	rt_m *mp = rt_self();
+	bool inside = mp != NULL && mp->rt == rt && mp->p != NULL;
+	int err;
+
+	if (inside)
+		mp->locks++;
+	rt_stop_world(rt, RT_STW_TRACE);
+	err = open_trace(rt, w);
+	rt_start_world(rt);
+	if (inside)
+		rt_leave();
+	return err;
+}
+
+static void drop(gort_runtime *rt)
+{
+	watch *w = rt->watch;
+
+	rt->watch = NULL;
+	free(w->first);
+	free(w);
+}
+
+static int start(gort_runtime *rt, const gort_trace_listener *listener)
+{
+	watch *w = calloc(1, sizeof *w);
+	int err;
+
+	if (w == NULL)
+		return GORT_ENOMEM;
+	w->listener = *listener;
+	rt->watch = w;
+	rt_lock(&rt->trace.lock, RT_RANK_tracebuf);
+	rt->trace.debug = &rt->debug;
+	rt_unlock(&rt->trace.lock, RT_RANK_tracebuf);
+	err = rt_trace_reader_start(&rt->trace, deliver, end, w);
+	if (err != 0) {
+		drop(rt);
+		return err == -ENOMEM ? GORT_ENOMEM : GORT_EOS + err;
+	}
+	err = open_stopped(rt, w);
+	if (err != 0) {
+		rt_trace_reader_stop(&rt->trace);
+		drop(rt);
+	}
+	return err;
+}
+
+GORT_API int gort_trace_start(gort_runtime *rt, const gort_trace_listener *listener)
+{
+	int err;
+
+	if (rt == NULL || !is_valid(listener))
+		return GORT_EINVAL;
+	err = rt_runtime_alive(rt);
+	if (err != 0)
+		return err;
+	if (!rt_cas32_full(&rt->trace.control, OFF, STARTING))
+		return GORT_EBUSY;
+	err = start(rt, listener);
+	rt_store32_rel(&rt->trace.control, err == 0 ? ON : OFF);
+	return err;
+}
+
+static void stop(gort_runtime *rt)
+{
+	rt_trace_reader_stop(&rt->trace);
+	drop(rt);
+	rt_store32_rel(&rt->trace.control, OFF);
+}
+
+GORT_API int gort_trace_stop(gort_runtime *rt)
+{
+	rt_m *mp = rt_self();
+	bool inside = mp != NULL && mp->curg != NULL && mp->p != NULL;
+	int err;
+
+	if (rt == NULL)
+		return GORT_EINVAL;
+	err = rt_runtime_alive(rt);
+	if (err != 0)
+		return err;
+	if (!rt_cas32_full(&rt->trace.control, ON, STOPPING))
+		return GORT_EINVAL;
+	if (inside)
+		gort_entersyscall();
+	/* All of it: a goroutine whose run has ended does not come back from the next call. */
+	stop(rt);
+	if (inside)
+		gort_exitsyscall();
+	return GORT_OK;
+}
+
+void rt_watch_fini(gort_runtime *rt)
+{
+	uint32_t control = rt_load32_acq(&rt->trace.control);
+
+	RT_ASSERT(control == ON || control == OFF);
+	if (control == ON)
+		stop(rt);
+}
+
+/* The fork may have caught the reader anywhere: what it may have been freeing is left alone. */
+void rt_watch_forget(gort_runtime *rt)
+{
+	rt_trace_reader_forget(&rt->trace);
+	rt->watch = NULL;
+	rt_store32_rlx(&rt->trace.control, OFF);
+}
+
+GORT_API void gort_trace_mark(const char *name, uint64_t value)
+{
+	rt_m *mp = RT_ENTER();
+
+	if (RT_UNLIKELY(rt_load32_rlx(&mp->rt->trace.groups) & GORT_TRACE_USER))
+		rt_trace_emit_user(mp, name, value);
+	rt_leave();
+}

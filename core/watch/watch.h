@@ -1,0 +1,25 @@
+/* watch.h: what the files of watch/ ask of each other, and the runtime's life of them. */
+#ifndef CORE_WATCH_H
+#define CORE_WATCH_H
+
+#include "core/base/types.h"
+#include "core/include/gort.h"
+
+/* listener.c. Ends a trace that still runs. No goroutine runs and no other thread starts or stops a
+ * trace; the Ms need not be gone. Before rt_trace_fini. */
+void rt_watch_fini(gort_runtime *rt);
+/* The same in the child of a fork, where the listener's thread does not exist: nothing is
+ * delivered. */
+void rt_watch_forget(gort_runtime *rt);
+
+/* write.c: events as text. format is GORT_TRACE_TEXT or GORT_TRACE_CHROME; lost: how many events
+ * are known to be missing. NULL: no memory. */
+typedef struct rt_tracewriter rt_tracewriter;
+rt_tracewriter *rt_tracewriter_new(int format, gort_writer fn, void *data, uint64_t lost);
+/* The next n events, in the order in which a listener gets them. 0, what fn returned, or
+ * GORT_ENOMEM; after an error only free may be called. */
+int rt_tracewriter_add(rt_tracewriter *w, const gort_event *events, size_t n);
+int rt_tracewriter_end(rt_tracewriter *w);
+void rt_tracewriter_free(rt_tracewriter *w);
+
+#endif

@@ -1,0 +1,46 @@
+"""gort: Go's runtime as a library, from Python.
+
+    import gort
+
+    with gort.Runtime(procs=2, trace=True) as rt:
+        result = rt.run("sieve", n=1000)
+    print(result.value, result.seconds)
+    result.trace.to_html("sieve.html")
+
+`workloads()` names what `run` takes, `backends()` what the library was built from. Every failure is
+a `gort.Error`.
+"""
+from ._config import Config
+from ._errors import (
+    ArgumentError, BusyError, CanceledError, ClosedError, DeadlockError, Error, FatalError,
+    ForkedError, MemoryLimitError, PanicError, SystemCallError, TimeoutError, UnsupportedError,
+    WouldBlockError,
+)
+from ._goroutine import goid, gomaxprocs, gosched, num_goroutine, sleep
+from ._gort import ffi as _ffi, lib as _lib
+from ._runtime import ProcStats, Result, Runtime
+from ._trace import Event, Trace
+from ._workloads import Parameter, Workload, workloads
+
+__all__ = [
+    "ArgumentError", "BusyError", "CanceledError", "ClosedError", "Config", "DeadlockError",
+    "Error", "Event", "FatalError", "ForkedError", "MemoryLimitError", "PanicError", "Parameter",
+    "ProcStats", "Result", "Runtime", "SystemCallError", "TimeoutError", "Trace",
+    "UnsupportedError", "Workload", "WouldBlockError", "backends", "goid", "gomaxprocs",
+    "gosched", "num_cpu", "num_goroutine", "sleep", "workloads",
+]
+
+__version__ = _ffi.string(_lib.gort_version()).decode()
+
+
+def backends() -> "dict[str, str]":
+    """What fills each slot of the library: {"context": "asm", "arena": "mmap", ...}."""
+    n = _ffi.new("size_t *")
+    rows = _lib.gort_backends(n)
+    return {_ffi.string(rows[i].slot).decode(): _ffi.string(rows[i].name).decode()
+            for i in range(n[0])}
+
+
+def num_cpu() -> int:
+    """The CPUs that this process may use; also how many Ps a runtime has by default."""
+    return _lib.gort_num_cpu()

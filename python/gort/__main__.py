@@ -1,0 +1,164 @@
+"""python -m gort: runs workloads from the command line.
+
+Exit status: 0; 1 when the program failed or there is no such workload; 2 for bad usage; 130 when
+interrupted, as shells have it.
+With --json one object goes to standard output and nothing else, failed or not.
+"""
+import argparse
+import json
+import sys
+from typing import Any, Dict, List, Optional, Sequence
+
+from . import Error, Result, Runtime, backends, workloads
+from ._errors import ArgumentError
+from ._workloads import find
+
+COLUMNS = ("id", "switches", "steals", "stolen", "parked", "readied", "preempted", "handoffs")
+
+
+class Usage(Exception):
+    """The command line is wrong."""
+
+
+def _assignments(words: Sequence[str]) -> Dict[str, int]:
+    """name=value ..., each value an integer; 1_000 and 0x10 as in Python."""
+    out: Dict[str, int] = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not name or not sign:
+            raise Usage(f"{word!r} is not name=value")
+        if name in out:
+            raise Usage(f"{name} is given twice")
+        try:
+            out[name] = int(value, 0)
+        except ValueError:
+            raise Usage(f"{word!r}: {value!r} is not an integer") from None
+    return out
+
+
+def _table(head: Sequence[str], rows: List[Sequence[Any]]) -> str:
+    texts = [list(map(str, row)) for row in [head, *rows]]
+    widths = [max(map(len, column)) for column in zip(*texts)]
+    return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths)) for row in texts)
+
+
+def _write_trace(trace: Any, path: str, title: str) -> None:
+    if path.endswith(".html"):
+        trace.to_html(path, title=title)
+    else:
+        trace.to_chrome(path)
+
+
+def _print_result(result: Result, trace_path: Optional[str]) -> None:
+    params = " ".join(f"{k}={v}" for k, v in result.params.items())
+    print(f"{result.workload.name} {params}".rstrip())
+    print(f"{result.workload.value}: {result.value}")
+    print(f"{result.seconds:.6f} s")
+    print(_table(("P",) + COLUMNS[1:], [[getattr(p, c) for c in COLUMNS] for p in result.procs]))
+    if result.trace is not None:
+        print(f"{trace_path}: {result.trace._describe()}")
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.trace and not args.trace.endswith((".html", ".json")):
+        raise Usage(f"--trace {args.trace}: the name ends in .html or .json")
+    params = _assignments(args.params)
+    known, _ = find(args.workload)
+    title = f"gort: {args.workload} {' '.join(args.params)}".rstrip()
+    try:
+        known.values(params)
+        rt = Runtime(procs=args.procs, seed=args.seed, trace=bool(args.trace))
+    except ArgumentError as e:
+        raise Usage(str(e)) from None
+    with rt:
+        try:
+            result = rt.run(args.workload, progress=True, **params)
+        except Error as e:
+            if args.trace and e.trace is not None:
+                _write_trace(e.trace, args.trace, title)
+            raise
+    if args.trace:
+        _write_trace(result.trace, args.trace, title)
+    if args.json:
+        print(json.dumps(result.as_dict()))
+    else:
+        _print_result(result, args.trace)
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    if args.json:
+        print(json.dumps({name: {
+            "summary": w.summary, "value": w.value, "data": w.data,
+            "parameters": [vars(p) for p in w.parameters]} for name, w in workloads().items()}))
+        return 0
+    for name, w in workloads().items():
+        print(f"{name:<10} {w.summary}")
+        for p in w.parameters:
+            assignment = f"{p.name}={p.default}"
+            print(f"{'':10}   {assignment:<16} {p.text} ({p.min} to {p.max})")
+    return 0
+
+
+def _backends(args: argparse.Namespace) -> int:
+    if args.json:
+        print(json.dumps(backends()))
+    else:
+        for slot, name in backends().items():
+            print(f"{slot:10} {name}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m gort",
+                                     description="Go's runtime as a library.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run a workload")
+    run.add_argument("workload", metavar="WORKLOAD", help="see list")
+    run.add_argument("params", metavar="name=value", nargs="*", help="its parameters, integers")
+    run.add_argument("--procs", type=int, help="how many Ps; by default one for each CPU")
+    run.add_argument("--seed", type=int, help="a reproducible schedule, in virtual time")
+    run.add_argument("--trace", metavar="FILE", help="write a timeline: FILE.html to look at, "
+                     "FILE.json for Chrome and Perfetto")
+    run.set_defaults(function=_run)
+    listing = commands.add_parser("list", help="what run takes")
+    listing.set_defaults(function=_list)
+    building = commands.add_parser("backends", help="what the library was built from")
+    building.set_defaults(function=_backends)
+    for command in (run, listing, building):
+        command.add_argument("--json", action="store_true", help="one JSON object to stdout")
+    return parser
+
+
+def _failed(args: argparse.Namespace, e: Error) -> int:
+    # The report begins with what e says: Go's text, or nothing if the program never ran.
+    print((e.report or f"gort: {e}").rstrip(), file=sys.stderr)
+    if args.json:
+        print(json.dumps({"error": str(e), "kind": type(e).__name__, "code": e.code}))
+    return 1
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    parser = _parser()
+    args, rest = parser.parse_known_args(argv)
+    # argparse takes name=value only where the workload stands; people also put options first.
+    if rest and (args.command != "run" or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        if args.command == "run":
+            args.params += rest
+        return args.function(args)
+    except Usage as e:
+        parser.error(str(e))  # exits
+    except Error as e:
+        return _failed(args, e)
+    except OSError as e:
+        print(f"gort: {e}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("gort: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

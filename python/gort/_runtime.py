@@ -1,0 +1,361 @@
+"""Runtime: a scheduler and a heap of one's own; Result: what a run left.
+
+A run has a Python thread of its own. The thread that called `run` only waits, so that Ctrl-C
+reaches it, it can show progress, and the interpreter stays free: CFFI releases the GIL while C
+runs. All that C may touch during a run - the call record, the caller's array, the runtime - is held
+by that thread and not by the waiting one, which an exception may take away at any time.
+
+The library trusts its callers: after free a handle must not be used. So each use of a handle is
+counted here, `close` refuses while there is one, and after `close` there is no handle to use.
+"""
+import dataclasses
+import html
+import os
+import threading
+import time
+import warnings
+from contextlib import contextmanager
+from typing import Any, Iterator, List, Mapping, NamedTuple, Optional, Union
+
+from . import _workloads
+from ._config import Config
+from ._errors import ArgumentError, BusyError, ClosedError, Error, ForkedError, check, error
+from ._gort import ffi, lib
+from ._progress import Progress, reporter
+from ._trace import Trace
+
+POLL = 0.05  # seconds between looks at progress; the end of a run is noticed at once
+
+
+class ProcStats(NamedTuple):
+    """What one P did: gort_proc_stats of gort.h, field by field."""
+
+    id: int
+    idle: bool
+    queued: int     # goroutines on its run queue now
+    switches: int   # goroutines that it started or went on with
+    steals: int     # goroutines that it took from others
+    stolen: int     # goroutines that others took from it
+    parked: int     # goroutines that blocked on it
+    readied: int    # goroutines that it made runnable
+    preempted: int  # slices that were cut short
+    handoffs: int   # times it left a thread that was blocked or stopped
+
+    def since(self, before: "Optional[ProcStats]") -> "ProcStats":
+        """The counts since then; states stay as they are now."""
+        if before is None:
+            return self
+        return self._replace(**{name: getattr(self, name) - getattr(before, name)
+                                for name in self._fields[3:]})
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a run left: `value` is what the workload computed, `procs` what each P did for it.
+    `trace` is a Trace if the runtime was made with trace=True, else None."""
+
+    workload: _workloads.Workload
+    params: Mapping[str, int]
+    value: int
+    seconds: float
+    procs: List[ProcStats]
+    trace: Optional[Trace] = None
+    data: Any = dataclasses.field(default=None, repr=False)
+
+    def as_dict(self) -> dict:
+        """All but the events, ready for JSON."""
+        return {
+            "workload": self.workload.name, "params": dict(self.params), "value": self.value,
+            "seconds": self.seconds, "procs": [p._asdict() for p in self.procs],
+            "trace": self.trace.summary() if self.trace is not None else None,
+        }
+
+    def _repr_html_(self) -> str:
+        params = ", ".join(f"{k}={v}" for k, v in self.params.items())
+        head = "".join(f"<th>{name}</th>" for name in ("P",) + ProcStats._fields[3:])
+        rows = "".join("<tr>" + "".join(f"<td>{n}</td>" for n in (p.id,) + p[3:]) + "</tr>"
+                       for p in self.procs)
+        out = (f"<p><b>{html.escape(self.workload.name)}</b> {html.escape(params)}: "
+               f"{html.escape(self.workload.value)} = <b>{self.value}</b> "
+               f"in {self.seconds:.6f} s</p><table><tr>{head}</tr>{rows}</table>")
+        return out + (self.trace._repr_html_() if self.trace is not None else "")
+
+
+class _Run(threading.Thread):
+    """One run. Owns everything that C touches until `finished` is set."""
+
+    def __init__(self, rt: "Runtime", workload: Any, raw: Any, values: List[int], data: Any):
+        super().__init__(name=f"gort {workload.name}", daemon=True)
+        self.rt = rt
+        self.raw = raw
+        self.params = ffi.new("int64_t[]", values or 1)
+        self.call = ffi.new("workload_call *", {"params": self.params})
+        self.data = data
+        if data is not None:
+            self.call.data = data
+            self.call.length = len(data)
+        self.code = 0
+        self.seconds = 0.0
+        self.report = ""
+        self.before: List[ProcStats] = []
+        self.after: List[ProcStats] = []
+        self.trace: Optional[Trace] = None
+        self.failure: Optional[BaseException] = None
+        self.finished = threading.Event()
+
+    def run(self) -> None:
+        try:
+            self._run(self.rt._pointer)
+        except BaseException as e:  # reported by the thread that waits
+            self.failure = e
+        finally:
+            self.rt._run_ended()
+            self.finished.set()
+
+    def _run(self, pointer: Any) -> None:
+        self.before = _proc_stats(pointer)
+        if self.rt._trace_max is not None:
+            self.trace = Trace(self.rt._trace_max)
+            self.trace._start(pointer)
+        try:
+            start = time.perf_counter()
+            self.code = lib.workload_run(pointer, self.raw, self.call)
+            self.seconds = time.perf_counter() - start
+        finally:
+            if self.trace is not None:
+                self.trace._stop(pointer)
+        self.after = _proc_stats(pointer)
+        if self.code != 0:
+            self.report = ffi.string(lib.gort_runtime_error(pointer)).decode(errors="replace")
+
+    def show(self, bar: Any) -> None:
+        done, total = ffi.new("uint64_t *"), ffi.new("uint64_t *")
+        lib.workload_progress(self.call, done, total)
+        bar.show(done[0], total[0])
+
+    def stop(self) -> None:
+        """Ends the run, even one that is only about to begin."""
+        while not self.finished.wait(POLL):
+            lib.gort_runtime_stop(self.rt._pointer, lib.GORT_ECANCELED)
+        self.join()
+
+
+class Runtime:
+    """A runtime: `with Runtime(procs=2) as rt: rt.run("sieve", n=1000)`.
+
+    Settings come as a Config or an option string, as keywords, or both; keywords win. trace=True
+    keeps the last million events of each run for its result, trace=N the last N. Errors of a
+    program are exceptions; the runtime survives them and may run again.
+    """
+
+    def __init__(self, config: Union[Config, str, None] = None, *,
+                 procs: Optional[int] = None, gogc: "Optional[int | str]" = None,
+                 memory_limit: Optional[int] = None, stack_size: Optional[int] = None,
+                 collector: Optional[str] = None, seed: Optional[int] = None,
+                 debug: Optional[str] = None, library: Optional[bool] = None,
+                 trace: Union[bool, int] = False):
+        self._pointer = ffi.NULL
+        self._lock = threading.Lock()
+        self._uses = 0         # guarded by _lock: who uses _pointer now
+        self._running = False  # guarded by _lock
+        self._pid = os.getpid()
+        self._trace_max = _trace_max(trace)
+        given = dict(procs=procs, gogc=gogc, memory_limit=memory_limit, stack_size=stack_size,
+                     collector=collector, seed=seed, debug=debug, library=library)
+        self.config = _merge(config, {k: v for k, v in given.items() if v is not None})
+        cfg, self._keep = self.config.to_c()
+        out = ffi.new("gort_runtime **")
+        code = lib.gort_runtime_new(out, cfg)
+        if code != 0:
+            raise error(code, f"no runtime with {self.config.given() or 'the defaults'}: "
+                              f"{ffi.string(lib.gort_strerror(code)).decode()}")
+        self._pointer = out[0]
+
+    # ---- Life ----
+
+    @property
+    def closed(self) -> bool:
+        return self._pointer == ffi.NULL
+
+    def close(self) -> None:
+        """Gives everything back. Once more does nothing. BusyError: it runs, or a thread is
+        attached."""
+        with self._lock:
+            if self.closed:
+                return
+            if self._uses and not self._forked():
+                raise BusyError("the runtime is in use: it runs, or another thread calls it")
+            check(lib.gort_runtime_free(self._pointer), "close")
+            self._pointer = ffi.NULL
+
+    def __enter__(self) -> "Runtime":
+        with self._using():
+            return self
+
+    def __exit__(self, *exc: Any) -> None:
+        try:
+            self.close()
+        except BusyError:
+            if exc[0] is None:
+                raise
+            # Something else went wrong first, and that is what the caller must see.
+
+    def __del__(self) -> None:
+        if getattr(self, "_pointer", ffi.NULL) == ffi.NULL:
+            return
+        if not self._forked():
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
+        # Nobody is left to tell about a runtime that cannot be freed: it stays.
+        lib.gort_runtime_free(self._pointer)
+
+    def __repr__(self) -> str:
+        state = "closed " if self.closed else "running " if self._running else ""
+        return f"<{state}gort.Runtime {self.config.given()}>".replace(" >", ">")
+
+    def _forked(self) -> bool:
+        return os.getpid() != self._pid
+
+    @contextmanager
+    def _using(self) -> Iterator[Any]:
+        self._acquire()
+        try:
+            yield self._pointer
+        finally:
+            self._release()
+
+    def _acquire(self) -> None:
+        if self._forked():
+            raise ForkedError("the runtime belongs to the process that forked this one")
+        with self._lock:
+            if self.closed:
+                raise ClosedError("the runtime is closed")
+            self._uses += 1
+
+    def _release(self) -> None:
+        with self._lock:
+            self._uses -= 1
+
+    # ---- Running ----
+
+    def run(self, workload: str, /, *, data: Any = None, progress: Progress = None,
+            **params: int) -> Result:
+        """Runs a workload by name and returns its Result; see `workloads()`.
+
+        data is an array of int64 (array.array, numpy) for workloads that work on one, in place and
+        without a copy. progress: True for a bar, False for none, or a function of (done, total);
+        by default a bar on a terminal. A program that fails raises DeadlockError, PanicError,
+        FatalError or MemoryLimitError; Ctrl-C ends the run and raises KeyboardInterrupt.
+        """
+        known, raw = _workloads.find(workload)
+        values = known.values(params)
+        array = _workloads.buffer(known, data) if data is not None else None
+        run = _Run(self, known, raw, values, array)
+        try:
+            self._start(run)
+            self._wait(run, progress)
+        except BaseException:  # Ctrl-C, or the caller's progress function
+            if run.is_alive():
+                run.stop()
+            raise
+        if run.failure is not None:
+            raise run.failure
+        if run.code != 0:
+            raise _program_error(run)
+        before = {p.id: p for p in run.before}
+        return Result(
+            workload=known, params=dict(zip((p.name for p in known.parameters), values)),
+            value=run.call.value, seconds=run.seconds,
+            procs=[p.since(before.get(p.id)) for p in run.after], trace=run.trace, data=data)
+
+    def _start(self, run: _Run) -> None:
+        self._acquire()
+        with self._lock:
+            if self._running:
+                self._uses -= 1
+                raise BusyError("the runtime is running already")
+            self._running = True
+        try:
+            run.start()
+        except BaseException:
+            self._run_ended()
+            raise
+
+    def _run_ended(self) -> None:
+        with self._lock:
+            self._running = False
+            self._uses -= 1
+
+    @staticmethod
+    def _wait(run: _Run, progress: Progress) -> None:
+        bar = reporter(progress, run.name)
+        try:
+            while not run.finished.wait(POLL):
+                run.show(bar)
+            run.join()
+            run.show(bar)
+        finally:
+            bar.close()
+
+    def stop(self) -> bool:
+        """Ends the run in progress from another thread; its `run` raises CanceledError. False:
+        nothing runs."""
+        with self._using() as pointer:
+            code = lib.gort_runtime_stop(pointer, lib.GORT_ECANCELED)
+            if code == lib.GORT_EINVAL:
+                return False
+            check(code, "stop")
+            return True
+
+    def procs(self) -> List[ProcStats]:
+        """What each P did since the runtime was made."""
+        with self._using() as pointer:
+            return _proc_stats(pointer)
+
+    @contextmanager
+    def attach(self) -> Iterator[None]:
+        """`with rt.attach():` makes this thread a goroutine for the body: it has a goid, and may
+        call gosched, sleep, num_goroutine, gomaxprocs."""
+        with self._using() as pointer:
+            check(lib.binding_attach(pointer), "attach")
+            try:
+                yield
+            finally:
+                check(lib.binding_detach(), "detach")
+
+
+def _merge(config: Union[Config, str, None], given: dict) -> Config:
+    if config is None:
+        config = Config()
+    elif isinstance(config, str):
+        config = Config(options=config)
+    elif not isinstance(config, Config):
+        raise ArgumentError(f"config is a Config or an option string, not {config!r}")
+    return dataclasses.replace(config, **given)
+
+
+def _trace_max(trace: Union[bool, int]) -> Optional[int]:
+    """How many events to keep; None for no trace."""
+    if trace is False or trace is None:
+        return None
+    if trace is True:
+        return Trace.DEFAULT_MAX
+    if not isinstance(trace, int) or trace <= 0:
+        raise ArgumentError(f"trace is True, False or how many events to keep, not {trace!r}")
+    return trace
+
+
+def _proc_stats(pointer: Any) -> List[ProcStats]:
+    size = ffi.sizeof("gort_proc_stats")
+    n = lib.gort_proc_stats_read_sized(pointer, ffi.NULL, 0, size)
+    rows = ffi.new("gort_proc_stats[]", max(n, 1))
+    # There may be fewer by now, or more: each call says how many there are.
+    n = min(n, lib.gort_proc_stats_read_sized(pointer, rows, n, size))
+    return [ProcStats(*(getattr(rows[i], name) for name in ProcStats._fields)) for i in range(n)]
+
+
+def _program_error(run: _Run) -> Error:
+    # The report begins with the message; states and backtraces follow after an empty line.
+    message = run.report.split("\n\n")[0].strip()
+    err = error(run.code, message, run.report)
+    err.trace = run.trace
+    return err

@@ -1,0 +1,452 @@
+/* What thread.h promises, of whichever implementation is linked. */
+#include "backends/thread/thread.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+#ifndef _WIN32
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
+#define MS INT64_C(1000000)
+
+/* ---- Starting ---- */
+
+struct seen {
+	void *arg, *lo, *hi, *local;
+	uint64_t id;
+	int stack_result, async_blocked, faults_open;
+};
+
+static void look_around(void *arg)
+{
+	struct seen *s = arg;
+
+	s->arg = arg;
+	s->id = be_thread_id();
+	s->local = &s;
+	s->stack_result = be_thread_stack(&s->lo, &s->hi);
+#ifndef _WIN32
+	sigset_t set;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &set);
+	s->async_blocked = sigismember(&set, SIGINT) && sigismember(&set, SIGURG) &&
+	                   sigismember(&set, SIGCHLD) && sigismember(&set, SIGALRM);
+	s->faults_open = !sigismember(&set, SIGSEGV) && !sigismember(&set, SIGBUS) &&
+	                 !sigismember(&set, SIGFPE) && !sigismember(&set, SIGILL) &&
+	                 !sigismember(&set, SIGTRAP);
+#else
+	s->async_blocked = s->faults_open = 1;
+#endif
+}
+
+static void check_start(size_t stack_size)
+{
+	struct seen s = {0};
+	be_thread t;
+
+	assert_int_equal(be_thread_start(&t, look_around, &s, stack_size), 0);
+	be_thread_join(&t);
+	assert_ptr_equal(s.arg, &s);
+	assert_int_not_equal(s.id, be_thread_id());
+	assert_int_equal(s.stack_result, 0);
+	assert_true((char *)s.lo < (char *)s.local && (char *)s.local < (char *)s.hi);
+	/* A part of it may be the system's: guard, thread block. */
+	assert_true((size_t)((char *)s.hi - (char *)s.lo) >= stack_size / 8 * 7);
+	assert_true(s.async_blocked);
+	assert_true(s.faults_open);
+}
+
+static void test_start(void **state)
+{
+	check_start(0);
+	check_start(1);
+	check_start(100001);
+	check_start((size_t)1 << 20);
+}
+
+static void test_start_leaves_the_mask_alone(void **state)
+{
+#ifndef _WIN32
+	sigset_t before, after;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &before);
+	check_start(0);
+	pthread_sigmask(SIG_SETMASK, NULL, &after);
+	for (int s = 1; s < 32; s++)
+		assert_int_equal(sigismember(&before, s), sigismember(&after, s));
+#endif
+}
+
+static void test_impossible_stack_is_refused(void **state)
+{
+	be_thread t;
+	int r = be_thread_start(&t, look_around, NULL, SIZE_MAX - 100);
+
+	assert_true(r == -ENOMEM || r == -EAGAIN);
+}
+
+static void test_own_stack(void **state)
+{
+	void *lo, *hi;
+	int local;
+
+	assert_int_equal(be_thread_stack(&lo, &hi), 0);
+	assert_true((char *)lo < (char *)&local && (char *)&local < (char *)hi);
+}
+
+static void add_one(void *arg)
+{
+	rt_add32_full(arg, 1);
+}
+
+static void test_many_one_after_the_other(void **state)
+{
+	rt_atomic32 n = {0};
+
+	for (int i = 0; i < 500; i++) {
+		be_thread t;
+
+		assert_int_equal(be_thread_start(&t, add_one, &n, 0), 0);
+		be_thread_join(&t);
+	}
+	assert_int_equal(rt_load32_acq(&n), 500);
+}
+
+/* ---- Parking ---- */
+
+static void test_park_on_another_value_returns(void **state)
+{
+	rt_atomic32 word = {5};
+
+	assert_int_equal(be_thread_park(&word, 4, -1), 0);
+	assert_int_equal(be_thread_park(&word, 6, INT64_MAX), 0);
+}
+
+static void test_park_times_out(void **state)
+{
+	static const int64_t times[] = {0, 1, 50000, 3 * MS, 20 * MS};
+	rt_atomic32 word = {0};
+
+	for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+		int64_t begin = be_nanotime();
+
+		/* 0 without a reason is allowed, but the time then has not passed. */
+		while (be_thread_park(&word, 0, times[i]) != -ETIMEDOUT)
+			;
+		assert_true(be_nanotime() - begin >= times[i]);
+	}
+}
+
+/* A turn is taken by whoever finds his number; both sides sleep for ever if a wake is lost. */
+static rt_atomic32 turn;
+
+static void pong(void *arg)
+{
+	uint32_t v;
+
+	for (uint32_t i = 0; i < 20000; i++) {
+		while ((v = rt_load32_acq(&turn)) != 2 * i + 1)
+			be_thread_park(&turn, v, -1);
+		rt_store32_rel(&turn, 2 * i + 2);
+		be_thread_wake(&turn, 1);
+	}
+}
+
+static void test_no_wake_is_lost(void **state)
+{
+	be_thread t;
+	uint32_t v;
+
+	rt_store32_rel(&turn, 0);
+	assert_int_equal(be_thread_start(&t, pong, NULL, 0), 0);
+	for (uint32_t i = 0; i < 20000; i++) {
+		rt_store32_rel(&turn, 2 * i + 1);
+		be_thread_wake(&turn, 1);
+		while ((v = rt_load32_acq(&turn)) != 2 * i + 2)
+			be_thread_park(&turn, v, i % 3 == 0 ? 50 * MS : -1);
+	}
+	be_thread_join(&t);
+}
+
+/* Tickets: each sleeper takes one. Every wake(1) after one ticket lets one through, the last wake(n) all others. */
+enum { SLEEPERS = 6 };
+static rt_atomic32 tickets, asleep, through;
+
+static void sleeper(void *arg)
+{
+	rt_add32_full(&asleep, 1);
+	for (;;) {
+		uint32_t v = rt_load32_acq(&tickets);
+
+		if (v == 0)
+			be_thread_park(&tickets, 0, -1);
+		else if (rt_cas32_full(&tickets, v, v - 1))
+			break;
+	}
+	rt_add32_full(&through, 1);
+}
+
+static void wait_until(const rt_atomic32 *word, uint32_t value)
+{
+	while (rt_load32_acq(word) != value)
+		be_thread_yield();
+}
+
+static void test_wake_counts(void **state)
+{
+	be_thread t[SLEEPERS];
+
+	for (int i = 0; i < SLEEPERS; i++)
+		assert_int_equal(be_thread_start(&t[i], sleeper, NULL, 0), 0);
+	wait_until(&asleep, SLEEPERS);
+	for (uint32_t i = 1; i <= 2; i++) {
+		rt_add32_full(&tickets, 1);
+		be_thread_wake(&tickets, 1);
+		wait_until(&through, i);
+	}
+	rt_add32_full(&tickets, SLEEPERS - 2);
+	be_thread_wake(&tickets, SLEEPERS);
+	for (int i = 0; i < SLEEPERS; i++)
+		be_thread_join(&t[i]);
+	assert_int_equal(rt_load32_acq(&through), SLEEPERS);
+	assert_int_equal(rt_load32_acq(&tickets), 0);
+}
+
+/* Words that share the table's buckets in a hashed implementation do not take each other's wakes. */
+static struct pair {
+	rt_atomic32 word;
+} words[400];
+
+static void one_of_many(void *arg)
+{
+	struct pair *p = arg;
+
+	while (rt_load32_acq(&p->word) == 0)
+		be_thread_park(&p->word, 0, -1);
+}
+
+static void test_many_words(void **state)
+{
+	enum { N = 40 };
+	be_thread t[N];
+
+	for (int i = 0; i < N; i++)
+		assert_int_equal(be_thread_start(&t[i], one_of_many, &words[i * 10], 0), 0);
+	for (int i = 0; i < (int)(sizeof words / sizeof words[0]); i++)
+		be_thread_wake(&words[i].word, 1); /* nobody's word has changed: nobody gets through */
+	for (int i = N - 1; i >= 0; i--) {
+		rt_store32_rel(&words[i * 10].word, 1);
+		be_thread_wake(&words[i * 10].word, 1);
+		be_thread_join(&t[i]);
+	}
+}
+
+static void test_wake_of_nobody(void **state)
+{
+	rt_atomic32 word = {0};
+
+	be_thread_wake(&word, 1);
+	be_thread_wake(&word, INT32_MAX);
+	be_thread_wake((rt_atomic32 *)(uintptr_t)0x1000, 1); /* memory that is gone */
+}
+
+static void test_park_keeps_errno(void **state)
+{
+	rt_atomic32 word = {0};
+
+	errno = ENOTTY;
+	be_thread_park(&word, 0, 1000);
+	be_thread_park(&word, 1, -1);
+	be_thread_wake(&word, 1);
+	be_thread_nap(1000);
+	assert_int_equal(errno, ENOTTY);
+}
+
+#ifndef _WIN32
+/* A storm of signals neither wakes for good nor shortens what the caller measures. */
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+static void test_signals_interrupt_harmlessly(void **state)
+{
+	struct sigaction act, old;
+	rt_atomic32 word = {0};
+	int64_t begin = be_nanotime(), left;
+
+	memset(&act, 0, sizeof act);
+	act.sa_handler = on_alarm; /* no SA_RESTART: sleeps are interrupted */
+	sigaction(SIGALRM, &act, &old);
+	ualarm(1000, 1000);
+	while ((left = begin + 50 * MS - be_nanotime()) > 0) {
+		int r = be_thread_park(&word, 0, left);
+
+		assert_true(r == 0 || r == -ETIMEDOUT);
+	}
+	begin = be_nanotime();
+	be_thread_nap(20 * MS);
+	assert_true(be_nanotime() - begin >= 20 * MS);
+	ualarm(0, 0);
+	sigaction(SIGALRM, &old, NULL);
+}
+
+static int child_calls;
+
+static void in_child(void)
+{
+	child_calls++;
+}
+
+static rt_atomic32 forkword;
+
+static void parks_on_forkword(void *arg)
+{
+	rt_add32_full(arg, 1);
+	while (rt_load32_acq(&forkword) == 0)
+		be_thread_park(&forkword, 0, -1);
+}
+
+static void check_child(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* The child has the parent's sleepers in no queue, and can wake and park. */
+static void test_fork_while_others_sleep(void **state)
+{
+	rt_atomic32 ready = {0};
+	be_thread t;
+	pid_t pid;
+
+	assert_int_equal(be_thread_atfork(in_child), 0);
+	rt_store32_rel(&forkword, 0);
+	assert_int_equal(be_thread_start(&t, parks_on_forkword, &ready, 0), 0);
+	wait_until(&ready, 1);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		be_thread_wake(&forkword, 1);
+		_exit(child_calls != 1                                      ? 2
+		      : be_thread_park(&forkword, 0, MS) != -ETIMEDOUT ? 3
+		                                                       : 0);
+	}
+	check_child(pid);
+	assert_int_equal(child_calls, 0);
+	rt_store32_rel(&forkword, 1);
+	be_thread_wake(&forkword, 1);
+	be_thread_join(&t);
+}
+
+/* Alone, because emulators and ThreadSanitizer allow no new thread after a fork with others. */
+static void test_child_starts_a_thread(void **state)
+{
+	rt_atomic32 ready = {0};
+	be_thread t;
+	pid_t pid;
+
+	rt_store32_rel(&forkword, 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (be_thread_start(&t, parks_on_forkword, &ready, 0) != 0)
+			_exit(2);
+		wait_until(&ready, 1);
+		rt_store32_rel(&forkword, 1);
+		be_thread_wake(&forkword, 1);
+		be_thread_join(&t);
+		_exit(0);
+	}
+	check_child(pid);
+}
+#endif
+
+/* ---- Clock and CPUs ---- */
+
+static rt_atomic64 latest;
+
+static void clock_rises(void *arg)
+{
+	bool *rose = arg;
+
+	*rose = true;
+	for (int i = 0; i < 20000; i++) {
+		uint64_t seen = rt_load64_acq(&latest), now = (uint64_t)be_nanotime();
+
+		if (now < seen)
+			*rose = false;
+		rt_cas64_full(&latest, seen, now);
+	}
+}
+
+static void test_one_clock_for_all(void **state)
+{
+	bool rose[3];
+	be_thread t[3];
+
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(be_thread_start(&t[i], clock_rises, &rose[i], 0), 0);
+	for (int i = 0; i < 3; i++) {
+		be_thread_join(&t[i]);
+		assert_true(rose[i]);
+	}
+}
+
+static void test_nap(void **state)
+{
+	int64_t begin = be_nanotime();
+
+	be_thread_nap(0);
+	be_thread_nap(-5);
+	be_thread_nap(1000);
+	be_thread_nap(2 * MS);
+	/* "About": some systems count their timer ticks down, so a part of one may be missing. */
+	assert_true(be_nanotime() - begin >= MS / 2);
+}
+
+static void test_ncpu(void **state)
+{
+	assert_in_range(be_ncpu(), 1, 1 << 16);
+	assert_true(strlen(be_thread_name) > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_start),
+		cmocka_unit_test(test_start_leaves_the_mask_alone),
+		cmocka_unit_test(test_impossible_stack_is_refused),
+		cmocka_unit_test(test_own_stack),
+		cmocka_unit_test(test_many_one_after_the_other),
+		cmocka_unit_test(test_park_on_another_value_returns),
+		cmocka_unit_test(test_park_times_out),
+		cmocka_unit_test(test_no_wake_is_lost),
+		cmocka_unit_test(test_wake_counts),
+		cmocka_unit_test(test_many_words),
+		cmocka_unit_test(test_wake_of_nobody),
+		cmocka_unit_test(test_park_keeps_errno),
+#ifndef _WIN32
+		cmocka_unit_test(test_signals_interrupt_harmlessly),
+		cmocka_unit_test(test_fork_while_others_sleep),
+		cmocka_unit_test(test_child_starts_a_thread),
+#endif
+		cmocka_unit_test(test_one_clock_for_all),
+		cmocka_unit_test(test_nap),
+		cmocka_unit_test(test_ncpu),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,72 @@
+"""What all tests share: runtimes, and a check that a test leaves nothing behind.
+
+No test waits for time to pass. Where something must happen while a run is under way, the run's own
+progress function does it.
+"""
+import gc
+import os
+import pathlib
+import threading
+import time
+
+import pytest
+
+import gort
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FOREVER = 10**9  # rounds of pingpong: more than anybody waits for
+
+
+def _count(path):
+    try:
+        return len(os.listdir(path))
+    except OSError:
+        return None  # no /proc here
+
+
+def _held():
+    """Descriptors and threads of this process, as the system counts them."""
+    gc.collect()
+    return {"descriptors": _count("/proc/self/fd"), "threads": _count("/proc/self/task"),
+            "python threads": threading.active_count()}
+
+
+@pytest.fixture(autouse=True)
+def leakcheck():
+    """A closed runtime has given back its threads and descriptors. The system takes a joined thread
+    off its list a moment after the join, and nobody says when: so this looks again for a while."""
+    before = _held()
+    yield
+    give_up = time.monotonic() + 10
+    while _held() != before and time.monotonic() < give_up:
+        pass
+    assert _held() == before
+
+
+@pytest.fixture
+def rt():
+    with gort.Runtime(procs=2) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def traced():
+    with gort.Runtime(procs=2, trace=True) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def while_running():
+    """while_running(rt, action): calls action once in the midst of an endless run, then ends it and
+    returns what action returned. An exception of action goes through."""
+    def call(rt, action):
+        results = []
+
+        def progress(done, total):
+            if done and not results:
+                results.append(action())
+                rt.stop()
+        with pytest.raises(gort.CanceledError):
+            rt.run("pingpong", rounds=FOREVER, progress=progress)
+        return results[0]
+    return call

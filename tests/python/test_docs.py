@@ -1,0 +1,32 @@
+"""The examples in the documents run as they stand."""
+import re
+
+import gort
+import pytest
+from conftest import ROOT
+
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
+
+
+def examples():
+    for path in [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]:
+        for i, found in enumerate(BLOCK.finditer(path.read_text(encoding="utf-8")), 1):
+            yield pytest.param(found[1], id=f"{path.relative_to(ROOT)}-{i}")
+
+
+@pytest.mark.parametrize("code", examples())
+def test_document(code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "example", "exec"), {"__name__": "__main__"})
+
+
+def test_package_docstring(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code = re.search(r"(?:^    .*\n|^\n)+", gort.__doc__, re.M)[0]
+    exec("\n".join(line[4:] for line in code.splitlines()), {})
+    assert (tmp_path / "sieve.html").exists() and "7919" in capsys.readouterr().out
+
+
+def test_what_is_exported_exists_and_is_documented():
+    for name in gort.__all__:
+        assert getattr(gort, name).__doc__, name

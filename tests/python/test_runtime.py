@@ -1,0 +1,188 @@
+"""Runtime, Config, Result: settings, several runtimes, Ctrl-C, progress, attached threads."""
+import json
+import signal
+import threading
+
+import gort
+import pytest
+from conftest import FOREVER
+from gort._gort import ffi, lib
+
+
+def test_version_backends_cpus():
+    assert gort.__version__ == f"{lib.GORT_VERSION_MAJOR}.{lib.GORT_VERSION_MINOR}." \
+                               f"{lib.GORT_VERSION_PATCH}"
+    slots = gort.backends()
+    assert {"context", "arena", "thread"} <= set(slots) and all(slots.values())
+    assert gort.num_cpu() >= 1
+
+
+def test_result(rt):
+    result = rt.run("sieve", n=100)
+    assert result.value == 541 and result.seconds > 0
+    assert result.params == {"n": 100} and result.workload.name == "sieve"
+    assert result.trace is None and result.data is None
+    assert [p.id for p in result.procs] == [0, 1]
+    assert sum(p.switches for p in result.procs) > 100
+    assert sum(p.parked for p in result.procs) > 100
+    assert json.loads(json.dumps(result.as_dict()))["value"] == 541
+    page = result._repr_html_()
+    assert "<b>sieve</b>" in page and "541" in page
+
+
+def test_result_counts_only_its_own_run(rt):
+    first = rt.run("pingpong", rounds=1000)
+    second = rt.run("pingpong", rounds=1)
+
+    def switches(result):
+        return sum(p.switches for p in result.procs)
+    assert switches(second) < switches(first)
+    assert sum(p.switches for p in rt.procs()) >= switches(first) + switches(second)
+
+
+def test_proc_stats_are_those_of_the_header():
+    fields = [name for name, _ in ffi.typeof("gort_proc_stats").fields]
+    assert list(gort.ProcStats._fields) == fields
+    assert fields[:3] == ["id", "idle", "queued"], "the rest are counts: see ProcStats.since"
+
+
+@pytest.mark.parametrize("config, settings, procs", [
+    (None, {"procs": 3}, 3),
+    ("procs=3", {}, 3),
+    ("procs=3,gogc=50", {"procs": 1}, 1),
+    (gort.Config(procs=2), {}, 2),
+    (gort.Config(procs=2), {"procs": 1, "gogc": "off"}, 1),
+])
+def test_settings_and_who_wins(config, settings, procs):
+    with gort.Runtime(config, **settings) as rt:
+        assert len(rt.procs()) == procs
+        assert rt.run("skynet", n=100).value == 4950
+
+
+def test_environment_holds_for_what_nobody_gave(monkeypatch):
+    monkeypatch.setenv("GOMAXPROCS", "3")
+    with gort.Runtime() as rt:
+        assert len(rt.procs()) == 3
+    with gort.Runtime(procs=1) as rt:
+        assert len(rt.procs()) == 1
+
+
+def test_config_becomes_a_gort_config():
+    cfg, keep = gort.Config("gogc=50", procs=2, memory_limit=1 << 30, stack_size=1 << 17,
+                            collector="stw", seed=2**64 - 1, debug="stackguard=0",
+                            library=True).to_c()
+    assert (cfg.procs, cfg.gc_percent, cfg.memory_limit, cfg.stack_size, cfg.seed) == \
+        (2, 50, 1 << 30, 1 << 17, 2**64 - 1)
+    assert ffi.string(cfg.collector) == b"stw" and ffi.string(cfg.debug) == b"stackguard=0"
+    assert cfg.flags & lib.GORT_LIBRARY and not cfg.flags & lib.GORT_EXIT_ON_FATAL
+    assert len(keep) == 3, "the strings live as long as the runtime"
+    assert gort.Config(gogc="off").to_c()[0].gc_percent < 0
+
+
+def test_config_repr_names_what_was_given():
+    with gort.Runtime(procs=2, gogc=50) as rt:
+        assert repr(rt) == "<gort.Runtime procs=2, gogc=50>"
+
+
+def test_two_runtimes_side_by_side():
+    with gort.Runtime(procs=1) as a, gort.Runtime(procs=2) as b:
+        values = []
+
+        def progress(done, total):
+            if not values:
+                values.append(b.run("sieve", n=10).value)
+        assert a.run("sieve", n=300, progress=progress).value == 1987
+        assert values == [29]
+
+
+def test_many_runtimes_one_after_another():
+    for i in range(20):
+        with gort.Runtime(procs=1 + i % 3) as rt:
+            assert rt.run("skynet", n=50).value == 1225
+
+
+# ---- While it runs ----
+
+def test_progress_is_called_while_it_runs(rt, while_running):
+    """The progress function runs while C runs: the GIL is free."""
+    seen = []
+    assert rt.run("pingpong", rounds=1000, progress=lambda *a: seen.append(a)).value == 1000
+    assert seen[-1] == (1000, 1000)
+    assert while_running(rt, lambda: True)
+
+
+def test_an_exception_of_progress_ends_the_run(rt):
+    def progress(done, total):
+        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        rt.run("pingpong", rounds=FOREVER, progress=progress)
+    assert rt.run("pingpong", rounds=2).value == 2
+
+
+def test_ctrl_c(rt):
+    def progress(done, total):
+        if done:
+            signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        rt.run("pingpong", rounds=FOREVER, progress=progress)
+    assert rt.run("pingpong", rounds=2).value == 2, "the runtime is fit for another run"
+
+
+def test_stop(rt, while_running):
+    assert rt.stop() is False
+    assert while_running(rt, lambda: rt.stop()) is True
+
+
+@pytest.mark.parametrize("name, params", [
+    ("sieve", {"n": 100000}), ("ring", {"n": 1000, "rounds": 10**9}),
+    ("yield", {"n": 1000, "rounds": 10**6}), ("fanin", {"producers": 10**4, "messages": 10**4})])
+def test_every_kind_of_program_can_be_stopped(rt, name, params):
+    def progress(done, total):
+        rt.stop()
+    with pytest.raises(gort.CanceledError):
+        rt.run(name, progress=progress, **params)
+    assert rt.run("pingpong", rounds=2).value == 2
+
+
+# ---- Attached threads ----
+
+def test_attach(rt):
+    with rt.attach():
+        me = gort.goid()
+        assert me > 0
+        gort.gosched()
+        gort.sleep(0.001)
+        gort.sleep(-1)
+        assert gort.num_goroutine() >= 1
+        assert gort.gomaxprocs() == 2
+        assert gort.goid() == me
+        with pytest.raises(gort.BusyError):
+            with rt.attach():
+                pass
+        with pytest.raises(gort.BusyError):
+            rt.close()
+    assert gort.goid() == 0
+    assert rt.run("pingpong", rounds=2).value == 2
+
+
+def test_an_attached_thread_holds_no_p_while_python_runs():
+    """With one P a run could not begin if it did."""
+    with gort.Runtime(procs=1) as rt, rt.attach():
+        assert rt.run("sieve", n=20).value == 71
+        gort.gosched()
+
+
+def test_threads_attach_side_by_side(rt):
+    ids = []
+
+    def work():
+        with rt.attach():
+            for _ in range(100):
+                gort.gosched()
+            ids.append(gort.goid())
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(set(ids)) == 4

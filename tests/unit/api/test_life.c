@@ -1,0 +1,205 @@
+/* The life of runtimes in a process: many after each other, several at once, over a fork. */
+#include "tests/support/program.h"
+
+#include "backends/thread/thread.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef _WIN32
+#include <sys/wait.h>
+#endif
+
+static void work(void *arg);
+
+static void leaf(void *arg)
+{
+	gort_chan_send(arg, &(int64_t){ 1 });
+}
+
+static void work(void *arg)
+{
+	gort_chan *c = gort_chan_make(GORT_TYPE(int64_t), 0);
+	int64_t sum = 0, v;
+
+	for (int i = 0; i < 100; i++)
+		gort_go(leaf, c);
+	for (int i = 0; i < 100; i++) {
+		gort_chan_recv(c, &v);
+		sum += v;
+	}
+	*(int64_t *)arg = sum;
+}
+
+static void cycle(int procs)
+{
+	gort_config cfg;
+	gort_runtime *rt;
+	int64_t sum = 0;
+
+	gort_config_init(&cfg);
+	cfg.procs = procs;
+	assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
+	assert_int_equal(gort_runtime_run(rt, work, &sum), 0);
+	assert_int_equal(gort_runtime_run(rt, work, &sum), 0);
+	assert_int_equal(gort_runtime_free(rt), 0);
+	assert_int_equal(sum, 100);
+}
+
+/* Entries of a directory below /proc/self; 0 where there is none. */
+static int count(const char *path)
+{
+	DIR *d = opendir(path);
+	int n = 0;
+
+	if (d == NULL)
+		return 0;
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n;
+}
+
+static long resident_pages(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	long size = 0, resident = 0;
+
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%ld %ld", &size, &resident) != 2)
+		resident = 0;
+	fclose(f);
+	return resident;
+}
+
+static void test_cycles_leave_nothing_behind(void **state)
+{
+	int threads, fds;
+	long pages;
+
+	(void)state;
+	for (int i = 0; i < 30; i++)
+		cycle(1 + i % 4);
+	threads = count("/proc/self/task");
+	fds = count("/proc/self/fd");
+	pages = resident_pages();
+	for (int i = 0; i < 300; i++)
+		cycle(1 + i % 4);
+	assert_int_equal(count("/proc/self/task"), threads);
+	assert_int_equal(count("/proc/self/fd"), fds);
+	/* 64 pages: what the allocator of the host may keep; a leak of one page a run is 300. */
+	assert_true(resident_pages() <= pages + 64);
+}
+
+typedef struct job {
+	int procs;
+	int64_t sum;
+	int code;
+} job;
+
+static void run_job(void *arg)
+{
+	job *j = arg;
+	gort_config cfg;
+	gort_runtime *rt;
+
+	gort_config_init(&cfg);
+	cfg.procs = j->procs;
+	j->code = gort_runtime_new(&rt, &cfg);
+	for (int i = 0; i < 20 && j->code == 0; i++)
+		j->code = gort_runtime_run(rt, work, &j->sum);
+	if (j->code == 0)
+		j->code = gort_runtime_free(rt);
+}
+
+static void test_two_at_once(void **state)
+{
+	job jobs[2] = { { 1, 0, -1 }, { 3, 0, -1 } };
+	be_thread t[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(be_thread_start(&t[i], run_job, &jobs[i], 0), 0);
+	for (int i = 0; i < 2; i++)
+		be_thread_join(&t[i]);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(jobs[i].code, 0);
+		assert_int_equal(jobs[i].sum, 100);
+	}
+}
+
+#ifndef _WIN32
+static gort_runtime *parent_rt;
+static int in_child;
+
+static void fork_inside(void *arg)
+{
+	pid_t pid = fork();
+	int status = -1;
+
+	(void)arg;
+	if (pid == 0) {
+		int64_t sum = 0;
+		gort_runtime *rt;
+		int r = 0;
+
+		/* Outside of any goroutine now, and the runtime is dead. */
+		if (gort_goid() != 0 || gort_self() != NULL)
+			_exit(2);
+		if (gort_runtime_go(parent_rt, leaf, NULL) != GORT_EFORKED ||
+		    gort_runtime_run(parent_rt, leaf, NULL) != GORT_EFORKED ||
+		    gort_attach(parent_rt) != GORT_EFORKED)
+			_exit(3);
+		if (gort_runtime_new(&rt, NULL) != 0)
+			_exit(4);
+		r = gort_runtime_run(rt, work, &sum);
+		if (r != 0 || sum != 100 || gort_runtime_free(rt) != 0)
+			_exit(5);
+		_exit(0);
+	}
+	if (pid > 0 && waitpid(pid, &status, 0) == pid)
+		in_child = WIFEXITED(status) ? WEXITSTATUS(status) : 100;
+}
+
+static void test_fork(void **state)
+{
+	gort_config cfg;
+
+	(void)state;
+	gort_config_init(&cfg);
+	cfg.procs = 2;
+	for (int i = 0; i < 5; i++) {
+		in_child = -1;
+		assert_int_equal(gort_runtime_new(&parent_rt, &cfg), 0);
+		assert_int_equal(gort_runtime_run(parent_rt, fork_inside, NULL), 0);
+		assert_int_equal(in_child, 0);
+		pid_t pid = fork();
+		int status;
+
+		if (pid == 0)
+			_exit(gort_runtime_free(parent_rt) == 0 &&
+			                      gort_runtime_free(parent_rt) == GORT_EINVAL
+			              ? 0
+			              : 1);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		assert_int_equal(gort_runtime_free(parent_rt), 0);
+	}
+}
+#endif
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cycles_leave_nothing_behind),
+		cmocka_unit_test(test_two_at_once),
+#ifndef _WIN32
+		cmocka_unit_test(test_fork),
+#endif
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
