@@ -1,0 +1,417 @@
+/* workloads.c: the gort half of tests/bench/compare. workloads.go is the other half: the same
+ * workloads under the same names, written as a user of each would write them, doing the same
+ * operations in the same order on as many goroutines. A change here is made there, too.
+ *
+ *   workloads NAME [N]     GOMAXPROCS in the environment says on how many Ps
+ *
+ * prints "NAME VALUE UNIT". A workload times N operations from first to last. Without N, the number
+ * grows until one measurement lasts MIN_NS, and that last one counts: what came before has warmed
+ * caches and pools, as in Go's testing package. Workloads with a fixed size run once. With N (for
+ * instr.sh) there is one measurement and no clock decides what runs.
+ *
+ * What goroutines share lies in main's frame or in static memory; only what Go would allocate is
+ * allocated: channels, and the arguments of `go f(a, b)`.
+ */
+#include <gort.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIN_NS (300 * GORT_MILLISECOND)
+
+enum {
+	MANY = 1000, BATCH = 100, WORKERS = 8, BUFFER = 128,
+	LEAVES = 1000000, FANOUT = 10, PRIMES = 5000
+};
+
+static void fail(const char *what)
+{
+	fprintf(stderr, "workloads: %s\n", what);
+	exit(1);
+}
+
+static void go(gort_func fn, void *arg)
+{
+	if (gort_go(fn, arg) != 0)
+		fail("no memory for a goroutine");
+}
+
+static gort_chan *chan_of_int(size_t cap)
+{
+	return gort_chan_make(GORT_TYPE(int64_t), cap);
+}
+
+/* ---- Yield ---------------------------------------------------------------------------------- */
+
+typedef struct yielders {
+	gort_waitgroup wg;
+	int64_t each;
+} yielders;
+
+static void yielder(void *arg)
+{
+	yielders *y = arg;
+
+	for (int64_t i = 0; i < y->each; i++)
+		gort_gosched();
+	gort_waitgroup_done(&y->wg);
+}
+
+static int64_t yield_of(int goroutines, int64_t n)
+{
+	yielders y = { GORT_INIT, n / goroutines };
+	int64_t start = gort_nanotime();
+
+	gort_waitgroup_add(&y.wg, goroutines);
+	for (int i = 0; i < goroutines; i++)
+		go(yielder, &y);
+	gort_waitgroup_wait(&y.wg);
+	return gort_nanotime() - start;
+}
+
+static int64_t yield2(int64_t n)
+{
+	return yield_of(2, n);
+}
+
+static int64_t yield1000(int64_t n)
+{
+	return yield_of(MANY, n);
+}
+
+/* ---- Channels ------------------------------------------------------------------------------- */
+
+typedef struct pair {
+	gort_chan *ping, *pong;
+	int64_t n;
+} pair;
+
+static void ponger(void *arg)
+{
+	pair *p = arg;
+
+	for (int64_t i = 0; i < p->n; i++) {
+		int64_t v;
+
+		gort_chan_recv(p->ping, &v);
+		gort_chan_send(p->pong, &v);
+	}
+}
+
+static int64_t pingpong(int64_t n)
+{
+	pair p = { chan_of_int(0), chan_of_int(0), n };
+	int64_t start = gort_nanotime();
+
+	go(ponger, &p);
+	for (int64_t i = 0; i < n; i++) {
+		int64_t v;
+
+		gort_chan_send(p.ping, &i);
+		gort_chan_recv(p.pong, &v);
+		if (v != i)
+			fail("pingpong: wrong value");
+	}
+	return gort_nanotime() - start;
+}
+
+typedef struct stream {
+	gort_chan *c;
+	gort_waitgroup producers, consumers;
+	gort_mutex lock;
+	int64_t each, sum;
+} stream;
+
+static void produce(void *arg)
+{
+	stream *s = arg;
+
+	for (int64_t i = 0; i < s->each; i++)
+		gort_chan_send(s->c, &i);
+	gort_waitgroup_done(&s->producers);
+}
+
+static void consume(void *arg)
+{
+	stream *s = arg;
+	int64_t v, sum = 0;
+
+	while (gort_chan_recv(s->c, &v))
+		sum += v;
+	gort_mutex_lock(&s->lock);
+	s->sum += sum;
+	gort_mutex_unlock(&s->lock);
+	gort_waitgroup_done(&s->consumers);
+}
+
+static int64_t stream_of(int workers, int64_t n)
+{
+	stream s = { chan_of_int(BUFFER), GORT_INIT, GORT_INIT, GORT_INIT, n / workers, 0 };
+	int64_t start = gort_nanotime();
+
+	gort_waitgroup_add(&s.producers, workers);
+	gort_waitgroup_add(&s.consumers, workers);
+	for (int i = 0; i < workers; i++) {
+		go(produce, &s);
+		go(consume, &s);
+	}
+	gort_waitgroup_wait(&s.producers);
+	gort_chan_close(s.c);
+	gort_waitgroup_wait(&s.consumers);
+	start = gort_nanotime() - start;
+	if (s.sum != s.each * (s.each - 1) / 2 * workers)
+		fail("stream: wrong sum");
+	return start;
+}
+
+static int64_t spsc(int64_t n)
+{
+	return stream_of(1, n);
+}
+
+static int64_t mpmc(int64_t n)
+{
+	return stream_of(WORKERS, n);
+}
+
+/* ---- Spawn ---------------------------------------------------------------------------------- */
+
+static void done(void *arg)
+{
+	gort_waitgroup_done(arg);
+}
+
+static int64_t spawn(int64_t n)
+{
+	gort_waitgroup wg = GORT_INIT;
+	int64_t start = gort_nanotime();
+
+	for (int64_t i = 0; i < n; i += BATCH) {
+		gort_waitgroup_add(&wg, BATCH);
+		for (int j = 0; j < BATCH; j++)
+			go(done, &wg);
+		gort_waitgroup_wait(&wg);
+	}
+	return gort_nanotime() - start;
+}
+
+/* ---- Mutex ---------------------------------------------------------------------------------- */
+
+typedef struct lockers {
+	gort_mutex lock;
+	gort_waitgroup wg;
+	int64_t each, count;
+} lockers;
+
+static void locker(void *arg)
+{
+	lockers *l = arg;
+
+	for (int64_t i = 0; i < l->each; i++) {
+		gort_mutex_lock(&l->lock);
+		l->count++;
+		gort_mutex_unlock(&l->lock);
+	}
+	gort_waitgroup_done(&l->wg);
+}
+
+static int64_t mutex_of(int workers, int64_t n)
+{
+	lockers l = { GORT_INIT, GORT_INIT, n / workers, 0 };
+	int64_t start = gort_nanotime();
+
+	gort_waitgroup_add(&l.wg, workers);
+	for (int i = 0; i < workers; i++)
+		go(locker, &l);
+	gort_waitgroup_wait(&l.wg);
+	start = gort_nanotime() - start;
+	if (l.count != l.each * workers)
+		fail("mutex: wrong count");
+	return start;
+}
+
+static int64_t mutex1(int64_t n)
+{
+	return mutex_of(1, n);
+}
+
+static int64_t mutex8(int64_t n)
+{
+	return mutex_of(WORKERS, n);
+}
+
+/* ---- Skynet: a tree of goroutines, ten children each, that sums its leaves ------------------- */
+
+typedef struct node {
+	gort_chan *up;
+	int64_t first, leaves;
+} node;
+GORT_DEFINE_TYPE(node, GORT_PTR(node, up));
+
+static void skynet(void *arg);
+
+static void skynet_go(gort_chan *up, int64_t first, int64_t leaves)
+{
+	node *n = gort_new(GORT_TYPE(node));
+
+	gort_store(&n->up, up);
+	n->first = first;
+	n->leaves = leaves;
+	go(skynet, n);
+}
+
+static void skynet(void *arg)
+{
+	node *n = arg;
+	gort_chan *sums;
+	int64_t sum = 0;
+
+	if (n->leaves == 1) {
+		gort_chan_send(n->up, &n->first);
+		return;
+	}
+	sums = chan_of_int(0);
+	for (int64_t i = 0; i < FANOUT; i++)
+		skynet_go(sums, n->first + i * (n->leaves / FANOUT), n->leaves / FANOUT);
+	for (int i = 0; i < FANOUT; i++) {
+		int64_t part;
+
+		gort_chan_recv(sums, &part);
+		sum += part;
+	}
+	gort_chan_send(n->up, &sum);
+}
+
+static int64_t skynet_once(int64_t leaves)
+{
+	gort_chan *up = chan_of_int(0);
+	int64_t sum, start = gort_nanotime();
+
+	skynet_go(up, 0, leaves);
+	gort_chan_recv(up, &sum);
+	start = gort_nanotime() - start;
+	if (sum != leaves * (leaves - 1) / 2)
+		fail("skynet: wrong sum");
+	return start;
+}
+
+static int64_t skynet_warm(int64_t leaves)
+{
+	skynet_once(leaves);
+	return skynet_once(leaves);
+}
+
+/* ---- Sieve: a chain of goroutines, one for each prime ---------------------------------------- */
+
+typedef struct filter {
+	gort_chan *in, *out;
+	int64_t prime;
+} filter;
+GORT_DEFINE_TYPE(filter, GORT_PTR(filter, in), GORT_PTR(filter, out));
+
+static void generate(void *arg)
+{
+	for (int64_t i = 2;; i++)
+		gort_chan_send(arg, &i);
+}
+
+static void sift(void *arg)
+{
+	filter *f = arg;
+
+	for (;;) {
+		int64_t v;
+
+		gort_chan_recv(f->in, &v);
+		if (v % f->prime != 0)
+			gort_chan_send(f->out, &v);
+	}
+}
+
+static int64_t sieve(int64_t primes)
+{
+	int64_t prime = 0, start = gort_nanotime();
+	gort_chan *c = chan_of_int(0);
+
+	go(generate, c);
+	for (int64_t i = 0; i < primes; i++) {
+		filter *f = gort_new(GORT_TYPE(filter));
+
+		gort_chan_recv(c, &prime);
+		gort_store(&f->in, c);
+		gort_store(&f->out, chan_of_int(0));
+		f->prime = prime;
+		c = f->out;
+		go(sift, f);
+	}
+	start = gort_nanotime() - start;
+	if (primes == PRIMES && prime != 48611)
+		fail("sieve: wrong prime");
+	return start;
+}
+
+/* ---- Measuring ------------------------------------------------------------------------------ */
+
+typedef struct workload {
+	const char *name;
+	int64_t (*run)(int64_t n); /* n operations; how long they took */
+	int64_t unit;              /* n is rounded up to a multiple */
+	int64_t fixed;             /* not 0: this many, once; reported is the whole, in ms */
+} workload;
+
+static const workload workloads[] = {
+	{ "yield2", yield2, 2, 0 },
+	{ "yield1000", yield1000, MANY, 0 },
+	{ "pingpong", pingpong, 1, 0 },
+	{ "spsc128", spsc, 1, 0 },
+	{ "mpmc128", mpmc, WORKERS, 0 },
+	{ "spawn100", spawn, BATCH, 0 },
+	{ "mutex1", mutex1, 1, 0 },
+	{ "mutex8", mutex8, WORKERS, 0 },
+	{ "skynet_cold", skynet_once, 1, LEAVES },
+	{ "skynet_warm", skynet_warm, 1, LEAVES },
+	{ "sieve", sieve, 1, PRIMES },
+};
+
+static const workload *chosen;
+static int64_t chosen_n; /* 0: measure long enough */
+
+static void measure(void *arg)
+{
+	int64_t n = 1000, ns;
+
+	(void)arg;
+	if (chosen->fixed != 0) {
+		ns = chosen->run(chosen_n != 0 ? chosen_n : chosen->fixed);
+		printf("%s %.3f ms\n", chosen->name, (double)ns / GORT_MILLISECOND);
+		return;
+	}
+	if (chosen_n != 0)
+		n = chosen_n;
+	for (;;) {
+		n = (n + chosen->unit - 1) / chosen->unit * chosen->unit;
+		ns = chosen->run(n);
+		if (ns >= MIN_NS || chosen_n != 0)
+			break;
+		if (ns < MIN_NS / 100)
+			n *= 100;
+		else
+			n = n * (MIN_NS + MIN_NS / 5) / ns;
+	}
+	printf("%s %.3f ns\n", chosen->name, (double)ns / (double)n);
+}
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < sizeof workloads / sizeof *workloads; i++)
+		if (strcmp(argv[1], workloads[i].name) == 0)
+			chosen = &workloads[i];
+	if (chosen == NULL) {
+		fprintf(stderr, "usage: workloads NAME [N]\n");
+		return 2;
+	}
+	if (argc > 2)
+		chosen_n = atoll(argv[2]);
+	return gort_main(measure, NULL);
+}

@@ -1,0 +1,335 @@
+// workloads.go: the Go half of tests/bench/compare; see workloads.c, which does the same operations
+// under the same names. Written as Go is usually written: no tuning that the C half does not have.
+//
+//	workloads NAME [N]     GOMAXPROCS in the environment says on how many Ps
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	minTime = 300 * time.Millisecond
+
+	many    = 1000
+	batch   = 100
+	workers = 8
+	buffer  = 128
+	leaves  = 1000000
+	fanout  = 10
+	primes  = 5000
+	parkers = 1000000
+)
+
+func fail(what string) {
+	fmt.Fprintln(os.Stderr, "workloads:", what)
+	os.Exit(1)
+}
+
+// ---- Yield
+
+func yieldOf(goroutines, n int) time.Duration {
+	var wg sync.WaitGroup
+	each := n / goroutines
+	start := time.Now()
+	wg.Add(goroutines)
+	for i := 0; i < goroutines; i++ {
+		go func() {
+			for i := 0; i < each; i++ {
+				runtime.Gosched()
+			}
+			wg.Done()
+		}()
+	}
+	wg.Wait()
+	return time.Since(start)
+}
+
+func yield2(n int) time.Duration    { return yieldOf(2, n) }
+func yield1000(n int) time.Duration { return yieldOf(many, n) }
+
+// ---- Channels
+
+func pingpong(n int) time.Duration {
+	ping, pong := make(chan int), make(chan int)
+	start := time.Now()
+	go func() {
+		for i := 0; i < n; i++ {
+			pong <- <-ping
+		}
+	}()
+	for i := 0; i < n; i++ {
+		ping <- i
+		if <-pong != i {
+			fail("pingpong: wrong value")
+		}
+	}
+	return time.Since(start)
+}
+
+func streamOf(workers, n int) time.Duration {
+	var producers, consumers sync.WaitGroup
+	var lock sync.Mutex
+	total, each := 0, n/workers
+	c := make(chan int, buffer)
+	start := time.Now()
+	producers.Add(workers)
+	consumers.Add(workers)
+	for i := 0; i < workers; i++ {
+		go func() {
+			for i := 0; i < each; i++ {
+				c <- i
+			}
+			producers.Done()
+		}()
+		go func() {
+			sum := 0
+			for v := range c {
+				sum += v
+			}
+			lock.Lock()
+			total += sum
+			lock.Unlock()
+			consumers.Done()
+		}()
+	}
+	producers.Wait()
+	close(c)
+	consumers.Wait()
+	elapsed := time.Since(start)
+	if total != each*(each-1)/2*workers {
+		fail("stream: wrong sum")
+	}
+	return elapsed
+}
+
+func spsc(n int) time.Duration { return streamOf(1, n) }
+func mpmc(n int) time.Duration { return streamOf(workers, n) }
+
+// ---- Spawn
+
+func spawn(n int) time.Duration {
+	var wg sync.WaitGroup
+	start := time.Now()
+	for i := 0; i < n; i += batch {
+		wg.Add(batch)
+		for j := 0; j < batch; j++ {
+			go wg.Done()
+		}
+		wg.Wait()
+	}
+	return time.Since(start)
+}
+
+// ---- Mutex
+
+func mutexOf(workers, n int) time.Duration {
+	var lock sync.Mutex
+	var wg sync.WaitGroup
+	count, each := 0, n/workers
+	start := time.Now()
+	wg.Add(workers)
+	for i := 0; i < workers; i++ {
+		go func() {
+			for i := 0; i < each; i++ {
+				lock.Lock()
+				count++
+				lock.Unlock()
+			}
+			wg.Done()
+		}()
+	}
+	wg.Wait()
+	elapsed := time.Since(start)
+	if count != each*workers {
+		fail("mutex: wrong count")
+	}
+	return elapsed
+}
+
+func mutex1(n int) time.Duration { return mutexOf(1, n) }
+func mutex8(n int) time.Duration { return mutexOf(workers, n) }
+
+// ---- Skynet
+
+func skynet(up chan int, first, leaves int) {
+	if leaves == 1 {
+		up <- first
+		return
+	}
+	sums := make(chan int)
+	for i := 0; i < fanout; i++ {
+		go skynet(sums, first+i*(leaves/fanout), leaves/fanout)
+	}
+	sum := 0
+	for i := 0; i < fanout; i++ {
+		sum += <-sums
+	}
+	up <- sum
+}
+
+func skynetOnce(leaves int) time.Duration {
+	up := make(chan int)
+	start := time.Now()
+	go skynet(up, 0, leaves)
+	sum := <-up
+	elapsed := time.Since(start)
+	if sum != leaves*(leaves-1)/2 {
+		fail("skynet: wrong sum")
+	}
+	return elapsed
+}
+
+func skynetWarm(leaves int) time.Duration {
+	skynetOnce(leaves)
+	return skynetOnce(leaves)
+}
+
+// ---- Sieve
+
+func generate(out chan<- int) {
+	for i := 2; ; i++ {
+		out <- i
+	}
+}
+
+func sift(in <-chan int, out chan<- int, prime int) {
+	for {
+		if v := <-in; v%prime != 0 {
+			out <- v
+		}
+	}
+}
+
+func sieve(n int) time.Duration {
+	start := time.Now()
+	c, prime := make(chan int), 0
+	go generate(c)
+	for i := 0; i < n; i++ {
+		prime = <-c
+		out := make(chan int)
+		go sift(c, out, prime)
+		c = out
+	}
+	elapsed := time.Since(start)
+	if n == primes && prime != 48611 {
+		fail("sieve: wrong prime")
+	}
+	return elapsed
+}
+
+// ---- Parked goroutines; the C half is parked.c
+
+func resident() int {
+	var size, pages int
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		fail(err.Error())
+	}
+	fmt.Sscan(string(statm), &size, &pages)
+	return pages * os.Getpagesize()
+}
+
+func parked(n int) {
+	var started, woken sync.WaitGroup
+	c := make(chan int)
+	before := resident()
+	start := time.Now()
+	started.Add(n)
+	woken.Add(n)
+	for i := 0; i < n; i++ {
+		go func() {
+			started.Done()
+			<-c
+			woken.Done()
+		}()
+	}
+	started.Wait()
+	spawned := time.Now()
+	bytes := resident() - before
+	closing := time.Now()
+	close(c)
+	woken.Wait()
+	end := time.Now()
+	fmt.Printf("parked_spawn %.3f ns\n", float64(spawned.Sub(start))/float64(n))
+	fmt.Printf("parked_wake %.3f ns\n", float64(end.Sub(closing))/float64(n))
+	fmt.Printf("parked_bytes %.1f B\n", float64(bytes)/float64(n))
+}
+
+// ---- Measuring
+
+var workloads = []struct {
+	name  string
+	run   func(n int) time.Duration // n operations; how long they took
+	unit  int                       // n is rounded up to a multiple
+	fixed int                       // not 0: this many, once; reported is the whole, in ms
+}{
+	{"yield2", yield2, 2, 0},
+	{"yield1000", yield1000, many, 0},
+	{"pingpong", pingpong, 1, 0},
+	{"spsc128", spsc, 1, 0},
+	{"mpmc128", mpmc, workers, 0},
+	{"spawn100", spawn, batch, 0},
+	{"mutex1", mutex1, 1, 0},
+	{"mutex8", mutex8, workers, 0},
+	{"skynet_cold", skynetOnce, 1, leaves},
+	{"skynet_warm", skynetWarm, 1, leaves},
+	{"sieve", sieve, 1, primes},
+}
+
+func measure(name string, given int) bool {
+	for _, w := range workloads {
+		if w.name != name {
+			continue
+		}
+		if w.fixed != 0 {
+			n := w.fixed
+			if given != 0 {
+				n = given
+			}
+			fmt.Printf("%s %.3f ms\n", name, float64(w.run(n))/float64(time.Millisecond))
+			return true
+		}
+		n := 1000
+		if given != 0 {
+			n = given
+		}
+		for {
+			n = (n + w.unit - 1) / w.unit * w.unit
+			t := w.run(n)
+			if t >= minTime || given != 0 {
+				fmt.Printf("%s %.3f ns\n", name, float64(t)/float64(n))
+				return true
+			}
+			if t < minTime/100 {
+				n *= 100
+			} else {
+				n = int(float64(n) * 1.2 * float64(minTime) / float64(t))
+			}
+		}
+	}
+	return false
+}
+
+func main() {
+	n := 0
+	if len(os.Args) > 2 {
+		n, _ = strconv.Atoi(os.Args[2])
+	}
+	switch {
+	case len(os.Args) > 1 && os.Args[1] == "parked":
+		if n == 0 {
+			n = parkers
+		}
+		parked(n)
+	case len(os.Args) > 1 && measure(os.Args[1], n):
+	default:
+		fmt.Fprintln(os.Stderr, "usage: workloads NAME [N]")
+		os.Exit(2)
+	}
+}
