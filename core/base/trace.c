@@ -13,13 +13,13 @@
  *   W4  write the slot, tail + 1 (release)       R4  read every ring's tail (acquire)
  *   W5  busy = IDLE (release)                    R5  deliver what lies below min(floor, low)
  *
- * Claim: an event that the reader does not see at R4 gets a stamp of at least min(floor, low), so
- * nothing older than what was delivered can come. If W2 is before R2 in the order of full fences,
- * R3 sees the busy of W1 or a later one. If it sees that of W1, low <= stamp. If it sees a later
- * value, that one was stored after W5's release, which R3 acquires, and R4 sees the event. If R2
- * is before W2, W3 sees this floor or a higher one (the reader only raises it), so floor <= stamp.
- * A ring that was made after the reader took its list: the lock under which the list is kept
- * orders R1 before W3.
+ * Claim (by machine: tests/model/trace.pml): an event that the reader does not see at R4 gets a
+ * stamp of at least min(floor, low), so nothing older than what was delivered can come. If W2 is
+ * before R2 in the order of full fences, R3 sees the busy of W1 or a later one. If it sees that of
+ * W1, low <= stamp. If it sees a later value, that one was stored after W5's release, which R3
+ * acquires, and R4 sees the event. If R2 is before W2, W3 sees this floor or a higher one (the
+ * reader only raises it), so floor <= stamp. A ring that was made after the reader took its list:
+ * the lock under which the list is kept orders R1 before W3.
  *
  * Off. A writer looks at `groups` again between W2 and W3; closing clears groups, fences and then
  * waits until every ring is idle. By the same argument each writer either sees that the trace is

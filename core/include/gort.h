@@ -432,7 +432,7 @@ typedef struct gort_trace_listener {
 
 /* Starts to report events; *listener is copied. First come for each goroutine there is a GO_CREATE
  * and what gives its state (GO_START, GO_BLOCK), and a GC_BEGIN if a collection runs. GORT_EBUSY: a
- * trace runs. GORT_ENOMEM. */
+ * trace runs. GORT_EINVAL, GORT_ENOMEM, GORT_EFORKED. */
 GORT_API int gort_trace_start(gort_runtime *rt, const gort_trace_listener *listener);
 /* Delivers what is left, calls stop, returns. GORT_EINVAL: no trace runs. Free does it too. */
 GORT_API int gort_trace_stop(gort_runtime *rt);
@@ -453,7 +453,7 @@ GORT_API const gort_trace_listener *gort_trace_buffer_listener(gort_trace_buffer
 GORT_API size_t gort_trace_buffer_read(gort_trace_buffer *b, size_t i, gort_event *out, size_t n);
 /* Events kept. */
 GORT_API size_t gort_trace_buffer_len(gort_trace_buffer *b);
-/* Writes what is kept. What fn returned, GORT_EINVAL, or 0. */
+/* Writes what is kept. What fn returned, GORT_EINVAL, GORT_ENOMEM, or 0. */
 GORT_API int gort_trace_buffer_write(gort_trace_buffer *b, int format, gort_writer fn, void *data);
 /* After gort_trace_stop only. NULL is allowed. */
 GORT_API void gort_trace_buffer_free(gort_trace_buffer *b);

@@ -111,7 +111,7 @@ void rt_g_free(gort_runtime *rt, rt_p *pp, rt_g *gp)
 	gp->lockcount = 0;
 	gp->waiting = NULL;
 	gp->scope = gp->panics = NULL;
-	gp->attached = gp->dropped = 0;
+	gp->attached = gp->dropped = gp->ismain = 0;
 	gp->runs = 0;
 	if (pp == NULL) {
 		rt_lock(&rt->sched.lock, RT_RANK_sched);
@@ -226,7 +226,7 @@ _Noreturn void rt_goroutine_done(rt_g *gp)
 {
 	rt_m *mp = rt_self();
 
-	rt_mcall_dying(mp, gp == gp->rt->maing ? main_done : rt_goexit0);
+	rt_mcall_dying(mp, gp->ismain ? main_done : rt_goexit0);
 }
 
 static void main_exited(rt_m *mp, rt_g *gp)
@@ -239,5 +239,5 @@ _Noreturn void rt_goexit(void)
 {
 	rt_m *mp = rt_self();
 
-	rt_mcall_dying(mp, mp->curg == mp->rt->maing ? main_exited : rt_goexit0);
+	rt_mcall_dying(mp, mp->curg->ismain ? main_exited : rt_goexit0);
 }

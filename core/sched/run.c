@@ -216,6 +216,7 @@ static rt_g *make_main(gort_runtime *rt, rt_m *mp, gort_func fn, void *arg)
 		return NULL;
 	gp->fn = fn;
 	gp->arg = arg;
+	gp->ismain = 1;
 	gp->goid = 1;
 	gp->parent = 0;
 	gp->creator = NULL;
@@ -237,7 +238,6 @@ static void begin(gort_runtime *rt, rt_m *mp, rt_g *gp)
 	rt_error_set(rt, "");
 	rt_lock(&sc->lock, RT_RANK_sched);
 	rt->host = mp;
-	rt->maing = gp;
 	rt_gstatus_set(gp, RT_G_DEAD, RT_G_RUNNABLE);
 	rt_store32_rel(&rt->runstate, RT_RUN_ACTIVE);
 	RT_TRACE(mp, SCHED, GO_CREATE, gp, 1, (uintptr_t)gp->fn, 0);
@@ -386,7 +386,6 @@ static void finish(gort_runtime *rt, rt_m *mp)
 	rt_drop_all(rt);
 	rt_lock(&rt->sched.lock, RT_RANK_sched);
 	rt->host = NULL;
-	rt->maing = NULL;
 	rt_unlock(&rt->sched.lock, RT_RANK_sched);
 	rt_start_world(rt);
 	rt_store32_rel(&rt->runstate, RT_RUN_NONE);

@@ -41,6 +41,7 @@ struct rt_g {
 	uint8_t waitreason;    /* RT_WAIT_* while WAITING */
 	uint8_t attached;      /* a thread between gort_attach and gort_detach */
 	uint8_t system;        /* the runtime's own */
+	uint8_t ismain;        /* its end ends the run */
 	uint8_t dropped;       /* its run has ended while it was in a system call */
 	rt_atomic32 claim;     /* 1 = somebody wakes this timed wait; 0 while it waits */
 	uint32_t lockcount;    /* gort_lock_os_thread nesting */
@@ -215,7 +216,6 @@ struct gort_runtime {
 	int runcode;             /* written by who claimed the end */
 	int deadlock;            /* it was claimed by checkdead: the host M writes the text */
 	rt_m *host;              /* the M of gort_runtime_run; guarded by sched.lock */
-	rt_g *maing;
 	rt_atomic32 mainexited;  /* main called gort_goexit */
 	uintptr_t modlo, modhi;  /* text of the module that holds main: goroutine code; 0 = unknown */
 	char *error;             /* text for gort_runtime_error; NULL = "" */

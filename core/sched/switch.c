@@ -225,7 +225,7 @@ void rt_goroutine_entry(void *arg)
 
 	tools_arrive(NULL);
 	RT_ASSERT(mp->curg == gp);
-	if (gp == gp->rt->maing && gp->lockcount == 0) {
+	if (gp->ismain && gp->lockcount == 0) {
 		/* Main was wired only so that it starts on the host's thread. */
 		mp->lockedg = NULL;
 		gp->lockedm = NULL;

@@ -47,16 +47,47 @@ def test_what_the_trace_did_not_see_begin():
                         event(20, "GO_BLOCK", 8, 0, 1), event(30, "GO_START", 3),
                         event(40, "GO_START", 4)])
     assert [row[:3] for row in s.procs[0]] == [(5, 10, 7), (30, 40, 3), (40, 40, 4)]
+    assert s.ends[s.procs[0][1][4]] == "unknown" and s.goroutines[3].ran == 0, "3 was not seen to end"
     assert _slices.Slices([]).procs == {}
+
+
+def test_a_goroutine_that_turns_up_on_another_p():
+    """Its go_block was lost: nobody knows how long it ran on the first."""
+    s = _slices.Slices([event(10, "GO_START", 5, 0), event(50, "GO_START", 5, 1),
+                        event(60, "GO_BLOCK", 5, 1, 3), event(90, "GO_START", 6, 0),
+                        event(95, "GO_END", 6, 0)])
+    assert [(*row[:3], row[4]) for row in s.procs[0]] == [
+        (10, 50, 5, _slices.UNKNOWN), (90, 95, 6, _slices.ENDED)]
+    assert [row[:3] for row in s.procs[1]] == [(50, 60, 5)]
+    assert s.goroutines[5].ran == 10 and s.goroutines[5].slices == 2
+
+
+def test_a_count_of_starts_that_jumps():
+    """The block seen at 90 may belong to a start that was lost."""
+    s = _slices.Slices([event(10, "GO_START", 5, 0, 1), event(20, "GO_BLOCK", 5, 0, 3),
+                        event(30, "GO_START", 5, 0, 2), event(90, "GO_BLOCK", 5, 0, 3),
+                        event(95, "GO_START", 5, 0, 7), event(99, "GO_END", 5, -1)], lost=9)
+    assert [(*row[:2], row[4] == _slices.UNKNOWN) for row in s.procs[0]] == [
+        (10, 20, False), (30, 90, True), (95, 99, True)]
+    assert s.goroutines[5].ran == 10
+
+
+def test_states_after_lost_events():
+    rows = _slices.states([
+        event(1, "GO_START", 7), event(2, "GO_UNBLOCK", 1, 0, 7), event(3, "GO_START", 7),
+        event(4, "GO_START", 7), event(5, "GO_YIELD", 7)], {7})[7]
+    assert [state for _, state, _ in rows] == [
+        _slices.LOST, _slices.RUNNABLE, _slices.LOST, _slices.RUNNING, _slices.RUNNABLE]
 
 
 def test_states():
     rows = _slices.states([
         event(1, "GO_CREATE", 0, 0, 7), event(2, "GO_START", 7), event(3, "GO_BLOCK", 7, 0, 4),
-        event(4, "GO_UNBLOCK", 1, 0, 7), event(5, "SYSCALL_END", 7, 0, 1), event(6, "GO_END", 7),
-        event(7, "GO_START", 8)], {7})
+        event(4, "GO_UNBLOCK", 1, 0, 7), event(5, "GO_START", 7), event(6, "SYSCALL_BEGIN", 7),
+        event(7, "SYSCALL_END", 7, 0, 1), event(8, "GO_END", 7), event(9, "GO_START", 8)], {7})
     assert rows == {7: [[1, _slices.RUNNABLE, 0], [2, _slices.RUNNING, 0], [3, _slices.BLOCKED, 4],
-                        [4, _slices.RUNNABLE, 0], [5, _slices.RUNNABLE, 0], [6, _slices.GONE, 0]]}
+                        [4, _slices.RUNNABLE, 0], [5, _slices.RUNNING, 0],
+                        [6, _slices.IN_SYSCALL, 0], [7, _slices.RUNNABLE, 0], [8, _slices.GONE, 0]]}
 
 
 @pytest.mark.parametrize("program, params", [

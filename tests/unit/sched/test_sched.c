@@ -240,13 +240,18 @@ static void test_stop_from_another_thread(void **state)
 
 static int before[4];
 
+static void send_one(void *arg)
+{
+	gort_chan_send(arg, &(int){ 1 });
+}
+
 static void resize(void *arg)
 {
 	gort_chan *c = gort_chan_make(GORT_TYPE(int), 0);
 
 	(void)arg;
 	for (int i = 0; i < 50; i++)
-		gort_go(record_id, c);
+		gort_go(send_one, c);
 	before[0] = gort_gomaxprocs(5);
 	before[1] = gort_gomaxprocs(1);
 	before[2] = gort_gomaxprocs(3);

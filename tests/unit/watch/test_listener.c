@@ -11,6 +11,7 @@
 #include "backends/thread/thread.h"
 #include "core/base/lock.h"
 #include "core/include/gort.h"
+#include "core/sched/sched_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -354,6 +355,25 @@ static void test_whole_run(void **state)
 	}
 }
 
+/* Every thread has a clock of its own, up to seconds off: then only what the scheduler's records say
+ * can put causes before effects. */
+static int64_t clock_of_this_thread(void)
+{
+	return be_nanotime() + (int64_t)(be_thread_id() % 5) * 1000000000;
+}
+
+static void test_clocks_that_differ(void **state)
+{
+	(void)state;
+	rt->trace.now = clock_of_this_thread;
+	start_trace();
+	assert_int_equal(start_result, 0);
+	assert_int_equal(gort_runtime_run(rt, everything, NULL), 0);
+	stop_trace();
+	check();
+	assert_int_equal(in_state(DEAD), 1 + 3 + WORKERS);
+}
+
 static void test_two_runs_in_a_trace(void **state)
 {
 	(void)state;
@@ -549,11 +569,12 @@ static void outsider(void *arg)
 	next_stage(1);
 }
 
-/* Comes and goes through system calls all the time. */
+/* Keeps all Ps at work, and comes and goes through system calls. */
 static void await_outsiders(void *arg)
 {
 	(void)arg;
 	while (rt_load32_acq(&finished) < OUTSIDERS || rt_load32_acq(&stage) < 1) {
+		everything(NULL);
 		gort_entersyscall();
 		be_thread_nap(20000); /* as above */
 		gort_exitsyscall();
@@ -721,6 +742,7 @@ static void test_no_memory(void **state)
 			assert_int_equal(gort_trace_start(rt, &l), 0);
 		}
 		assert_int_equal(gort_trace_stop(rt), 0);
+		assert_int_equal(got.stops, 1); /* it ran */
 		got.stops = 0;
 		if (started != 0)
 			assert_int_equal(gort_runtime_free(rt), 0);
@@ -797,6 +819,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_whole_run),
+		T(test_clocks_that_differ),
 		T(test_two_runs_in_a_trace),
 		T(test_start_in_the_middle),
 		T(test_start_from_a_thread),
