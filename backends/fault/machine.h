@@ -3,8 +3,8 @@
 #ifndef BACKENDS_FAULT_MACHINE_H
 #define BACKENDS_FAULT_MACHINE_H
 
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <ucontext.h>
 
 struct machine {

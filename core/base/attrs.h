@@ -13,6 +13,7 @@
 #else /* "printf" means Microsoft's on Windows, which has no %zu */
 #define RT_PRINTF(fmt, first) __attribute__((format(gnu_printf, fmt, first)))
 #endif
+#define RT_PREFETCH_W(p) __builtin_prefetch((p), 1)
 #define RT_CACHELINE 64
 #define RT_CACHE_ALIGNED __attribute__((aligned(RT_CACHELINE)))
 #define RT_CONTAINER_OF(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
@@ -27,14 +28,6 @@
 #endif
 #ifndef RT_ASAN
 #define RT_ASAN 0
-#endif
-
-/* Before frames of this stack are left without returning from them. */
-#if RT_ASAN
-void __asan_handle_no_return(void);
-#define RT_FRAMES_LEFT() __asan_handle_no_return()
-#else
-#define RT_FRAMES_LEFT() ((void)0)
 #endif
 
 #if defined __SANITIZE_THREAD__

@@ -10,7 +10,7 @@
  * A panic is a record in the frame that panics. It runs the deferred calls of the innermost scope,
  * then leaves that scope behind and goes on with the next, all on top of the frames of the panic, so that
  * a backtrace still shows where it began. No scope left: the run fails. After a recovery the frames
- * down to the scope are left by be_context_leave; the scope runs what it has left, and returns.
+ * down to the scope are left (be_context_leave); the scope runs what it has left, and returns.
  * gort_goexit is the same walk with a record that nothing stops.
  *
  *   gp->panics: P2 -> P1     P1 ran a deferred call, which panicked with P2. When P2 leaves the
@@ -30,6 +30,8 @@
  */
 #include "core/builtin/panic.h"
 
+#include "backends/context/context.h"
+#include "core/base/leave.h"
 #include "core/builtin/type.h"
 #include "core/gc/gc.h"
 #include "core/sched/sched_inline.h"
@@ -189,7 +191,7 @@ static void body_rest(void *arg)
 /* Runs s to its end: each recovery leaves the body half way, and the next takes up what is left. */
 static void scope_drive(scope *s, void (*body)(void *))
 {
-	while (be_context_try(&s->mark, body, s) != 0)
+	while (rt_frames_try(&s->mark, body, s) != 0)
 		body = body_rest;
 	s->mark = NULL;
 }
@@ -228,8 +230,7 @@ _Noreturn static void resume(rt_g *gp, scope *s)
 		gp->scope = NULL;
 		rt_goroutine_done(gp);
 	}
-	RT_FRAMES_LEFT();
-	be_context_leave(s->mark);
+	rt_frames_leave(s->mark);
 }
 
 _Noreturn static void give_up(panic *p);

@@ -71,16 +71,6 @@ SAME(unsigned, uint32_t)
 
 /* ---- Looking at a definition ---------------------------------------------------------------- */
 
-_Noreturn static RT_COLD void malformed(const gort_type_def *def, const char *member,
-                                        const char *what)
-{
-	char text[256];
-
-	snprintf(text, sizeof text, "%s%s%s: %s", def->name != NULL ? def->name : "a type",
-	         member != NULL ? "." : "", member != NULL ? member : "", what);
-	rt_misuse("gort_type_define", text);
-}
-
 /* A definition taken apart. Fields stand in the order of their offsets, methods as given: both in
  * one array, fields first. */
 typedef struct shape {
@@ -91,6 +81,17 @@ typedef struct shape {
 	rt_field *fields;
 	rt_method *methods;
 } shape;
+
+_Noreturn static RT_COLD void malformed(const shape *s, const char *member, const char *what)
+{
+	const gort_type_def *def = s->def;
+	char text[256];
+
+	free(s->fields); /* tests go on from here */
+	snprintf(text, sizeof text, "%s%s%s: %s", def->name != NULL ? def->name : "a type",
+	         member != NULL ? "." : "", member != NULL ? member : "", what);
+	rt_misuse("gort_type_define", text);
+}
 
 static uint32_t mix(uint32_t h, const void *bytes, size_t n)
 {
@@ -106,38 +107,44 @@ static bool is_method(const shape *s, const gort_member *m)
 	return m->type == NULL && (s->interface ? m->code == NULL : m->code != NULL);
 }
 
-static void check_whole(const gort_type_def *def)
+static void check_whole(const shape *s)
 {
+	const gort_type_def *def = s->def;
+
 	if (def->name == NULL || def->name[0] == '\0')
-		malformed(def, NULL, "no name");
+		malformed(s, NULL, "no name");
 	if (def->n > 0 && def->members == NULL)
-		malformed(def, NULL, "members are missing");
+		malformed(s, NULL, "members are missing");
 	if (def->align == 0) {
 		if (def->size != 0)
-			malformed(def, NULL, "alignment 0");
+			malformed(s, NULL, "alignment 0");
 		return;
 	}
 	if ((def->align & (def->align - 1)) != 0 || def->align > (1u << 30))
-		malformed(def, NULL, "the alignment is no power of two");
+		malformed(s, NULL, "the alignment is no power of two");
 	if (def->size % def->align != 0)
-		malformed(def, NULL, "the size is no multiple of the alignment");
+		malformed(s, NULL, "the size is no multiple of the alignment");
 }
 
-static void check_field(const gort_type_def *def, const gort_member *m, const gort_type *t)
+static void check_field(const shape *s, const gort_member *m, const gort_type *t)
 {
+	const gort_type_def *def = s->def;
+
 	if (t == NULL)
-		malformed(def, m->name, "its type is NULL");
+		malformed(s, m->name, "its type is NULL");
 	if (m->offset > def->size || t->size > def->size - m->offset)
-		malformed(def, m->name, "lies outside of the struct");
+		malformed(s, m->name, "lies outside of the struct");
 	if (m->offset % t->align != 0 || t->align > def->align)
-		malformed(def, m->name, "is not aligned");
+		malformed(s, m->name, "is not aligned");
 }
 
-static void check_names(const gort_type_def *def, size_t i)
+static void check_names(const shape *s, size_t i)
 {
+	const gort_type_def *def = s->def;
+
 	for (size_t k = 0; k < i; k++)
 		if (strcmp(def->members[k].name, def->members[i].name) == 0)
-			malformed(def, def->members[i].name, "named twice");
+			malformed(s, def->members[i].name, "named twice");
 }
 
 /* Insertion by offset; definitions come in order already, so this is one comparison each. */
@@ -157,7 +164,7 @@ static void check_overlap(const shape *s)
 		const rt_field *a = &s->fields[i - 1], *b = &s->fields[i];
 
 		if (a->offset + a->type->size > b->offset)
-			malformed(s->def, b->name, "overlaps another field");
+			malformed(s, b->name, "overlaps another field");
 	}
 }
 
@@ -166,20 +173,20 @@ static void add_member(shape *s, size_t i)
 	const gort_member *m = &s->def->members[i];
 
 	if (m->name == NULL || m->name[0] == '\0')
-		malformed(s->def, NULL, "a member without a name");
-	check_names(s->def, i);
+		malformed(s, NULL, "a member without a name");
+	check_names(s, i);
 	s->text += strlen(m->name) + 1;
 	if (is_method(s, m)) {
 		if (m->offset > 1)
-			malformed(s->def, m->name, "a method has no offset");
+			malformed(s, m->name, "a method has no offset");
 		s->methods[s->nmethods++] = (rt_method){ m->name, m->offset == 1, m->code };
 	} else if (!s->interface && m->type != NULL && m->code == NULL) {
 		const gort_type *t = m->type();
 
-		check_field(s->def, m, t);
+		check_field(s, m, t);
 		add_field(s, m, t);
 	} else {
-		malformed(s->def, m->name, s->interface ? "an interface has methods without code only"
+		malformed(s, m->name, s->interface ? "an interface has methods without code only"
 		                                        : "neither a field nor a method");
 	}
 }
@@ -214,7 +221,7 @@ _Noreturn static RT_COLD void no_memory(void)
 static void read_def(shape *s, const gort_type_def *def)
 {
 	*s = (shape){ .def = def };
-	check_whole(def);
+	check_whole(s);
 	s->interface = def->align == 0;
 	s->text = strlen(def->name) + 1;
 	s->fields = calloc(def->n + 1, sizeof(rt_field) + sizeof(rt_method));

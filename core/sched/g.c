@@ -58,6 +58,7 @@ rt_g *rt_g_new(gort_runtime *rt, rt_p *pp)
 		gp = pp->gfree;
 		pp->gfree = gp->schedlink;
 		pp->ngfree--;
+		rt_g_prefetch(pp->gfree); /* the next birth's */
 		return gp;
 	}
 	gp = gfree_global(rt, pp);

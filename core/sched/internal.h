@@ -19,6 +19,13 @@ void rt_switch_to_g(rt_m *mp, rt_g *gp);  /* on g0; returns when a goroutine has
 void rt_mcall(rt_m *mp, void (*fn)(rt_m *mp, rt_g *gp));
 _Noreturn void rt_mcall_dying(rt_m *mp, void (*fn)(rt_m *mp, rt_g *gp));
 
+/* gp may be NULL or stale. */
+static inline void rt_g_prefetch(const rt_g *gp)
+{
+	for (size_t i = 0; i < sizeof *gp; i += RT_CACHELINE)
+		RT_PREFETCH_W((const void *)((uintptr_t)gp + i));
+}
+
 /* runq.c */
 void rt_runq_put(rt_p *pp, rt_g *gp, bool next, gort_runtime *rt);
 rt_g *rt_runq_get(rt_p *pp, bool *inherit);
@@ -29,6 +36,7 @@ void rt_gqueue_push(rt_gqueue *q, rt_g *gp);
 rt_g *rt_gqueue_pop(rt_gqueue *q);
 void rt_globq_put_locked(gort_runtime *rt, rt_g *gp);
 void rt_globq_put_batch_locked(gort_runtime *rt, rt_g *head, rt_g *tail, uint32_t n);
+rt_g *rt_globq_rotate_locked(gort_runtime *rt, rt_g *gp);
 rt_g *rt_globq_get_locked(gort_runtime *rt, rt_p *pp, uint32_t max);
 
 /* proc.c */

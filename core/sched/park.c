@@ -102,12 +102,11 @@ static void requeue(rt_m *mp, rt_g *gp)
 	gp->m = NULL;
 	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_RUNNABLE);
 	rt_lock(&rt->sched.lock, RT_RANK_sched);
-	rt_globq_put_locked(rt, gp);
 	if (mp->lockedg == NULL && !rt_load32_rlx(&rt->sched.gcwaiting) && rt_runq_empty(pp) &&
-	    !rt_run_leaving(mp)) {
-		mp->nextg = rt_globq_get_locked(rt, pp, 1);
-		RT_ASSERT(mp->nextg != NULL);
-	}
+	    !rt_run_leaving(mp))
+		mp->nextg = rt_globq_rotate_locked(rt, gp);
+	else
+		rt_globq_put_locked(rt, gp);
 	rt_unlock(&rt->sched.lock, RT_RANK_sched);
 	if (rt_gomaxprocs(rt) > 1)
 		rt_wakep(rt);

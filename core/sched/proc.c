@@ -117,7 +117,8 @@ static rt_g *steal_pass(rt_m *mp, bool last, int64_t now)
 			if ((gp = rt_runq_get(mp->p, &inherit)) != NULL)
 				return gp;
 		}
-		if (victim == mp->p || rt_load32_rlx(&victim->status) == RT_P_IDLE)
+		/* Also from a P that is IDLE: one that was handed off has a queue and no M yet. */
+		if (victim == mp->p)
 			continue;
 		gp = rt_runq_steal(mp->p, victim, last, &got);
 

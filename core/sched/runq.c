@@ -40,6 +40,8 @@ static bool put_slow(rt_p *pp, rt_g *gp, uint32_t head, uint32_t tail, gort_runt
 		last->schedlink = batch[i];
 		last = batch[i];
 	}
+	for (uint32_t i = 0; i + RT_AHEAD < n; i++)
+		rt_storeptr_rlx(&batch[i]->ahead, batch[i + RT_AHEAD]);
 	last->schedlink = gp;
 	gp->schedlink = NULL;
 	rt_lock(&rt->sched.lock, RT_RANK_sched);
@@ -166,6 +168,11 @@ rt_g *rt_runq_steal(rt_p *pp, rt_p *victim, bool take_next, uint32_t *n)
 
 void rt_gqueue_push(rt_gqueue *q, rt_g *gp)
 {
+	rt_g **slot = &q->last[q->pushed++ % RT_AHEAD];
+
+	if (*slot != NULL)
+		rt_storeptr_rlx(&(*slot)->ahead, gp);
+	*slot = gp;
 	gp->schedlink = NULL;
 	if (q->tail != NULL)
 		q->tail->schedlink = gp;
@@ -174,11 +181,15 @@ void rt_gqueue_push(rt_gqueue *q, rt_g *gp)
 	q->tail = gp;
 }
 
+/* The records of a long queue are in nobody's cache, and each link must be read before the next
+ * record is known: a miss for each goroutine. So a record names one further on, whose lines are asked
+ * for now. Records are never unmapped while the runtime lives: a stale name costs a prefetch. */
 rt_g *rt_gqueue_pop(rt_gqueue *q)
 {
 	rt_g *gp = q->head;
 
 	if (gp != NULL) {
+		rt_g_prefetch(rt_loadptr_rlx(&gp->ahead));
 		q->head = gp->schedlink;
 		if (q->head == NULL)
 			q->tail = NULL;
@@ -209,6 +220,18 @@ void rt_globq_put_batch_locked(gort_runtime *rt, rt_g *head, rt_g *tail, uint32_
 		q->head = head;
 	q->tail = tail;
 	runqsize_add(rt, n);
+}
+
+/* gp to the end of the queue, and its first out of it: a yield with nothing else to do. */
+rt_g *rt_globq_rotate_locked(gort_runtime *rt, rt_g *gp)
+{
+	rt_gqueue *q = &rt->sched.runq;
+
+	rt_lockrank_assert_held(RT_RANK_sched, &rt->sched.lock);
+	if (q->head == NULL)
+		return gp;
+	rt_gqueue_push(q, gp);
+	return rt_gqueue_pop(q);
 }
 
 /* Up to a fair share for pp (its ring is empty then); max 0 = no other bound. The first is

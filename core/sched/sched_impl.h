@@ -54,6 +54,7 @@ struct rt_g {
 	uint64_t runs;         /* how often it was started */
 	/* owner of the queue that it is on */
 	rt_g *schedlink;
+	rt_atomicptr ahead;    /* RT_AHEAD further on when it was queued: only prefetched, may be stale */
 	/* set once by newproc */
 	gort_runtime *rt;
 	gort_func fn;
@@ -67,6 +68,7 @@ struct rt_g {
 };
 
 enum { RT_P_IDLE = 0, RT_P_RUNNING = 1, RT_P_GCSTOP = 3, RT_P_DEAD = 4 };
+enum { RT_AHEAD = 8 }; /* see rt_gqueue_pop */
 enum { RT_RUNQ_SIZE = 256, RT_MAXPROCS = 1 << 14 };
 
 typedef struct rt_timerheap {
@@ -154,6 +156,8 @@ struct rt_m {
 
 typedef struct rt_gqueue { /* FIFO through schedlink */
 	rt_g *head, *tail;
+	rt_g *last[RT_AHEAD]; /* the newest, whose `ahead` is still to be set; may have left */
+	uint32_t pushed;
 } rt_gqueue;
 
 typedef struct rt_sched {

@@ -38,8 +38,10 @@ static void dropped0(rt_m *mp, rt_g *gp)
 {
 	rt_sched *sc = &mp->rt->sched;
 
+	rt_lock(&sc->lock, RT_RANK_sched);
 	RT_TRACE(mp, SCHED, GO_END, gp, 0, 0, 0);
 	rt_gstatus_set(gp, RT_G_SYSCALL, RT_G_DEAD);
+	rt_unlock(&sc->lock, RT_RANK_sched);
 	rt_switch_unmake(mp, NULL, gp);
 	if (mp->lockedg == gp)
 		mp->lockedg = NULL;

@@ -1,8 +1,10 @@
 """From events to pictures: what each P ran when, and what became of each goroutine.
 
-A slice is the time from a go_start (or syscall_begin) to whatever ended it. Where the beginning is
-missing - the buffer had dropped it, or events were lost - a slice that is known to have been open
-begins with the trace, and one whose end is missing ends where its P next does something else.
+A slice is the time from a go_start (or syscall_begin) to whatever ended it. Where the buffer had
+dropped the beginning, a slice that is known to have been open begins with the trace. Where an end
+is missing because events were lost, the slice reaches to where its P or its goroutine is next seen
+elsewhere, is marked UNKNOWN, and does not count as time run: nobody knows. The same goes for a
+slice after which the goroutine's count of starts jumps: the end seen may be that of a later one.
 
 Invariant: the slices of one P do not overlap and come in order of time.
 """
@@ -18,7 +20,12 @@ ENDS = ["unknown", "it ended", "gort_gosched", "preempted", "system call", "back
 UNKNOWN, ENDED, YIELDED, PREEMPTED, SYSCALL, RESUMED, LOST_P, TRACE_END = range(len(ENDS))
 
 # States of a goroutine.
-RUNNABLE, RUNNING, BLOCKED, IN_SYSCALL, GONE = range(5)
+RUNNABLE, RUNNING, BLOCKED, IN_SYSCALL, GONE, LOST = range(6)
+# What may follow what; anything else means that events between the two are missing.
+_NEXT = {
+    RUNNABLE: {RUNNING, GONE}, RUNNING: {RUNNABLE, BLOCKED, IN_SYSCALL, GONE},
+    BLOCKED: {RUNNABLE, GONE}, IN_SYSCALL: {RUNNING, RUNNABLE, GONE}, GONE: set(),
+}
 
 _WITHIN = {lib.GORT_EV_GC_BEGIN: "GC", lib.GORT_EV_STW_BEGIN: "stop the world",
            lib.GORT_EV_MARK_TERM: "mark termination"}
@@ -28,7 +35,8 @@ _WITHIN_END = {lib.GORT_EV_GC_END: "GC", lib.GORT_EV_STW_END: "stop the world"}
 class Goroutine:
     """What is known of one goroutine."""
 
-    __slots__ = ("goid", "creator", "created", "ended", "ran", "slices", "function")
+    __slots__ = ("goid", "creator", "created", "ended", "ran", "slices", "function", "starts",
+                 "latest")
 
     def __init__(self, goid: int):
         self.goid = goid
@@ -38,6 +46,8 @@ class Goroutine:
         self.ran = 0
         self.slices = 0
         self.function = 0
+        self.starts = 0  # as its last go_start said
+        self.latest: Optional[Tuple[int, int]] = None  # its last slice: P, place among the P's
 
 
 class _Open:
@@ -54,7 +64,8 @@ class _Open:
 class Slices:
     """procs: for each P its slices (start, end, goid, in a system call, how it ended)."""
 
-    def __init__(self, events: Iterable[Tuple[int, ...]]):
+    def __init__(self, events: Iterable[Tuple[int, ...]], lost: int = 0):
+        self._lost = lost
         self.procs: Dict[int, List[Tuple[int, int, int, bool, int]]] = {}
         self.goroutines: Dict[int, Goroutine] = {}
         self.ends = list(ENDS)
@@ -91,6 +102,7 @@ class Slices:
 
     def _handlers(self) -> Dict[int, Any]:
         out = {
+            lib.GORT_EV_PROCS: self._procs,
             lib.GORT_EV_GO_CREATE: self._create,
             lib.GORT_EV_GO_START: self._start,
             lib.GORT_EV_GO_END: self._end,
@@ -115,15 +127,32 @@ class Slices:
             self.ends.append(wait_reason(number))
         return self._reasons[number]
 
+    def _procs(self, time: int, goid: int, p: int, raw: Tuple[int, ...]) -> None:
+        for each in range(raw[6]):  # those that never run anything, too
+            self.counts.setdefault(each, Counter())
+
     def _create(self, time: int, goid: int, p: int, raw: Tuple[int, ...]) -> None:
         g = self.goroutine(raw[6])
         g.created, g.creator, g.function = time, goid, raw[7]
 
     def _start(self, time: int, goid: int, p: int, raw: Tuple[int, ...]) -> None:
+        g = self.goroutine(goid)
+        if g.starts and raw[6] > g.starts + 1:
+            self._doubt(g)
+        g.starts = raw[6]
         self._open(time, goid, p, False)
 
+    def _doubt(self, g: Goroutine) -> None:
+        if g.latest is not None:
+            p, place = g.latest
+            start, stop, goid, syscall, end = self.procs[p][place]
+            if end != UNKNOWN and not syscall:
+                self.procs[p][place] = (start, stop, goid, syscall, UNKNOWN)
+                g.ran -= stop - start
+
     def _end(self, time: int, goid: int, p: int, raw: Tuple[int, ...]) -> None:
-        self._close_g(time, goid, p, ENDED)
+        # One that is dropped at the end of a run does not run any more: its block was lost.
+        self._close_g(time, goid, p, UNKNOWN if p < 0 and self._lost else ENDED)
         self.goroutine(goid).ended = time
 
     def _syscall_begin(self, time: int, goid: int, p: int, raw: Tuple[int, ...]) -> None:
@@ -147,6 +176,8 @@ class Slices:
         if p < 0:
             return
         self._close_p(time, p, LOST_P if p in self._on and self._on[p].syscall else UNKNOWN)
+        if goid in self._where:
+            self._close_p(time, self._where[goid], UNKNOWN)
         self._on[p] = _Open(goid, time, syscall)
         self._where[goid] = p
 
@@ -163,11 +194,14 @@ class Slices:
         if slice_ is None:
             return
         self._where.pop(slice_.goid, None)
-        self.procs.setdefault(p, []).append((slice_.start, time, slice_.goid, slice_.syscall, end))
+        rows = self.procs.setdefault(p, [])
         g = self.goroutine(slice_.goid)
+        g.latest = p, len(rows)
+        rows.append((slice_.start, time, slice_.goid, slice_.syscall, end))
         if not slice_.syscall:
-            g.ran += time - slice_.start
             g.slices += 1
+            if end != UNKNOWN:
+                g.ran += time - slice_.start
 
     def _finish(self) -> None:
         for p in list(self._on):
@@ -177,22 +211,27 @@ class Slices:
 
 
 def states(events: Iterable[Tuple[int, ...]], goids: Set[int]) -> "Dict[int, List[List[int]]]":
-    """For each of these goroutines: times, and the state and wait reason it has from then on."""
+    """For each of these goroutines: times, and the state and wait reason it has from then on. What
+    a goroutine did before something that cannot follow is LOST."""
     out: Dict[int, List[List[int]]] = {goid: [] for goid in goids}
     simple = {lib.GORT_EV_GO_START: RUNNING, lib.GORT_EV_GO_END: GONE,
               lib.GORT_EV_GO_YIELD: RUNNABLE, lib.GORT_EV_SYSCALL_BEGIN: IN_SYSCALL}
     for raw in events:
-        kind, goid, reason = raw[4], raw[1], 0
+        kind, goid, reason, unblocked = raw[4], raw[1], 0, False
         if kind in simple:
             state = simple[kind]
         elif kind == lib.GORT_EV_GO_BLOCK:
             state, reason = BLOCKED, raw[6]
         elif kind in (lib.GORT_EV_GO_CREATE, lib.GORT_EV_GO_UNBLOCK):
-            state, goid = RUNNABLE, raw[6]
+            state, goid, unblocked = RUNNABLE, raw[6], True
         elif kind == lib.GORT_EV_SYSCALL_END:
             state = RUNNABLE if raw[6] else RUNNING
         else:
             continue
-        if goid in out:
-            out[goid].append([raw[0], state, reason])
+        rows = out.get(goid)
+        if rows is None:
+            continue
+        if rows and (state not in _NEXT[rows[-1][1]] or (unblocked and rows[-1][1] != BLOCKED)):
+            rows[-1][1] = LOST
+        rows.append([raw[0], state, reason])
     return out

@@ -38,7 +38,7 @@ def embed(trace: Trace) -> str:
 
 def data(trace: Trace, title: str) -> Dict[str, Any]:
     """What the script draws. Times are nanoseconds since the first event."""
-    slices = _slices.Slices(trace._raw())
+    slices = _slices.Slices(trace._raw(), trace.lost)
     shown, hidden = _newest(slices.procs)
     reasons: Dict[int, int] = {}
     return {
@@ -82,7 +82,7 @@ def _proc(slices: _slices.Slices, p: int, rows: list) -> Dict[str, Any]:
         before = stop
     everything = slices.procs.get(p, [])
     out["slices"] = sum(not s[3] for s in everything)
-    out["busy"] = sum(s[1] - s[0] for s in everything if not s[3])
+    out["busy"] = sum(s[1] - s[0] for s in everything if not s[3] and s[4] != _slices.UNKNOWN)
     out["counts"] = {event_name(kind): n for kind, n in slices.counts[p].items()}
     return out
 

@@ -87,15 +87,16 @@ typedef struct pair {
 	int64_t n;
 } pair;
 
+/* After its last send the other side goes on, and *arg may be gone: this works on a copy. */
 static void ponger(void *arg)
 {
-	pair *p = arg;
+	const pair p = *(pair *)arg;
 
-	for (int64_t i = 0; i < p->n; i++) {
+	for (int64_t i = 0; i < p.n; i++) {
 		int64_t v;
 
-		gort_chan_recv(p->ping, &v);
-		gort_chan_send(p->pong, &v);
+		gort_chan_recv(p.ping, &v);
+		gort_chan_send(p.pong, &v);
 	}
 }
 

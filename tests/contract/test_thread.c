@@ -78,7 +78,9 @@ static void test_start_leaves_the_mask_alone(void **state)
 #ifndef _WIN32
 	sigset_t before, after;
 
-	pthread_sigmask(SIG_SETMASK, NULL, &before);
+	sigemptyset(&before);
+	sigaddset(&before, SIGUSR2);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	check_start(0);
 	pthread_sigmask(SIG_SETMASK, NULL, &after);
 	for (int s = 1; s < 32; s++)
@@ -351,6 +353,40 @@ static void test_fork_while_others_sleep(void **state)
 	be_thread_join(&t);
 }
 
+/* Forks at any moment: the other thread may be in the middle of a wake or a park. */
+static rt_atomic32 hammering;
+
+static void hammer(void *arg)
+{
+	while (rt_load32_acq(&hammering) != 0)
+		for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+			be_thread_wake(&words[i].word, 1);
+			be_thread_park(&words[i].word, 2, -1);
+		}
+}
+
+static void test_fork_at_any_moment(void **state)
+{
+	be_thread t;
+
+	rt_store32_rel(&hammering, 1);
+	assert_int_equal(be_thread_start(&t, hammer, NULL, 0), 0);
+	for (int n = 0; n < 30; n++) {
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			alarm(20); /* ends a child that hangs */
+			for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+				be_thread_wake(&words[i].word, 1);
+			_exit(be_thread_park(&forkword, 77, -1) == 0 ? 0 : 2);
+		}
+		check_child(pid);
+	}
+	rt_store32_rel(&hammering, 0);
+	be_thread_join(&t);
+}
+
 /* Alone, because emulators and ThreadSanitizer allow no new thread after a fork with others. */
 static void test_child_starts_a_thread(void **state)
 {
@@ -441,6 +477,7 @@ int main(void)
 #ifndef _WIN32
 		cmocka_unit_test(test_signals_interrupt_harmlessly),
 		cmocka_unit_test(test_fork_while_others_sleep),
+		cmocka_unit_test(test_fork_at_any_moment),
 		cmocka_unit_test(test_child_starts_a_thread),
 #endif
 		cmocka_unit_test(test_one_clock_for_all),

@@ -47,7 +47,7 @@ def test_what_the_trace_did_not_see_begin():
                         event(20, "GO_BLOCK", 8, 0, 1), event(30, "GO_START", 3),
                         event(40, "GO_START", 4)])
     assert [row[:3] for row in s.procs[0]] == [(5, 10, 7), (30, 40, 3), (40, 40, 4)]
-    assert s.ends[s.procs[0][1][4]] == "unknown" and s.goroutines[3].ran == 0, "3 was not seen to end"
+    assert s.ends[s.procs[0][1][4]] == "unknown" and s.goroutines[3].ran == 0
     assert _slices.Slices([]).procs == {}
 
 
@@ -100,6 +100,7 @@ def test_slices_of_a_run(traced, program, params):
         assert all(x[1] <= y[0] for x, y in zip(rows, rows[1:])), "slices of a P do not overlap"
     starts = trace.counts["go_start"]
     assert sum(g.slices for g in s.goroutines.values()) == starts
+    assert sorted(s.counts) == [0, 1], "each P, even one that did nothing"
 
 
 def test_page(traced, tmp_path):

@@ -125,6 +125,9 @@ static void test_refusals(void **state)
 /* ---- Threads: a record that two own at once would lose its owner's mark ---- */
 
 static rt_fixalloc shared;
+static rt_atomic32 started;
+
+enum { WORKERS = 4 };
 
 struct worker {
 	be_thread thread;
@@ -140,7 +143,10 @@ static void juggle(void *arg)
 
 	w->fine = true;
 	rt_rand_seed(&r, w->number);
-	for (int i = 0; i < 20000; i++) {
+	rt_add32_full(&started, 1);
+	while (rt_load32_acq(&started) < WORKERS)
+		be_thread_yield();
+	for (int i = 0; i < 200000; i++) {
 		uintptr_t **slot = &mine[rt_rand_below(&r, 64)];
 
 		if (*slot == NULL) {
@@ -159,14 +165,14 @@ static void juggle(void *arg)
 
 static void test_threads(void **state)
 {
-	struct worker w[4];
+	struct worker w[WORKERS];
 
 	rt_fixalloc_init(&shared, 16, NULL);
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < WORKERS; i++) {
 		w[i].number = (uintptr_t)i + 1;
 		assert_int_equal(be_thread_start(&w[i].thread, juggle, &w[i], 0), 0);
 	}
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < WORKERS; i++) {
 		be_thread_join(&w[i].thread);
 		assert_true(w[i].fine);
 	}

@@ -1,6 +1,7 @@
 /* The life of runtimes in a process: many after each other, several at once, over a fork. */
 #include "tests/support/program.h"
 
+#include "backends/arena/arena.h"
 #include "backends/thread/thread.h"
 #include "core/base/attrs.h"
 
@@ -89,11 +90,13 @@ static void test_cycles_leave_nothing_behind(void **state)
 	pages = resident_pages();
 	for (int i = 0; i < 300; i++)
 		cycle(1 + i % 4);
-	assert_int_equal(count("/proc/self/task"), threads);
+	/* A thread that was joined may be on its way out of the system's list. */
+	while (count("/proc/self/task") > threads)
+		be_thread_yield();
 	assert_int_equal(count("/proc/self/fd"), fds);
 	/* 64 pages: what the allocator of the host may keep; a leak of one page a run is 300. The
-	 * sanitizers' own books grow. */
-	if (!RT_ASAN && !RT_TSAN)
+	 * sanitizers' own books grow, and so do those of emulators and Valgrind. */
+	if (!RT_ASAN && !RT_TSAN && be_arena_query()->max_reserve >= (size_t)64 << 30)
 		assert_true(resident_pages() <= pages + 64);
 }
 

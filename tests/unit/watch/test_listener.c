@@ -593,7 +593,7 @@ static void trace_again_and_again(void *arg)
 {
 	unsigned *traces = arg;
 
-	while (rt_load32_acq(&stage) < 1) {
+	do {
 		got.n = 0;
 		got.stops = 0;
 		start_trace();
@@ -602,7 +602,7 @@ static void trace_again_and_again(void *arg)
 		free(gs);
 		gs = NULL;
 		++*traces;
-	}
+	} while (rt_load32_acq(&stage) < 1);
 }
 
 static void test_outsiders(void **state)
