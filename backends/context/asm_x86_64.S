@@ -12,10 +12,9 @@
  *   of the other context; the ret would miss every time (13 to 25 ns against 5). notrack, because
  *   the place after a call has no endbr64. For the same reason the object is marked for indirect
  *   branch tracking and not for shadow stacks.
- * - Loading mxcsr or the x87 control word costs more than all the rest, so that is done only when
- *   they differ. Of mxcsr only the control bits count: the flags of past exceptions are not kept
- *   over calls by the convention. Comparing the two words as one would read over two narrower
- *   stores, which the CPU cannot forward.
+ * - mxcsr and the x87 control word are loaded always. Rejected: loading them only if they differ.
+ *   What is in force can be read through memory only, and waiting for that costs more (5.9 ns for
+ *   a switch, 4.3 as it is, on an AMD EPYC; different words on the two sides change nothing).
  */
 #ifdef __APPLE__
 #define SYM(name) _##name
@@ -28,7 +27,6 @@
 #define END(name) .size name, . - name
 #endif
 
-#define MXCSR_CONTROL 0xffc0
 #define MXCSR_DEFAULT 0x1f80
 #define X87_DEFAULT 0x037f
 
@@ -73,26 +71,15 @@ FUNCTION(be_context_switch)
 	.cfi_startproc
 	endbr64
 	SAVE_ALL
-	movl (%rsp), %eax
-	movzwl 4(%rsp), %ecx
 	movq %rsp, (%rdi)
 	movq (%rsi), %rsp
-	xorl (%rsp), %eax
-	testl $MXCSR_CONTROL, %eax
-	jne 3f
-1:	cmpw 4(%rsp), %cx
-	jne 4f
-2:	.cfi_remember_state
+	ldmxcsr (%rsp)
+	fldcw 4(%rsp)
 	RESTORE_ALL
 	popq %rcx
 	.cfi_adjust_cfa_offset -8
 	.cfi_register %rip, %rcx
 	notrack jmpq *%rcx
-3:	.cfi_restore_state
-	ldmxcsr (%rsp)
-	jmp 1b
-4:	fldcw 4(%rsp)
-	jmp 2b
 	.cfi_endproc
 END(be_context_switch)
 

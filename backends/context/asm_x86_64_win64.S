@@ -13,7 +13,7 @@
  *   travel with the context. A made context has the bounds [lo, hi) of its memory.
  * - FiberData says which fiber runs; a made context is none. The adopted one keeps the thread's.
  * - .seh_ describes the frame for unwinding and holds on both stacks, the layout being the same.
- * - Ends in a jump and loads mxcsr and the x87 control word only if they differ: for the reasons see
+ * - Ends in a jump, and loads mxcsr and the x87 control word always: for the reasons see
  *   asm_x86_64.S.
  */
 #define TEB_SELF 0x30
@@ -23,7 +23,6 @@
 #define TEB_DEALLOCATION_STACK 0x1478
 #define TEB_GUARANTEED_BYTES 0x1748
 
-#define MXCSR_CONTROL 0xffc0
 #define MXCSR_DEFAULT 0x1f80
 #define X87_DEFAULT 0x037f /* 80 bits of precision, as mingw's start-up sets it */
 
@@ -110,8 +109,6 @@ FUNCTION(be_context_switch)
 	SAVE_TEB TEB_FIBER_DATA, 184
 	movl TEB_GUARANTEED_BYTES(%r9), %eax
 	movl %eax, 192(%rsp)
-	movl 200(%rsp), %r8d
-	movzwl 204(%rsp), %r10d
 	movq %rsp, (%rcx)
 	movq (%rdx), %rsp
 	RESTORE_TEB TEB_STACK_BASE, 160
@@ -120,19 +117,12 @@ FUNCTION(be_context_switch)
 	RESTORE_TEB TEB_FIBER_DATA, 184
 	movl 192(%rsp), %eax
 	movl %eax, TEB_GUARANTEED_BYTES(%r9)
-	xorl 200(%rsp), %r8d
-	testl $MXCSR_CONTROL, %r8d
-	jne 3f
-1:	cmpw 204(%rsp), %r10w
-	jne 4f
-2:	RESTORE_XMM
+	ldmxcsr 200(%rsp)
+	fldcw 204(%rsp)
+	RESTORE_XMM
 	RESTORE
 	popq %rcx
 	jmpq *%rcx
-3:	ldmxcsr 200(%rsp)
-	jmp 1b
-4:	fldcw 204(%rsp)
-	jmp 2b
 	.seh_endproc
 
 /* int be_context_try(void **mark, void (*fn)(void *), void *arg). The room below the frame is what

@@ -6,8 +6,8 @@
  * runtime have the same one.
  *
  * A made context's registers go into the record, which lies at the top of its stack: inside
- * [sp, hi), as the contract wants it. An adopted thread's record lies anywhere, so its registers are
- * written into a record on the stack itself; `saved` says which one counts.
+ * [sp, hi), as the contract wants it. An adopted thread's record lies anywhere, so its registers
+ * are written into a record on the stack itself; `saved` says which one counts.
  *
  * Leaving by setcontext, too: it needs nothing from the compiler (clang has __builtin_setjmp on few
  * CPUs) and, unlike longjmp, brings the FP control words back. The mask is taken from the moment of

@@ -42,8 +42,8 @@ static inline struct machine machine_get(const ucontext_t *uc)
 #endif
 }
 
-/* Makes the interrupted code go on as the first instruction of land(arg), as if called with an empty
- * stack below top. Frame pointer and return address are cleared so that backtraces end there. What
+/* Makes the interrupted code go on as the first instruction of land(arg), as if called with an
+ * empty stack below top. Frame pointer and return address are cleared so that backtraces end there. What
  * an interrupted instruction may leave and a function's entry must not see is cleared too: x86's
  * direction flag and x87 stack (with pending exceptions), arm64's branch type. */
 static inline void machine_land(ucontext_t *uc, void (*land)(void *), void *arg, void *top)

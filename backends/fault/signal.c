@@ -176,8 +176,8 @@ static void uninstall(size_t i)
 	found[i].buried = !is_ours(&now);
 }
 
-/* What the first use of the unwinder and of the symbol lookup loads, binds or allocates must not happen
- * inside a handler, perhaps inside malloc. */
+/* What the first use of the unwinder and of the symbol lookup loads, binds or allocates must not
+ * happen inside a handler, perhaps inside malloc. */
 static void warm_up(void)
 {
 	void *pcs[4];

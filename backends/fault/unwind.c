@@ -253,7 +253,7 @@ struct search {
 	int whole;
 };
 
-/* The program's own headers without a request for a loader: statically linked, so libc is inside. */
+/* The program's own headers without a request for a loader: statically linked, with libc. */
 static int is_static(const struct dl_phdr_info *in)
 {
 	if ((uintptr_t)in->dlpi_phdr != (uintptr_t)getauxval(AT_PHDR))

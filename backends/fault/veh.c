@@ -1,7 +1,7 @@
 /* veh.c: faults on Windows, by a vectored exception handler.
  *
  * Vectored handlers belong to the process and form a chain of their own: ours is put first, answers
- * for the exceptions that fault.h means, and passes everything else on by EXCEPTION_CONTINUE_SEARCH,
+ * for the exceptions that fault.h means and passes everything else on (EXCEPTION_CONTINUE_SEARCH),
  * so removing it needs no care for others. An exception raised by software under the same code
  * looks like a fault; nothing tells them apart.
  *

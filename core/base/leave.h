@@ -2,7 +2,7 @@
  *
  * AddressSanitizer must hear that frames are left without a return. ThreadSanitizer counts calls
  * and returns; only libc's setjmp and longjmp tell it of frames that never return, so under it
- * those do the work. Include backends/context/context.h first. */
+ * those do the work. Whoever uses the macros sees be_context_try through core/sched. */
 #ifndef CORE_BASE_LEAVE_H
 #define CORE_BASE_LEAVE_H
 

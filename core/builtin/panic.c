@@ -30,7 +30,6 @@
  */
 #include "core/builtin/panic.h"
 
-#include "backends/context/context.h"
 #include "core/base/leave.h"
 #include "core/builtin/type.h"
 #include "core/gc/gc.h"

@@ -299,6 +299,11 @@ void rt_startlockedm(rt_m *mp, rt_g *gp)
 
 	RT_ASSERT(to != mp);
 	rt_lock(&sc->lock, RT_RANK_sched);
+	if (to->lockedg != gp) { /* the host has left: its run ends, and gp is dropped with the rest */
+		rt_globq_put_locked(mp->rt, gp);
+		rt_unlock(&sc->lock, RT_RANK_sched);
+		return;
+	}
 	pp = rt_releasep(mp);
 	to->nextp = pp;
 	if (to->waitlocked) {

@@ -370,8 +370,19 @@ static void deadlock_text(gort_runtime *rt)
 
 static void finish(gort_runtime *rt, rt_m *mp)
 {
+	rt_sched *sc = &rt->sched;
+	rt_p *given;
+
 	mp->nextg = NULL; /* it is in allg */
+	/* Main may be wired to this M, and may have been handed to it with a P after it left its loop. */
+	rt_lock(&sc->lock, RT_RANK_sched);
+	given = mp->nextp;
+	mp->nextp = NULL;
+	mp->lockedready = false;
 	mp->lockedg = NULL;
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	if (given != NULL)
+		rt_handoffp(mp, given);
 	if (mp->spinning) {
 		mp->spinning = false;
 		rt_add32_full(&rt->sched.nmspinning, (uint32_t)-1);

@@ -151,7 +151,7 @@ struct rt_m {
 	uint64_t tid;            /* the system's number */
 	void *faultpcs[32];      /* fault.c: from the handler to the landing */
 	uint32_t nfaultpcs;
-	max_align_t g0record[64]; /* be_context_size bytes are used; checked at start */
+	max_align_t g0record[]; /* be_context_size bytes: ucontext's are 4.5 KiB on arm64 */
 };
 
 typedef struct rt_gqueue { /* FIFO through schedlink */

@@ -80,7 +80,6 @@ int rt_switch_init(rt_m *mp)
 {
 	void *lo = NULL, *hi = NULL;
 
-	RT_ASSERT(be_context_size <= sizeof mp->g0record);
 	mp->g0 = be_context_adopt(mp->g0record);
 	if (mp->g0 == NULL)
 		return -ENOMEM;

@@ -1,7 +1,7 @@
 /* runq.pml: a P's ring and runnext: every goroutine is taken exactly once, and the empty test does
  * not overlook one. Models runq.c.
  *
- *   -DTHIEVES  rings of 2, three Ps: P0 puts 4 (next or not, as it likes) and gets in between, two
+ *   -DTHIEVES  rings of 2, three Ps: P0 puts 3 (next or not, as it likes) and gets in between, two
  *              others steal, also from runnext.
  *   -DBATCH    rings of 4, two Ps: P0 puts 6, overflows into the global queue, P1 steals in batches and
  *              P0 steals back.
@@ -15,12 +15,14 @@
  */
 #ifdef BATCH
 #define NP 2
+#define STEALS 2
 #define SIZE 4
 #define NG 6
 #elif defined THIEVES
 #define NP 3
+#define STEALS 1
 #define SIZE 2
-#define NG 4
+#define NG 3
 #else
 #define NP 2
 #define SIZE 2
@@ -263,8 +265,8 @@ proctype thief(byte me)
 	bit ok = 0;
 
 	do
-	:: n == 2 -> break
-	:: n < 2 ->
+	:: n == STEALS -> break
+	:: n < STEALS ->
 		n++;
 		steal(me, 0, gp);
 		if

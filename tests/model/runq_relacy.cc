@@ -1,11 +1,11 @@
 /* runq_relacy.cc: the run queue of runq.c under the memory model of C++11, as Relacy explores it.
  *
- * The ring, runnext, put, get and steal with the orders of the C, statement by statement; ring of 4
- * (2 with SIZE=2), three threads, indices that wrap. What a goroutine carries is a plain
+ * The ring, runnext, put, get and steal with the orders of the C, statement by statement; ring of 2,
+ * three threads, indices that wrap. What a goroutine carries is a plain
  * variable, written before it is queued and read by who takes it, so that a missing
  * happens-before edge is a data race. Slots are atomics, relaxed, as in the C.
  *
- * Two searches: random, and fair with a bound on context switches. -DMUTANT=n weakens one place:
+ * Two searches: random, and all executions with at most one preemption (fair). -DMUTANT=n weakens one place:
  *
  *   1 tail is stored relaxed        2 a thief loads tail relaxed
  *   3 head is moved relaxed (by owner and thief)   4 the owner loads head relaxed before it writes a slot
@@ -22,7 +22,6 @@
 #define MUTANT 0
 #endif
 #define ORDER(n, order) (MUTANT == (n) ? rl::mo_relaxed : rl::order)
-#define STR(s) #s
 
 namespace {
 
@@ -213,7 +212,7 @@ bool search(rl::scheduler_type_e kind, rl::iteration_t n)
 
 	params.search_type = kind;
 	params.iteration_count = n;
-	params.context_bound = 2;
+	params.context_bound = 1;
 	params.execution_depth_limit = 3000;
 	return rl::simulate<queue_test>(params);
 }
@@ -225,7 +224,7 @@ int main(int argc, char **argv)
 	unsigned long n = argc > 1 ? std::strtoul(argv[1], NULL, 10) : 100000;
 	bool ok = search(rl::random_scheduler_type, n);
 
-	ok = ok && search(rl::fair_context_bound_scheduler_type, n);
+	ok = ok && search(rl::fair_context_bound_scheduler_type, 0);
 	std::printf("relacy: %s\n", ok ? "no execution failed" : "failed");
 	return ok ? 0 : 1;
 }

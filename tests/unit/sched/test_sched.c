@@ -236,6 +236,31 @@ static void test_stop_from_another_thread(void **state)
 	}
 }
 
+/* A run is ended from elsewhere while main is wired to the host's thread, and on its way there. */
+static void end_soon(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 20; i++)
+		gort_gosched();
+	gort_runtime_stop(gort_self(), 5);
+}
+
+static void wired_main(void *arg)
+{
+	(void)arg;
+	gort_lock_os_thread();
+	gort_go(end_soon, NULL);
+	for (;;)
+		gort_gosched();
+}
+
+static void test_stop_while_main_is_wired(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 300; i++)
+		assert_int_equal(program(1 + i % 3, wired_main, NULL), 5);
+}
+
 /* ---- GOMAXPROCS ------------------------------------------------------------------------------ */
 
 static int before[4];
@@ -641,6 +666,7 @@ int main(void)
 		cmocka_unit_test(test_go_nil),
 		cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_stop_from_another_thread),
+		cmocka_unit_test(test_stop_while_main_is_wired),
 		cmocka_unit_test(test_gomaxprocs),
 		cmocka_unit_test(test_syscalls_hand_the_p_on),
 		cmocka_unit_test(test_free_waits_for_system_calls),

@@ -1,0 +1,143 @@
+"""Checks the models of the lock-free protocols and prints a table.
+
+usage: run.py [NAME...]     NAME: parkready timerpoll runq trace relacy
+
+Each row is a model, a variant and what is expected. A mutant lacks one fence, re-check or order and must
+fail; one that passes means that the model no longer sees what it is there for, so the run fails too.
+Without Spin and without Relacy the status is 77, which Meson shows as skipped.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+RELACY = '/usr/include/relacy/relacy.hpp'
+SKIP = 77
+LIMIT = 240  # seconds for one row
+
+# file, switches, passes
+ROWS = []
+
+
+def rows(name, scenarios, memories, passes=True, mutant=None):
+    for memory in memories:
+        for scenario in scenarios:
+            switches = [s for s in (scenario, memory, mutant) if s]
+            ROWS.append((name, switches, passes))
+
+
+BOTH = ('', 'WEAK')
+rows('parkready', ('CASCADE', 'IDLING', 'CONTEND'), BOTH)
+for scenario, memory, mutant in (
+        ('CASCADE', '', 'NO_FENCE_SUBMIT'), ('CONTEND', 'WEAK', 'NO_FENCE_SUBMIT'),
+        ('IDLING', 'WEAK', 'NO_FENCE_IDLE'), ('IDLING', '', 'NO_RECHECK'),
+        ('CONTEND', 'WEAK', 'NO_RECHECK'), ('IDLING', '', 'NO_SPIN_RECHECK'),
+        ('IDLING', '', 'RECHECK_FIRST'), ('IDLING', '', 'EARLY_RECHECK'),
+        ('CONTEND', '', 'NO_LOOP'), ('CASCADE', '', 'NO_CASCADE')):
+    rows('parkready', (scenario,), (memory,), False, mutant)
+
+rows('timerpoll', ('NEAR', 'FAR', 'BOTH'), BOTH)
+for scenario, memory, mutant in (
+        ('FAR', 'WEAK', 'NO_FENCE_ARM'), ('NEAR', '', 'NO_FENCE_POLL'),
+        ('FAR', 'WEAK', 'NO_FENCE_IDLE'), ('NEAR', '', 'NO_REREAD'), ('NEAR', '', 'RAISE'),
+        ('NEAR', '', 'NO_BREAK'), ('FAR', '', 'NO_WAKEP')):
+    rows('timerpoll', (scenario,), (memory,), False, mutant)
+
+rows('runq', ('THIEVES', 'BATCH', 'EMPTY'), BOTH)
+for scenario, memory, mutant in (
+        ('BATCH', 'WEAK', 'TAIL_RELAXED'), ('BATCH', '', 'HEAD_STORE'), ('BATCH', '', 'NEXT_STORE'),
+        ('BATCH', '', 'COPY_LATE'), ('BATCH', '', 'FULL_BY_ONE'), ('EMPTY', '', 'NO_REREAD')):
+    rows('runq', (scenario,), (memory,), False, mutant)
+
+rows('trace', ('',), ('',))
+for mutant in ('NO_W2', 'NO_R2', 'NO_BUSY', 'NO_FLOOR', 'NO_RECHECK'):
+    rows('trace', ('',), ('',), False, mutant)
+
+rows('relacy', ('',), ('',))
+for number in range(1, 3):
+    rows('relacy', ('MUTANT=%d' % number,), ('',), False)
+
+
+def call(args, where, limit=LIMIT):
+    done = subprocess.run(args, cwd=where, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          universal_newlines=True, timeout=limit)
+    return done.returncode, done.stdout
+
+
+def must(args, where):
+    code, text = call(args, where)
+    if code != 0:
+        raise RuntimeError(' '.join(args) + '\n' + text)
+
+
+def spin(name, switches, where):
+    """Returns passed (None: not known), states, the verifier's words."""
+    must(['spin'] + ['-D' + s for s in switches] + ['-a', os.path.join(HERE, name + '.pml')], where)
+    must([os.environ.get('CC', 'cc').split()[0], '-O2', '-w', '-DSAFETY', '-DNOCLAIM', '-DMEMLIM=2000',
+          '-DVECTORSZ=2048', '-o', 'pan', 'pan.c'], where)
+    _, text = call(['./pan', '-m300000', '-w24'], where)
+    errors = re.search(r'errors: (\d+)', text)
+    states = re.search(r'(\d+) states, stored', text)
+    complete = 'Search not completed' not in text and 'max search depth too small' not in text
+    if not errors:
+        return None, '', text
+    count = states.group(1) if states else ''
+    if errors.group(1) != '0':
+        return False, count, text
+    return (True if complete else None), count, text
+
+
+def relacy(switches, where):
+    must(['c++', '-std=gnu++11', '-O2', '-w'] + ['-D' + s for s in switches] +
+         ['-o', 'model', os.path.join(HERE, 'runq_relacy.cc')], where)
+    code, text = call(['./model'], where)
+    return {0: True, 1: False}.get(code), '', text
+
+
+def check(row):
+    name, switches, expected = row
+    where = tempfile.mkdtemp(prefix='gort-model-')
+    try:
+        passed, states, text = (relacy(switches, where) if name == 'relacy'
+                                else spin(name, switches, where))
+    except subprocess.TimeoutExpired:
+        passed, states, text = None, '', 'no result within %d s' % LIMIT
+    finally:
+        shutil.rmtree(where)
+    good = passed is expected
+    result = {True: 'passes', False: 'fails', None: 'UNKNOWN'}[passed]
+    print('%-10s %-32s %10s  %-9s %-8s %s' % (
+        name, ' '.join(switches), states, 'passes' if expected else 'fails', result,
+        'ok' if good else 'WRONG'), flush=True)
+    if not good:
+        print(text[-3000:])
+    return good
+
+
+def main():
+    wanted = sys.argv[1:]
+    have = {'spin': shutil.which('spin') is not None, 'relacy': os.path.exists(RELACY)}
+    if not any(have.values()):
+        print('skipped: neither spin nor relacy is installed')
+        return SKIP
+    print('%-10s %-32s %10s  %-9s %-8s' % ('model', 'variant', 'states', 'expected', 'result'))
+    bad = missing = done = 0
+    for row in ROWS:
+        if wanted and row[0] not in wanted:
+            continue
+        if not have['relacy' if row[0] == 'relacy' else 'spin']:
+            missing += 1
+            continue
+        done += 1
+        bad += not check(row)
+    print('%d rows, %d wrong, %d left out because the tool is missing' % (done, bad, missing))
+    if bad:
+        return 1
+    return 0 if done else SKIP
+
+
+if __name__ == '__main__':
+    sys.exit(main())
