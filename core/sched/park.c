@@ -23,14 +23,6 @@ gort_runtime *rt_runtime_of(rt_g *gp)
 {
 	return gp->rt;
 }
-void **rt_g_scope(rt_g *gp)
-{
-	return &gp->scope;
-}
-void **rt_g_panics(rt_g *gp)
-{
-	return &gp->panics;
-}
 uint64_t rt_g_goid(rt_g *gp)
 {
 	return gp->goid;

@@ -192,8 +192,11 @@ _Noreturn void rt_run_fail(int code, const char *text, bool trace)
 	}
 	if (ours)
 		rt_run_wake(rt);
-	if (mp->curg->attached)
+	if (mp->curg->attached) {
+		if (ours)
+			rt_print("%s", rt->error != NULL ? rt->error : text);
 		rt_misuse("gort", "a program failed on an attached thread");
+	}
 	rt->up.goroutine_drop(mp->curg);
 	rt_mcall_dying(mp, rt_goexit0);
 }

@@ -85,9 +85,6 @@ void rt_waiter_end(rt_g *gp, rt_waiter *w);   /* after the goroutine went on */
 void rt_user_begin(void);
 void rt_user_end(void);
 
-/* Panic and defer keep their records in the goroutine: builtin/panic.c */
-void **rt_g_scope(rt_g *gp);   /* innermost scope */
-void **rt_g_panics(rt_g *gp);  /* innermost panic */
 uint64_t rt_g_goid(rt_g *gp);
 
 /* Ends the run in progress of the calling goroutine's runtime with code; text is copied into what

