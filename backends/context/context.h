@@ -47,6 +47,13 @@ void be_context_unadopt(be_context *c);
  * perhaps on another thread. */
 void be_context_switch(be_context *from, be_context *to);
 
+/* The scheduler's loop. Calls next(arg) and goes on in the Saved context that it returns; when that, or whoever runs
+ * after it, calls be_context_back, calls next again; returns when next returns NULL. g0 is Running here and
+ * everywhere below. An implementation may keep the FP control words of the last context in force while next runs. */
+void be_context_loop(be_context *g0, be_context *(*next)(void *arg), void *arg);
+/* Saves the caller into *from and goes on in g0's be_context_loop. */
+void be_context_back(be_context *from, be_context *g0);
+
 /* The lowest address that belongs to a Saved context's stack: scan [sp, hi). */
 void *be_context_sp(const be_context *c);
 /* Where the stack of a made context really lies. */

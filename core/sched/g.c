@@ -176,7 +176,7 @@ int rt_newproc(gort_runtime *rt, rt_m *mp, const gort_go_attr *attr, gort_func f
 		rt_globq_put_locked(rt, gp);
 		rt_unlock(&rt->sched.lock, RT_RANK_sched);
 	}
-	if (pp == NULL || rt_gomaxprocs(rt) > 1)
+	if (pp == NULL || !pp->alone)
 		rt_wakep(rt);
 	return 0;
 }

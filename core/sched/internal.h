@@ -13,7 +13,7 @@ int rt_switch_attach(rt_m *mp, rt_g *gp); /* ... becomes gp's; g0 gets its own *
 void rt_switch_detach(rt_m *mp, rt_g *gp);
 bool rt_switch_make(rt_m *mp, rt_g *gp, void (*entry)(void *)); /* gives gp a stack; false: no memory */
 void rt_switch_unmake(rt_m *mp, rt_stackcache *cache, rt_g *gp); /* takes it away; not on it */
-void rt_switch_to_g(rt_m *mp, rt_g *gp);  /* on g0; returns when a goroutine has called rt_mcall */
+void rt_switch_loop(rt_m *mp);     /* on g0: runs what rt_g0_next returns, until the M is told to leave */
 /* Leaves the goroutine for g0, which calls fn(mp, gp). Returns when gp is executed again, perhaps on
  * another M. dying: it never is. */
 void rt_mcall(rt_m *mp, void (*fn)(rt_m *mp, rt_g *gp));
@@ -31,17 +31,19 @@ void rt_runq_put(rt_p *pp, rt_g *gp, bool next, gort_runtime *rt);
 rt_g *rt_runq_get(rt_p *pp, bool *inherit);
 bool rt_runq_empty(const rt_p *pp);
 uint32_t rt_runq_len(const rt_p *pp);     /* ring only, as schedtrace counts */
+void rt_yielded_put(rt_p *pp, rt_g *gp);
+rt_g *rt_yielded_take(rt_p *pp);
+rt_g *rt_yielded_get_alone(rt_p *pp);
 rt_g *rt_runq_steal(rt_p *pp, rt_p *victim, bool take_next, uint32_t *n);
 void rt_gqueue_push(rt_gqueue *q, rt_g *gp);
 rt_g *rt_gqueue_pop(rt_gqueue *q);
 void rt_globq_put_locked(gort_runtime *rt, rt_g *gp);
 void rt_globq_put_batch_locked(gort_runtime *rt, rt_g *head, rt_g *tail, uint32_t n);
-rt_g *rt_globq_rotate_locked(gort_runtime *rt, rt_g *gp);
+void rt_globq_join_locked(gort_runtime *rt, rt_p *pp);
 rt_g *rt_globq_get_locked(gort_runtime *rt, rt_p *pp, uint32_t max);
 
 /* proc.c */
-void rt_g0_loop(rt_m *mp);                /* until the M is told to leave */
-void rt_g0_after(rt_m *mp);               /* the rest of an mcall, on g0 */
+rt_g *rt_g0_next(rt_m *mp);
 void rt_wakep(gort_runtime *rt);          /* after work was published; fences itself */
 bool rt_anywork(gort_runtime *rt);
 

@@ -71,7 +71,7 @@ static void worker(void *arg)
 		rt_acquirep(mp, mp->nextp);
 		mp->nextp = NULL;
 	}
-	rt_g0_loop(mp);
+	rt_switch_loop(mp);
 	if (mp->p != NULL)
 		rt_handoffp(mp, rt_releasep(mp));
 	be_fault_detach();
@@ -123,6 +123,7 @@ static void no_thread(gort_runtime *rt, rt_p *pp)
 	rt_lock(&sc->lock, RT_RANK_sched);
 	while ((gp = rt_runq_get(pp, &inherit)) != NULL)
 		rt_globq_put_locked(rt, gp);
+	rt_globq_join_locked(rt, pp);
 	if (rt_load32_rlx(&sc->gcwaiting)) {
 		rt_store32_rlx(&pp->status, RT_P_GCSTOP);
 		if (--sc->stopwait == 0)

@@ -94,6 +94,7 @@ static void p_destroy(gort_runtime *rt, rt_p *pp, rt_p *heir)
 	rt_lock(&rt->sched.lock, RT_RANK_sched);
 	while ((gp = rt_runq_get(pp, &inherit)) != NULL)
 		rt_globq_put_locked(rt, gp);
+	rt_globq_join_locked(rt, pp);
 	rt_unlock(&rt->sched.lock, RT_RANK_sched);
 	rt_timers_move(pp, heir);
 	rt_gfree_flush(rt, pp);
@@ -142,6 +143,8 @@ int rt_procresize(gort_runtime *rt, int n)
 		p_destroy(rt, sc->allp[i], sc->allp[0]);
 	for (int i = old; i < n; i++)
 		rt_store32_rlx(&sc->allp[i]->status, RT_P_GCSTOP);
+	for (int i = 0; i < sc->nallp; i++)
+		sc->allp[i]->alone = n == 1;
 	rt_store32_rel(&sc->gomaxprocs, (uint32_t)n); /* after the entries of the table */
 	return 0;
 }

@@ -80,28 +80,20 @@ void rt_goready(rt_g *gp)
 	RT_TRACE(mp, SCHED, GO_UNBLOCK, gp, gp->goid, 0, 0);
 	rt_gstatus_set(gp, RT_G_WAITING, RT_G_RUNNABLE);
 	rt_runq_put(mp->p, gp, true, mp->rt);
-	if (rt_gomaxprocs(mp->rt) > 1) /* else this P is the only one, and not idle */
+	if (!mp->p->alone) /* else there is no other P to wake */
 		rt_wakep(mp->rt);
 }
 
-/* On g0: gp to the end of the global queue. If this P has nothing else, its next share of that queue is taken
- * under the same lock. */
+/* On g0: gp to the end of the global queue. */
 static void requeue(rt_m *mp, rt_g *gp)
 {
-	gort_runtime *rt = mp->rt;
 	rt_p *pp = mp->p;
 
 	gp->m = NULL;
 	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_RUNNABLE);
-	rt_lock(&rt->sched.lock, RT_RANK_sched);
-	if (mp->lockedg == NULL && !rt_load32_rlx(&rt->sched.gcwaiting) && rt_runq_empty(pp) &&
-	    !rt_run_leaving(mp))
-		mp->nextg = rt_globq_rotate_locked(rt, gp);
-	else
-		rt_globq_put_locked(rt, gp);
-	rt_unlock(&rt->sched.lock, RT_RANK_sched);
-	if (rt_gomaxprocs(rt) > 1)
-		rt_wakep(rt);
+	rt_yielded_put(pp, gp);
+	if (!pp->alone)
+		rt_wakep(mp->rt);
 }
 
 static void gosched0(rt_m *mp, rt_g *gp)

@@ -81,6 +81,30 @@ void rt_wakep(gort_runtime *rt)
 	}
 }
 
+/* From the global queue, after the part of pp has joined it. */
+static rt_g *global_get(rt_m *mp, rt_p *pp, uint32_t max)
+{
+	rt_sched *sc = &mp->rt->sched;
+	bool joins = rt_loadptr_rlx(&pp->yielded) != NULL, more;
+	rt_g *gp;
+
+	if (rt_load32_rlx(&sc->runqsize) == 0) {
+		if (!joins)
+			return NULL;
+		if (max == 0 && pp->alone && (gp = rt_yielded_get_alone(pp)) != NULL)
+			return gp;
+	}
+	rt_lock(&sc->lock, RT_RANK_sched);
+	rt_globq_join_locked(mp->rt, pp);
+	gp = rt_globq_get_locked(mp->rt, mp->p, max);
+	more = joins && rt_load32_rlx(&sc->runqsize) > 0;
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	/* Work has moved, perhaps behind the back of an M that looked and goes idle. */
+	if (more && !mp->p->alone)
+		rt_wakep(mp->rt);
+	return gp;
+}
+
 /* One pass over all Ps from a random start in a random stride that is coprime with their number. */
 static rt_g *steal_pass(rt_m *mp, bool last, int64_t now)
 {
@@ -128,6 +152,9 @@ static rt_g *steal_pass(rt_m *mp, bool last, int64_t now)
 			RT_TRACE(mp, SCHED, STEAL, gp, victim->id, got, 0);
 			return gp;
 		}
+		if (rt_loadptr_rlx(&victim->yielded) != NULL &&
+		    (gp = global_get(mp, victim, 0)) != NULL)
+			return gp;
 	}
 	return NULL;
 }
@@ -157,36 +184,19 @@ static bool slice_over(rt_p *pp)
 	return now - pp->slice > SLICE_NS;
 }
 
-static rt_g *global_get(rt_m *mp, uint32_t max)
-{
-	rt_sched *sc = &mp->rt->sched;
-	rt_g *gp;
-
-	if (rt_load32_rlx(&sc->runqsize) == 0)
-		return NULL;
-	rt_lock(&sc->lock, RT_RANK_sched);
-	gp = rt_globq_get_locked(mp->rt, mp->p, max);
-	rt_unlock(&sc->lock, RT_RANK_sched);
-	return gp;
-}
-
 static rt_g *local_get(rt_m *mp, bool *inherit)
 {
-	rt_sched *sc = &mp->rt->sched;
 	rt_g *gp = rt_runq_get(mp->p, inherit);
 
 	if (gp == NULL || !*inherit || !slice_over(mp->p))
 		return gp;
 	rt_count64_owner(&mp->p->preempted, 1);
-	*inherit = false;
-	rt_lock(&sc->lock, RT_RANK_sched);
-	rt_globq_put_locked(mp->rt, gp);
-	rt_unlock(&sc->lock, RT_RANK_sched);
+	rt_yielded_put(mp->p, gp);
 	mp->p->slice = 0;
 	mp->p->inherited = 0;
 	gp = rt_runq_get(mp->p, inherit);
 	*inherit = false;
-	return gp != NULL ? gp : global_get(mp, 0);
+	return gp != NULL ? gp : global_get(mp, mp->p, 0);
 }
 
 /* An M without a P takes an idle one, to search as a spinning M. */
@@ -302,14 +312,13 @@ static rt_g *findrunnable(rt_m *mp, bool *inherit)
 			mp->nextg = NULL;
 			return gp;
 		}
-		if (rt_load32_rlx(&sc->runqsize) > 0 && pp->schedtick % GLOBAL_TICK == 0 &&
-		    (gp = global_get(mp, 1)) != NULL)
+		if (pp->schedtick % GLOBAL_TICK == 0 && (gp = global_get(mp, pp, 1)) != NULL)
 			return gp;
 		/* gc: the finalizer goroutine would be readied here. */
 		if ((gp = local_get(mp, inherit)) != NULL)
 			return gp;
 		*inherit = false;
-		if ((gp = global_get(mp, 0)) != NULL)
+		if ((gp = global_get(mp, pp, 0)) != NULL)
 			return gp;
 		/* Descriptors would be polled here without waiting. */
 		if (mp->spinning || 2 * rt_load32_rlx(&sc->nmspinning) <
@@ -366,13 +375,14 @@ static void no_stack(rt_m *mp, rt_g *gp)
 	}
 }
 
-static void execute(rt_m *mp, rt_g *gp, bool inherit)
+/* False: there is no stack for gp, and it is queued again. */
+static bool execute(rt_m *mp, rt_g *gp, bool inherit)
 {
 	rt_p *pp = mp->p;
 
 	if (RT_UNLIKELY(gp->ctx == NULL) && !rt_switch_make(mp, gp, rt_goroutine_entry)) {
 		no_stack(mp, gp);
-		return;
+		return false;
 	}
 	gp->m = mp;
 	mp->curg = gp;
@@ -385,25 +395,22 @@ static void execute(rt_m *mp, rt_g *gp, bool inherit)
 	gp->runs++;
 	rt_count64_owner(&pp->switches, 1);
 	RT_TRACE(mp, SCHED, GO_START, gp, gp->runs, 0, 0);
-	rt_switch_to_g(mp, gp);
-	rt_g0_after(mp);
+	return true;
 }
 
-/* A goroutine has come back to g0 by rt_mcall: do what it asked for. */
-void rt_g0_after(rt_m *mp)
+/* On g0, between two goroutines. The one that has come back by rt_mcall gets what it asked for; the next is
+ * returned. NULL: mp leaves its loop. */
+rt_g *rt_g0_next(rt_m *mp)
 {
 	rt_g *gp = mp->curg;
-
-	mp->curg = NULL;
-	mp->mcall(mp, gp);
-}
-
-void rt_g0_loop(rt_m *mp)
-{
-	rt_g *gp;
 	bool inherit = false;
 
 	RT_ASSERT(mp->locks == 1);
-	while ((gp = schedule(mp, &inherit)) != NULL)
-		execute(mp, gp, inherit);
+	if (gp != NULL) {
+		mp->curg = NULL;
+		mp->mcall(mp, gp);
+	}
+	while ((gp = schedule(mp, &inherit)) != NULL && !execute(mp, gp, inherit))
+		;
+	return gp;
 }

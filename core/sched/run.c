@@ -335,9 +335,11 @@ static void empty_queues(gort_runtime *rt)
 	rt_sched *sc = &rt->sched;
 	bool inherit;
 
-	for (int i = 0; i < rt_gomaxprocs(rt); i++)
+	for (int i = 0; i < rt_gomaxprocs(rt); i++) {
 		while (rt_runq_get(sc->allp[i], &inherit) != NULL)
 			;
+		(void)rt_yielded_take(sc->allp[i]);
+	}
 	rt_lock(&sc->lock, RT_RANK_sched);
 	sc->runq.head = sc->runq.tail = NULL;
 	rt_store32_rlx(&sc->runqsize, 0);
@@ -428,7 +430,7 @@ int rt_run_main(gort_runtime *rt, gort_func fn, void *arg)
 	(void)be_fault_attach();
 	rt_fault_module(rt, fn);
 	begin(rt, mp, gp);
-	rt_g0_loop(mp);
+	rt_switch_loop(mp);
 	finish(rt, mp);
 	be_fault_detach();
 	rt_switch_fini(mp);

@@ -8,6 +8,15 @@
  * compare-and-swap, and filled by exchange by the owner only. Checked under weak memory in
  * tests/model/runq.pml and tests/model/runq_relacy.cc.
  *
+ * Alone. With GOMAXPROCS=1 nobody steals, so the only P (`alone`, which changes with the world stopped) works on its
+ * ring and runnext by plain loads and stores; who only looks (rt_runq_empty) reads atomics all the same.
+ *
+ * Goroutines that yield go to the end of the global queue. A lock for each yield is what two Ps would
+ * fight for, so they gather in the P's part of that queue first: a stack that its P pushes to and
+ * anybody empties as a whole (by exchange, so there is no ABA). It joins the list when its P next looks there, that is
+ * when the ring is empty or at every 61st turn, or when another P has nothing to do. So a yield is at most 61
+ * turns behind its place.
+ *
  * Rejected: a Chase-Lev deque. It is LIFO for the owner, while Go's order is FIFO with one
  * exception, and its array would have to grow where ours overflows into the global queue.
  */
@@ -54,9 +63,15 @@ static bool put_slow(rt_p *pp, rt_g *gp, uint32_t head, uint32_t tail, gort_runt
 void rt_runq_put(rt_p *pp, rt_g *gp, bool next, gort_runtime *rt)
 {
 	if (next) {
-		gp = rt_xchgptr_full(&pp->runnext, gp);
-		if (gp == NULL)
+		rt_g *kicked = rt_loadptr_rlx(&pp->runnext);
+
+		if (pp->alone)
+			rt_storeptr_rel(&pp->runnext, gp);
+		else
+			kicked = rt_xchgptr_full(&pp->runnext, gp);
+		if (kicked == NULL)
 			return;
+		gp = kicked;
 	}
 	for (;;) {
 		uint32_t head = rt_load32_acq(&pp->runqhead); /* pairs with the thief's release */
@@ -72,10 +87,29 @@ void rt_runq_put(rt_p *pp, rt_g *gp, bool next, gort_runtime *rt)
 	}
 }
 
+static rt_g *get_alone(rt_p *pp, bool *inherit)
+{
+	rt_g *gp = rt_loadptr_rlx(&pp->runnext);
+	uint32_t head = rt_load32_rlx(&pp->runqhead);
+
+	*inherit = gp != NULL;
+	if (gp != NULL) {
+		rt_storeptr_rlx(&pp->runnext, NULL);
+	} else if (head != rt_load32_rlx(&pp->runqtail)) {
+		gp = slot_get(pp, head);
+		rt_store32_rel(&pp->runqhead, head + 1);
+	}
+	return gp;
+}
+
 /* Owner only. *inherit: it was in runnext, and shares the slice of who ran before. */
 rt_g *rt_runq_get(rt_p *pp, bool *inherit)
 {
-	rt_g *gp = rt_loadptr_rlx(&pp->runnext);
+	rt_g *gp;
+
+	if (pp->alone)
+		return get_alone(pp, inherit);
+	gp = rt_loadptr_rlx(&pp->runnext);
 
 	/* Only the owner fills runnext, so a failed swap means that a thief emptied it. */
 	if (gp != NULL && rt_casptr_acq(&pp->runnext, gp, NULL)) {
@@ -95,7 +129,7 @@ rt_g *rt_runq_get(rt_p *pp, bool *inherit)
 	}
 }
 
-/* Any thread. Head, tail and runnext cannot be read at once: runq_put moves what it kicks out of runnext to
+/* Any thread: nothing in ring, runnext and part. Head, tail and runnext cannot be read at once: runq_put moves what it kicks out of runnext to
  * the ring, so an unchanged tail around the other two reads proves that nothing hid between. */
 bool rt_runq_empty(const rt_p *pp)
 {
@@ -105,7 +139,7 @@ bool rt_runq_empty(const rt_p *pp)
 		rt_g *next = rt_loadptr_acq(&pp->runnext);
 
 		if (tail == rt_load32_acq(&pp->runqtail))
-			return head == tail && next == NULL;
+			return head == tail && next == NULL && rt_loadptr_acq(&pp->yielded) == NULL;
 	}
 }
 
@@ -222,16 +256,72 @@ void rt_globq_put_batch_locked(gort_runtime *rt, rt_g *head, rt_g *tail, uint32_
 	runqsize_add(rt, n);
 }
 
-/* gp to the end of the queue, and its first out of it: a yield with nothing else to do. */
-rt_g *rt_globq_rotate_locked(gort_runtime *rt, rt_g *gp)
+/* Owner only, on g0: gp has yielded. */
+void rt_yielded_put(rt_p *pp, rt_g *gp)
 {
-	rt_gqueue *q = &rt->sched.runq;
+	rt_g *top = rt_loadptr_rlx(&pp->yielded);
+
+	gp->schedlink = top;
+	if (pp->alone) {
+		rt_storeptr_rel(&pp->yielded, gp);
+		return;
+	}
+	while (!rt_casptr_rel(&pp->yielded, top, gp)) { /* somebody emptied it */
+		top = rt_loadptr_rlx(&pp->yielded);
+		gp->schedlink = top;
+	}
+}
+
+/* All that yielded on pp; the owner's or, unless it is alone, anybody's. Newest first. */
+rt_g *rt_yielded_take(rt_p *pp)
+{
+	rt_g *top = rt_loadptr_rlx(&pp->yielded);
+
+	if (top == NULL)
+		return NULL;
+	if (!pp->alone)
+		return rt_xchgptr_acq(&pp->yielded, NULL);
+	rt_storeptr_rlx(&pp->yielded, NULL);
+	return top;
+}
+
+/* Owner only, alone, ring empty: the part goes to the ring without the detour, and its oldest is returned.
+ * NULL: it is empty, or longer than the ring takes. */
+rt_g *rt_yielded_get_alone(rt_p *pp)
+{
+	rt_g *gp = rt_loadptr_rlx(&pp->yielded), *older;
+	uint32_t head = rt_load32_rlx(&pp->runqhead), n = 0;
+
+	for (older = gp; older != NULL && n <= RT_RUNQ_SIZE; older = older->schedlink)
+		n++;
+	if (n == 0 || n > RT_RUNQ_SIZE)
+		return NULL;
+	RT_ASSERT(pp->alone && head == rt_load32_rlx(&pp->runqtail));
+	rt_storeptr_rlx(&pp->yielded, NULL);
+	for (uint32_t i = n - 1; i > 0; i--, gp = gp->schedlink)
+		slot_set(pp, head + i - 1, gp);
+	rt_store32_rel(&pp->runqtail, head + n - 1);
+	return gp;
+}
+
+/* pp's part joins the list, oldest first. */
+void rt_globq_join_locked(gort_runtime *rt, rt_p *pp)
+{
+	rt_g *gp = rt_yielded_take(pp), *first = NULL, *newer;
+	uint32_t n = 0;
 
 	rt_lockrank_assert_held(RT_RANK_sched, &rt->sched.lock);
-	if (q->head == NULL)
-		return gp;
-	rt_gqueue_push(q, gp);
-	return rt_gqueue_pop(q);
+	for (; gp != NULL; gp = newer) {
+		newer = gp->schedlink;
+		gp->schedlink = first;
+		first = gp;
+	}
+	for (; first != NULL; first = newer, n++) {
+		newer = first->schedlink;
+		rt_gqueue_push(&rt->sched.runq, first);
+	}
+	if (n > 0)
+		runqsize_add(rt, n);
 }
 
 /* Up to a fair share for pp (its ring is empty then); max 0 = no other bound. The first is

@@ -82,6 +82,7 @@ typedef struct rt_timerheap {
 struct rt_p {
 	/* owner: the M whose p this is; others only while the world is stopped */
 	int id;
+	bool alone;              /* GOMAXPROCS is 1; changes with the world stopped */
 	uint32_t schedtick;      /* +1 for each slice */
 	uint32_t inherited;      /* goroutines run in this slice */
 	int64_t slice;           /* when the slice began; 0 = not looked yet */
@@ -109,6 +110,7 @@ struct rt_p {
 	RT_CACHE_ALIGNED rt_atomic32 runqhead;
 	rt_atomic32 runqtail;
 	rt_atomicptr runnext;
+	rt_atomicptr yielded;    /* its part of the global queue, newest first: runq.c */
 	rt_atomicptr runq[RT_RUNQ_SIZE];
 };
 

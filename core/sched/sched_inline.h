@@ -27,7 +27,7 @@ static inline rt_m *rt_enter(const char *function)
 static inline void rt_plock(rt_mutex *l, rt_lockrank rank)
 {
 #ifdef NDEBUG
-	if (rt_gomaxprocs(rt_self()->rt) == 1)
+	if (rt_self()->p->alone)
 		return;
 #endif
 	rt_lock(l, rank);
@@ -36,7 +36,7 @@ static inline void rt_plock(rt_mutex *l, rt_lockrank rank)
 static inline void rt_punlock(rt_mutex *l, rt_lockrank rank)
 {
 #ifdef NDEBUG
-	if (rt_gomaxprocs(rt_self()->rt) == 1)
+	if (rt_self()->p->alone)
 		return;
 #endif
 	rt_unlock(l, rank);

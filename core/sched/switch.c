@@ -99,15 +99,71 @@ void rt_switch_fini(rt_m *mp)
 	mp->g0 = NULL;
 }
 
+#if RT_ASAN || RT_TSAN
+/* The tools must hear of a switch at the place where it happens. */
+void rt_switch_loop(rt_m *mp)
+{
+	rt_g *gp;
+
+	while ((gp = rt_g0_next(mp)) != NULL) {
+		if (gp->attached)
+			tools_leave(&mp->asan_fake, mp->thread_lo, mp->thread_size, mp->thread_fiber);
+		else
+			tools_leave(&mp->asan_fake, gp->stack->lo,
+			            (size_t)(gp->stack->hi - gp->stack->lo), gp->stack->tsan_fiber);
+		be_context_switch(mp->g0, gp->ctx);
+		tools_arrive(mp->asan_fake);
+	}
+}
+#define SWITCH_BACK be_context_switch
+
+static void attached_g0(void *arg)
+{
+	tools_arrive(NULL);
+	rt_switch_loop(arg);
+	RT_UNREACHABLE("the scheduler of an attached thread ended");
+}
+
+static void attached_start(rt_m *mp)
+{
+	(void)mp; /* its first rt_mcall does it */
+}
+
+#else
+static be_context *next(void *arg)
+{
+	rt_g *gp = rt_g0_next(arg);
+
+	return gp != NULL ? gp->ctx : NULL;
+}
+
+void rt_switch_loop(rt_m *mp)
+{
+	be_context_loop(mp->g0, next, mp);
+}
+#define SWITCH_BACK be_context_back
+
+/* be_context_back leads into a loop: an attached thread's g0 enters it at once, and goes back to the thread. */
+static be_context *attached_next(void *arg)
+{
+	rt_m *mp = arg;
+
+	return mp->mcall == NULL ? mp->lockedg->ctx : next(arg);
+}
+
 static void attached_g0(void *arg)
 {
 	rt_m *mp = arg;
 
-	tools_arrive(NULL);
-	rt_g0_after(mp);
-	rt_g0_loop(mp);
+	be_context_loop(mp->g0, attached_next, mp);
 	RT_UNREACHABLE("the scheduler of an attached thread ended");
 }
+
+static void attached_start(rt_m *mp)
+{
+	be_context_switch(mp->lockedg->ctx, mp->g0);
+}
+#endif
 
 /* The thread's own stack is the goroutine's; the scheduler gets one from the pool. */
 int rt_switch_attach(rt_m *mp, rt_g *gp)
@@ -134,6 +190,8 @@ int rt_switch_attach(rt_m *mp, rt_g *gp)
 #endif
 	if (be_thread_stack(&mp->thread_lo, &hi) == 0)
 		mp->thread_size = (size_t)((char *)hi - (char *)mp->thread_lo);
+	RT_ASSERT(mp->lockedg == gp && mp->mcall == NULL);
+	attached_start(mp);
 	return 0;
 
 no_make:
@@ -186,26 +244,13 @@ void rt_switch_unmake(rt_m *mp, rt_stackcache *cache, rt_g *gp)
 	rt_stack_put(gp->rt->stacks, cache, s);
 }
 
-void rt_switch_to_g(rt_m *mp, rt_g *gp)
-{
-#if RT_ASAN || RT_TSAN
-	if (gp->attached)
-		tools_leave(&mp->asan_fake, mp->thread_lo, mp->thread_size, mp->thread_fiber);
-	else
-		tools_leave(&mp->asan_fake, gp->stack->lo, (size_t)(gp->stack->hi - gp->stack->lo),
-		            gp->stack->tsan_fiber);
-#endif
-	be_context_switch(mp->g0, gp->ctx);
-	tools_arrive(mp->asan_fake);
-}
-
 void rt_mcall(rt_m *mp, void (*fn)(rt_m *mp, rt_g *gp))
 {
 	void *fake = NULL;
 
 	mp->mcall = fn;
 	tools_leave(&fake, mp->asan_lo, mp->asan_size, mp->tsan_fiber);
-	be_context_switch(mp->curg->ctx, mp->g0);
+	SWITCH_BACK(mp->curg->ctx, mp->g0);
 	tools_arrive(fake);
 }
 
@@ -213,7 +258,7 @@ void rt_mcall_dying(rt_m *mp, void (*fn)(rt_m *mp, rt_g *gp))
 {
 	mp->mcall = fn;
 	tools_leave(NULL, mp->asan_lo, mp->asan_size, mp->tsan_fiber);
-	be_context_switch(mp->curg->ctx, mp->g0);
+	SWITCH_BACK(mp->curg->ctx, mp->g0);
 	RT_UNREACHABLE("a dead goroutine went on");
 }
 
