@@ -40,8 +40,10 @@ int be_arena_discard(void *p, size_t size);
 /* Any access to it faults from now on, until commit or release. -ENOTSUP, -ENOMEM. It survives
  * discard of a range around it where guard_cheap. */
 int be_arena_guard(void *p, size_t size);
-/* Hint: never back this range with huge pages. */
+/* Hints: never back this range with huge pages; back it with them where it is aligned to them, for all of it will be
+ * used. */
 void be_arena_nohuge(void *p, size_t size);
+void be_arena_huge(void *p, size_t size);
 /* Gives a whole reservation back, exactly as it was reserved. */
 void be_arena_release(void *p, size_t size);
 

@@ -269,6 +269,15 @@ void be_arena_nohuge(void *p, size_t size)
 #endif
 }
 
+void be_arena_huge(void *p, size_t size)
+{
+#ifdef MADV_HUGEPAGE
+	advise(p, size, MADV_HUGEPAGE);
+#else
+	(void)p, (void)size;
+#endif
+}
+
 void be_arena_release(void *p, size_t size)
 {
 	RT_ASSERT(page_range(p, size));

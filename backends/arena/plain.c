@@ -89,6 +89,11 @@ void be_arena_nohuge(void *p, size_t size)
 	(void)p, (void)size;
 }
 
+void be_arena_huge(void *p, size_t size)
+{
+	(void)p, (void)size;
+}
+
 void be_arena_release(void *p, size_t size)
 {
 	char *block;

@@ -118,6 +118,11 @@ void be_arena_nohuge(void *p, size_t size)
 	(void)p, (void)size; /* large pages are only used on request */
 }
 
+void be_arena_huge(void *p, size_t size)
+{
+	(void)p, (void)size; /* they need a privilege, and are committed at once */
+}
+
 void be_arena_release(void *p, size_t size)
 {
 	RT_ASSERT(page_range(p, size));

@@ -16,7 +16,8 @@
 enum { CHUNK = 128 << 10, LARGE = 16 << 10, ALIGN = 16 };
 #define REGION_MIN ((size_t)64 << 20)
 #define REGION_MAX ((size_t)1 << 30)
-#define COMMIT_STEP ((size_t)2 << 20)
+#define COMMIT_STEP ((size_t)2 << 20) /* also the alignment of a region: the usual huge page */
+#define SMALL ((size_t)4 << 20)       /* so much of a region stays on small pages */
 
 typedef struct region { /* at the start of its own memory */
 	struct region *next;
@@ -71,7 +72,8 @@ static bool commit_to(gort_runtime *rt, region *r, char *upto)
 		return true;
 	if (rt_oom_now(&rt->debug))
 		return false;
-	more = round_up((size_t)(upto - r->ready), COMMIT_STEP);
+	/* Up to a multiple of the step, so that no huge page is committed by halves. */
+	more = round_up((size_t)(upto - (char *)r), COMMIT_STEP) - (size_t)(r->ready - (char *)r);
 	if (more > (size_t)(r->end - r->ready))
 		more = (size_t)(r->end - r->ready);
 	if (be_arena_commit(r->ready, more) != 0)
@@ -96,6 +98,7 @@ static bool add_region(gort_runtime *rt, rt_heap *h, size_t need)
 		be_arena_release(r, size);
 		return false;
 	}
+	be_arena_huge((char *)r + SMALL, size - SMALL);
 	*r = (region){ h->regions, size, (char *)r + round_up(sizeof *r, ALIGN), (char *)r + page,
 		       (char *)r + size };
 	h->regions = r;

@@ -45,6 +45,7 @@ rt_g *rt_globq_get_locked(gort_runtime *rt, rt_p *pp, uint32_t max);
 /* proc.c */
 rt_g *rt_g0_next(rt_m *mp);
 void rt_wakep(gort_runtime *rt);          /* after work was published; fences itself */
+void rt_wakep_after_rmw(gort_runtime *rt); /* ... by rt_runq_put(next) or rt_yielded_put of a P that is not alone */
 bool rt_anywork(gort_runtime *rt);
 
 /* m.c */

@@ -12,13 +12,6 @@ const char *rt_waitreason_text(unsigned reason)
 	return reason < RT_NELEM(texts) ? texts[reason] : NULL;
 }
 
-rt_g *rt_curg(void)
-{
-	rt_m *mp = rt_self();
-
-	return mp != NULL ? mp->curg : NULL;
-}
-
 gort_runtime *rt_runtime_of(rt_g *gp)
 {
 	return gp->rt;
@@ -49,7 +42,7 @@ static void park0(rt_m *mp, rt_g *gp)
 	void *arg = mp->commitarg;
 
 	rt_count64_owner(&mp->p->parked, 1);
-	RT_TRACE(mp, SCHED, GO_BLOCK, gp, gp->waitreason, (uintptr_t)gp->waiton, 0);
+	RT_TRACE(mp, SCHED, GO_BLOCK, gp, gp->waitreason, (uintptr_t)mp->waiton, 0);
 	gp->m = NULL;
 	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_WAITING);
 	if (commit != NULL && !commit(gp, arg)) {
@@ -66,7 +59,7 @@ void rt_gopark(bool (*commit)(rt_g *gp, void *arg), void *arg, rt_waitreason why
 
 	RT_ASSERT(mp->locks == 1);
 	gp->waitreason = (uint8_t)why;
-	gp->waiton = on;
+	mp->waiton = on;
 	mp->commit = commit;
 	mp->commitarg = arg;
 	rt_mcall(mp, park0);
@@ -81,7 +74,7 @@ void rt_goready(rt_g *gp)
 	rt_gstatus_set(gp, RT_G_WAITING, RT_G_RUNNABLE);
 	rt_runq_put(mp->p, gp, true, mp->rt);
 	if (!mp->p->alone) /* else there is no other P to wake */
-		rt_wakep(mp->rt);
+		rt_wakep_after_rmw(mp->rt);
 }
 
 /* On g0: gp to the end of the global queue. */
@@ -93,7 +86,7 @@ static void requeue(rt_m *mp, rt_g *gp)
 	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_RUNNABLE);
 	rt_yielded_put(pp, gp);
 	if (!pp->alone)
-		rt_wakep(mp->rt);
+		rt_wakep_after_rmw(mp->rt);
 }
 
 static void gosched0(rt_m *mp, rt_g *gp)
@@ -138,26 +131,4 @@ RT_COLD void rt_preempt_point(void)
 	mp->locks++;
 	rt_mcall(mp, preempted0);
 	rt_self()->locks--;
-}
-
-bool rt_waiter_claim(rt_waiter *w)
-{
-	return !w->timed || rt_cas32_full(&w->g->claim, 0, 1);
-}
-
-void rt_waiter_begin(rt_g *gp, rt_waiter *w)
-{
-	w->g = gp;
-	w->success = false;
-	w->ticket = 0;
-	if (w->timed)
-		rt_store32_rlx(&gp->claim, 0);
-	gp->waiting = w;
-}
-
-void rt_waiter_end(rt_g *gp, rt_waiter *w)
-{
-	RT_ASSERT(gp->waiting == w || gp->attached);
-	(void)w;
-	gp->waiting = NULL;
 }

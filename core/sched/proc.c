@@ -60,12 +60,12 @@ bool rt_anywork(gort_runtime *rt)
 	return false;
 }
 
-/* See the head: the publisher's half, after the work was published. */
-void rt_wakep(gort_runtime *rt)
+/* See the head: the publisher's half. The work was published before by a full read-modify-write. */
+void rt_wakep_after_rmw(gort_runtime *rt)
 {
 	rt_sched *sc = &rt->sched;
 
-	rt_fence_full(); /* pairs with the fence in go_idle */
+	rt_fence_after_rmw(); /* pairs with the fence in go_idle */
 	while (rt_load32_rlx(&sc->npidle) > 0) {
 		if (rt_load32_rlx(&sc->nmspinning) > 0 || !rt_cas32_full(&sc->nmspinning, 0, 1))
 			return;
@@ -103,6 +103,13 @@ static rt_g *global_get(rt_m *mp, rt_p *pp, uint32_t max)
 	if (more && !mp->p->alone)
 		rt_wakep(mp->rt);
 	return gp;
+}
+
+/* The same after work was published by anything else. */
+void rt_wakep(gort_runtime *rt)
+{
+	rt_fence_full();
+	rt_wakep_after_rmw(rt);
 }
 
 /* One pass over all Ps from a random start in a random stride that is coprime with their number. */

@@ -361,11 +361,6 @@ void rt_drop_all(gort_runtime *rt)
 	}
 }
 
-bool rt_g_released(rt_g *gp)
-{
-	return gp->attached && gp->dropped;
-}
-
 static void deadlock_text(gort_runtime *rt)
 {
 	rt_error_set(rt, rt_load32_rlx(&rt->mainexited) && rt_g_count(rt) == 0

@@ -129,8 +129,8 @@ rt_g *rt_runq_get(rt_p *pp, bool *inherit)
 	}
 }
 
-/* Any thread: nothing in ring, runnext and part. Head, tail and runnext cannot be read at once: runq_put moves what it kicks out of runnext to
- * the ring, so an unchanged tail around the other two reads proves that nothing hid between. */
+/* Any thread: nothing in ring, runnext and part. Head, tail and runnext cannot be read at once: runq_put moves what it
+ * kicks out of runnext to the ring, so an unchanged tail around the other two reads proves that nothing hid between. */
 bool rt_runq_empty(const rt_p *pp)
 {
 	for (;;) {
@@ -266,7 +266,7 @@ void rt_yielded_put(rt_p *pp, rt_g *gp)
 		rt_storeptr_rel(&pp->yielded, gp);
 		return;
 	}
-	while (!rt_casptr_rel(&pp->yielded, top, gp)) { /* somebody emptied it */
+	while (!rt_casptr_full(&pp->yielded, top, gp)) { /* somebody emptied it */
 		top = rt_loadptr_rlx(&pp->yielded);
 		gp->schedlink = top;
 	}

@@ -9,6 +9,7 @@
 #ifndef CORE_SCHED_H
 #define CORE_SCHED_H
 
+#include "core/base/attrs.h"
 #include "core/base/check.h"
 #include "core/base/self.h"
 #include "core/base/types.h"
@@ -29,7 +30,6 @@ const char *rt_waitreason_text(unsigned reason); /* NULL: no such reason */
 /* RT_ENTER() and rt_leave() are in sched_inline.h, which upper rooms include for them. */
 
 
-rt_g *rt_curg(void);                    /* of this thread; NULL outside a goroutine */
 gort_runtime *rt_runtime_of(rt_g *gp);
 
 /* Parks the calling goroutine. On g0, with the state WAITING, commit(gp, arg) is called: it releases the lock
@@ -65,21 +65,20 @@ void rt_timer_disarm(rt_timer *t);
  * so the collector sees its pointers as part of that stack. g->waiting names it while it is
  * enqueued, so that the end of a run can take it out (unlink). */
 typedef struct rt_waiter {
-	struct rt_waiter *next, *prev;
-	struct rt_waiter *link;    /* sync/sema.c: first waiter of the next address in the bucket */
+	/* what who wakes it looks at; it is in nobody's cache */
+	struct rt_waiter *next;
+	struct rt_waiter *prev;
 	rt_g *g;
 	void *elem;                /* what is sent, or where to receive; user's stack or heap */
-	void *on;                  /* the channel or address */
-	void (*unlink)(struct rt_waiter *w); /* world stopped: take it out of its list */
-	rt_timer timer;            /* of a wait with a deadline */
 	bool timed;                /* the waker must win rt_waiter_claim first */
 	bool success;              /* a partner came; false: closed, timed out or dropped */
 	uint32_t ticket;           /* semaphores: handed over */
+	void *on;                  /* the channel or address; NULL: a moment */
+	void (*unlink)(struct rt_waiter *w); /* world stopped: take it out of its list */
+	struct rt_waiter *link;    /* sync/sema.c: first waiter of the next address in the bucket */
+	rt_timer timer;            /* of a wait with a deadline */
 } rt_waiter;
-/* True for one of those that want to wake a timed waiter: partner, timer, canceller. */
-bool rt_waiter_claim(rt_waiter *w);
-void rt_waiter_begin(rt_g *gp, rt_waiter *w); /* before it is enqueued */
-void rt_waiter_end(rt_g *gp, rt_waiter *w);   /* after the goroutine went on */
+/* What is done with one is in sched_inline.h. */
 
 /* Around code of the user called from inside the runtime. */
 void rt_user_begin(void);
@@ -93,9 +92,6 @@ uint64_t rt_g_goid(rt_g *gp);
 _Noreturn void rt_run_fail(int code, const char *text, bool trace);
 /* Go's fatal error: rt_run_fail(GORT_EFATAL, "fatal error: ...") */
 _Noreturn void rt_fatal(const char *text);
-
-/* True once the run has ended under an attached thread: nothing blocks it any more. */
-bool rt_g_released(rt_g *gp);
 
 /* Stops every P; any thread may call it, a goroutine or not. Not reentrant. reason is one of
  * rt_stwreason. */

@@ -33,14 +33,14 @@
  */
 enum { RT_G_RUNNABLE = 1, RT_G_RUNNING = 2, RT_G_SYSCALL = 3, RT_G_WAITING = 4, RT_G_DEAD = 6 };
 
+/* Three cache lines: what every switch touches; what birth writes; the rest. */
 struct rt_g {
-	/* owner of the stack, see above */
+	/* owner of the stack, see above, if nothing else is said */
 	be_context *ctx;       /* saved state; NULL until it first runs */
-	rt_stack *stack;       /* NULL until it first runs, and for an attached thread */
+	rt_g *schedlink;       /* owner of the queue that it is on */
 	rt_atomic32 status;    /* RT_G_*; release on leaving a state, acquire by who takes it over */
 	uint8_t waitreason;    /* RT_WAIT_* while WAITING */
 	uint8_t attached;      /* a thread between gort_attach and gort_detach */
-	uint8_t system;        /* the runtime's own */
 	uint8_t ismain;        /* its end ends the run */
 	uint8_t dropped;       /* its run has ended while it was in a system call */
 	rt_atomic32 claim;     /* 1 = somebody wakes this timed wait; 0 while it waits */
@@ -48,24 +48,26 @@ struct rt_g {
 	rt_m *m;               /* that runs it, or NULL */
 	rt_m *lockedm;         /* that it is wired to, or NULL */
 	rt_waiter *waiting;    /* what it waits on, or NULL */
-	const void *waiton;    /* for watching */
-	void *scope, *panics, *defers; /* builtin/panic.c */
-	int64_t trace_last;    /* stamp of its last event */
 	uint64_t runs;         /* how often it was started */
-	/* owner of the queue that it is on */
-	rt_g *schedlink;
+
+	/* set once by newproc, if nothing else is said */
 	rt_atomicptr ahead;    /* RT_AHEAD further on when it was queued: only prefetched, may be stale */
-	/* set once by newproc */
-	gort_runtime *rt;
 	gort_func fn;
 	void *arg;
 	uint64_t goid, parent;
 	void *creator;         /* code address of the gort_go */
+	gort_runtime *rt;
+	rt_stack *stack;       /* owner; NULL until it first runs, and for an attached thread */
+
+	void *scope, *panics, *defers; /* owner; builtin/panic.c */
+	int64_t trace_last;    /* owner: stamp of its last event */
 	char *name;            /* 32 bytes, or NULL */
 	uint32_t stack_size;   /* 0 = the runtime's; in pages otherwise */
-	uint32_t unused;
+	uint8_t system;        /* the runtime's own */
 	rt_g *alllink;         /* guarded by allg: every G ever made */
 };
+
+_Static_assert(sizeof(rt_g) <= 3 * RT_CACHELINE, "a million of them wait in queues");
 
 enum { RT_P_IDLE = 0, RT_P_RUNNING = 1, RT_P_GCSTOP = 3, RT_P_DEAD = 4 };
 enum { RT_AHEAD = 8 }; /* see rt_gqueue_pop */
@@ -126,6 +128,7 @@ struct rt_m {
 	void (*mcall)(rt_m *mp, rt_g *gp); /* what g0 does with the goroutine that just left */
 	bool (*commit)(rt_g *gp, void *arg); /* of rt_gopark */
 	void *commitarg;
+	const void *waiton;      /* of rt_gopark, for the trace */
 	rt_g *nextg;             /* chosen by an mcall already: runs next, in a new slice */
 	rt_rand rand;
 	rt_tracering *ring;

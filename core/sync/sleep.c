@@ -31,6 +31,7 @@ int rt_sleep_until(int64_t deadline, rt_waitreason why)
 	while (be_nanotime() < deadline) { /* a timer without memory fires early */
 		if (rt_g_released(gp))
 			return GORT_ECANCELED;
+		w.on = NULL;
 		w.timed = true;
 		w.unlink = NULL;
 		w.timer.when = deadline;

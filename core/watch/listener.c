@@ -87,7 +87,7 @@ static void add_state(watch *w, int64_t now, const rt_g *gp)
 	case RT_G_WAITING:
 		e = add(w, now, GORT_EV_GO_BLOCK);
 		e->args[0] = gp->waitreason;
-		e->args[1] = (uintptr_t)gp->waiton;
+		e->args[1] = gp->waiting != NULL ? (uintptr_t)gp->waiting->on : 0;
 		break;
 	case RT_G_RUNNING:
 		e = add(w, now, GORT_EV_GO_START);

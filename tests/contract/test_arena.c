@@ -189,17 +189,23 @@ static void test_cheap_guards_at_any_number(void **state)
 	be_arena_release(p, size);
 }
 
-static void test_nohuge_changes_nothing(void **state)
+static void hint_changes_nothing(void (*hint)(void *p, size_t size))
 {
 	char *p = be_arena_reserve(NULL, 4 * unit, page);
 
 	assert_non_null(p);
-	be_arena_nohuge(p, 4 * unit);
+	hint(p, 4 * unit);
 	assert_int_equal(be_arena_commit(p, 4 * unit), 0);
 	memset(p, 3, 4 * unit);
-	be_arena_nohuge(p, 4 * unit);
+	hint(p, 4 * unit);
 	assert_true(all(p, 4 * unit, 3));
 	be_arena_release(p, 4 * unit);
+}
+
+static void test_hints_change_nothing(void **state)
+{
+	hint_changes_nothing(be_arena_nohuge);
+	hint_changes_nothing(be_arena_huge);
 }
 
 static void test_largest_reservation(void **state)
@@ -244,7 +250,7 @@ int main(void)
 		cmocka_unit_test(test_guard),
 		cmocka_unit_test(test_guard_before_commit_of_the_rest),
 		cmocka_unit_test(test_cheap_guards_at_any_number),
-		cmocka_unit_test(test_nohuge_changes_nothing),
+		cmocka_unit_test(test_hints_change_nothing),
 		cmocka_unit_test(test_largest_reservation),
 		cmocka_unit_test(test_impossible_reservation),
 		cmocka_unit_test(test_addresses_come_back),
