@@ -13,6 +13,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 
 ABORTED = (-signal.SIGABRT, 128 + signal.SIGABRT, 3)
 
@@ -38,9 +39,12 @@ def main():
     said = re.findall(r'^ \*\s+(expect|status|without): (.*?)\s*$', head, re.M)
     status = next((v for k, v in said if k == 'status'), '0')
     wrapper = shlex.split(os.environ.get('MESON_EXE_WRAPPER', ''))
-    done = subprocess.run([*wrapper, *sys.argv[2:]], stdin=subprocess.DEVNULL, check=False,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=no_core)
-    text = done.stdout.decode(errors='replace').replace('\r\n', '\n')
+    # A file, not a pipe: wine's server inherits it and would keep a pipe open for as long as it lives.
+    with tempfile.TemporaryFile() as out:
+        done = subprocess.run([*wrapper, *sys.argv[2:]], stdin=subprocess.DEVNULL, check=False,
+                              stdout=out, stderr=subprocess.STDOUT, preexec_fn=no_core)
+        out.seek(0)
+        text = out.read().decode(errors='replace').replace('\r\n', '\n')
     bad = []
     if status == 'abort' and done.returncode not in ABORTED:
         bad.append(f'ended with {done.returncode}, not by abort')
