@@ -15,7 +15,7 @@ MAY = {
     # Trace rings and the scheduler's tables are pages of their own: malloc's lock may be held by a
     # goroutine that does not run.
     BASE: [THREAD, ARENA],
-    'core/stack': [BASE, 'core/alloc', ARENA],
+    'core/stack': [BASE, 'core/alloc', ARENA, FAULT],  # how much room a handler needs
     'core/alloc': [BASE, ARENA],
     'core/sched': [BASE, 'core/stack', 'core/alloc', CONTEXT, THREAD, PREEMPT, NETPOLL, FAULT,
                    ARENA],

@@ -23,6 +23,7 @@ typedef struct be_arena_caps {
 	bool lazy_commit;     /* committed memory costs nothing until it is touched */
 	bool guard_cheap;     /* be_arena_guard works at any number (MADV_GUARD_INSTALL, probed) */
 	size_t guard_max;     /* how many guards the system bears; SIZE_MAX = any number; 0 = none */
+	bool stacks_grow;     /* the system commits a thread's stack page by page through a growth guard */
 } be_arena_caps;
 const be_arena_caps *be_arena_query(void); /* probes once; async-signal-safe afterwards */
 
@@ -40,6 +41,10 @@ int be_arena_discard(void *p, size_t size);
 /* Any access to it faults from now on, until commit or release. -ENOTSUP, -ENOMEM. It survives
  * discard of a range around it where guard_cheap. */
 int be_arena_guard(void *p, size_t size);
+/* Commits a growth guard: touched by the thread whose stack it bounds, it becomes usable and the page below
+ * it the guard, until the end of the stack, where the touch is an overflow; anybody else's touch
+ * faults. -ENOMEM; -ENOTSUP unless stacks_grow. */
+int be_arena_growth_guard(void *p, size_t size);
 /* Hints: never back this range with huge pages; back it with them where it is aligned to them, for all of it will be
  * used. */
 void be_arena_nohuge(void *p, size_t size);

@@ -260,6 +260,12 @@ int be_arena_guard(void *p, size_t size)
 	return protect(p, size, PROT_NONE) == 0 ? 0 : -ENOMEM;
 }
 
+int be_arena_growth_guard(void *p, size_t size)
+{
+	(void)p, (void)size;
+	return -ENOTSUP;
+}
+
 void be_arena_nohuge(void *p, size_t size)
 {
 #ifdef MADV_NOHUGEPAGE

@@ -84,6 +84,12 @@ int be_arena_guard(void *p, size_t size)
 	return -ENOTSUP;
 }
 
+int be_arena_growth_guard(void *p, size_t size)
+{
+	(void)p, (void)size;
+	return -ENOTSUP;
+}
+
 void be_arena_nohuge(void *p, size_t size)
 {
 	(void)p, (void)size;

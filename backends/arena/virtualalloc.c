@@ -35,6 +35,7 @@ static BOOL CALLBACK probe(INIT_ONCE *o, void *arg, void **out)
 	caps.lazy_commit = false;
 	caps.guard_cheap = false;
 	caps.guard_max = SIZE_MAX;
+	caps.stacks_grow = true;
 	return TRUE;
 }
 
@@ -52,9 +53,11 @@ RT_UNUSED static bool page_range(const void *p, size_t size)
 	return (((uintptr_t)p | size) & mask) == 0 && size > 0;
 }
 
+/* What the pages of a growing stack will be is said here: wine commits them with the protection of
+ * the reservation. */
 static void *reserve_at(void *hint, size_t size)
 {
-	return VirtualAlloc(hint, size, MEM_RESERVE, PAGE_NOACCESS);
+	return VirtualAlloc(hint, size, MEM_RESERVE, PAGE_READWRITE);
 }
 
 /* A reservation cannot be cut. So: find a hole that is large enough, let it go, take its aligned
@@ -111,6 +114,12 @@ int be_arena_discard(void *p, size_t size)
 int be_arena_guard(void *p, size_t size)
 {
 	return be_arena_decommit(p, size);
+}
+
+int be_arena_growth_guard(void *p, size_t size)
+{
+	RT_ASSERT(page_range(p, size));
+	return VirtualAlloc(p, size, MEM_COMMIT, PAGE_READWRITE | PAGE_GUARD) != NULL ? 0 : -ENOMEM;
 }
 
 void be_arena_nohuge(void *p, size_t size)

@@ -55,6 +55,44 @@ void be_context_unadopt(be_context *c)
 	(void)c; /* nothing was taken */
 }
 
+#ifdef _WIN32
+/* Of asm_x86_64_win64.S' frame: what goes into the thread's block with the stack. */
+struct bounds {
+	void *base, *limit, *floor, *fiber;
+	uint32_t room;
+};
+enum { BOUNDS_AT = 160 };
+
+static struct bounds *bounds_of(const be_context *c)
+{
+	return (struct bounds *)((char *)c->sp + BOUNDS_AT);
+}
+
+void be_context_grows(be_context *c, void *floor, void *limit, size_t room)
+{
+	struct bounds *b = bounds_of(c);
+
+	b->floor = floor;
+	b->limit = limit;
+	b->room = (uint32_t)room;
+}
+
+void *be_context_limit(const be_context *c)
+{
+	return bounds_of(c)->limit;
+}
+#else
+void be_context_grows(be_context *c, void *floor, void *limit, size_t room)
+{
+	(void)c, (void)floor, (void)limit, (void)room; /* the system knows nothing of stacks */
+}
+
+void *be_context_limit(const be_context *c)
+{
+	return c->lo;
+}
+#endif
+
 void *be_context_sp(const be_context *c)
 {
 	return c->sp;

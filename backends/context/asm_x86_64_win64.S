@@ -10,7 +10,8 @@
  *
  * - Windows takes the bounds of a stack from the thread's environment block: the probes of large
  *   frames, growth by guard pages, exceptions and RtlVirtualUnwind believe only them. So they
- *   travel with the context. A made context has the bounds [lo, hi) of its memory.
+ *   travel with the context. A made context has the bounds [lo, hi) of its memory, and no room
+ *   for overflows, unless be_context_grows (asm.c, which knows these offsets) says otherwise.
  * - FiberData says which fiber runs; a made context is none. The adopted one keeps the thread's.
  * - .seh_ describes the frame for unwinding and holds on both stacks, the layout being the same.
  * - Ends in a jump, and loads mxcsr and the x87 control word always: for the reasons see

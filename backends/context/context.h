@@ -54,6 +54,14 @@ void be_context_loop(be_context *g0, be_context *(*next)(void *arg), void *arg);
 /* Saves the caller into *from and goes on in g0's be_context_loop. */
 void be_context_back(be_context *from, be_context *g0);
 
+/* For stacks that the system extends as they are touched (Windows), between make and the first
+ * switch: the memory down to floor, below lo, is the stack's too, reserved; [limit, hi) is committed
+ * and a growth guard lies below it; the last `room` bytes are kept for the handler of an
+ * overflow. Without effect elsewhere. With be_context_owns_stack only room counts. */
+void be_context_grows(be_context *c, void *floor, void *limit, size_t room);
+/* How far down the stack of a Saved made context has grown; after an overflow, below lo. Without growth: lo. */
+void *be_context_limit(const be_context *c);
+
 /* The lowest address that belongs to a Saved context's stack: scan [sp, hi). */
 void *be_context_sp(const be_context *c);
 /* Where the stack of a made context really lies. */

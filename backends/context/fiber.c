@@ -28,6 +28,7 @@ struct be_context {
 	char *lo, *hi; /* of a made one */
 	void (*fn)(void *);
 	void *arg;
+	ULONG room;     /* kept for the handler of an overflow */
 	void *maker;    /* the fiber that make came from; NULL once it has run */
 	bool converted; /* adopt made the thread a fiber */
 };
@@ -91,6 +92,8 @@ static void WINAPI entry(void *arg)
 	self->hi = (char *)hi;
 	leave(self, self->maker);
 	control_set(initial);
+	if (self->room != 0)
+		SetThreadStackGuarantee(&self->room); /* refused: only an overflow is not reported */
 	self->fn(self->arg);
 	abort(); /* must not return: the thread would end here */
 }
@@ -150,6 +153,17 @@ void be_context_unadopt(be_context *c)
 void be_context_switch(be_context *from, be_context *to)
 {
 	leave(from, to->fiber);
+}
+
+void be_context_grows(be_context *c, void *floor, void *limit, size_t room)
+{
+	(void)floor, (void)limit;
+	c->room = (ULONG)room;
+}
+
+void *be_context_limit(const be_context *c)
+{
+	return c->lo; /* the system's own business */
 }
 
 void *be_context_sp(const be_context *c)

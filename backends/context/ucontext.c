@@ -115,6 +115,16 @@ void be_context_switch(be_context *from, be_context *to)
 		swap_adopted(from, to);
 }
 
+void be_context_grows(be_context *c, void *floor, void *limit, size_t room)
+{
+	(void)c, (void)floor, (void)limit, (void)room; /* no system with this one needs it */
+}
+
+void *be_context_limit(const be_context *c)
+{
+	return c->lo;
+}
+
 void *be_context_sp(const be_context *c)
 {
 	return c->sp;

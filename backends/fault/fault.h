@@ -18,11 +18,13 @@
 #include <stdint.h>
 
 extern const char be_fault_name[]; /* "signal", "veh", "none" */
+extern const size_t be_fault_stack_room; /* below each stack, for the handler of its overflow; whole pages;
+                                          * 0 with alternate stacks */
 
 typedef struct be_fault {
 	int signal;          /* SIGSEGV, SIGBUS, SIGFPE, ... (on Windows the nearest of them) */
 	int code;            /* si_code, or the exception code */
-	uintptr_t address;   /* that was accessed */
+	uintptr_t address;   /* that was accessed; for an overflow on Windows, the end of that stack */
 	uintptr_t pc, sp;    /* of the faulting instruction */
 	void *machine;       /* the backend's context record */
 } be_fault;

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 const char be_fault_name[] = "none";
+const size_t be_fault_stack_room = 0;
 
 int be_fault_init(be_fault_handler handler)
 {

@@ -39,6 +39,7 @@
 #endif
 
 const char be_fault_name[] = "signal";
+const size_t be_fault_stack_room = 0;
 
 static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE};
 enum { NSIGNALS = RT_NELEM(signals) };

@@ -9,7 +9,8 @@
  * the system keeps some room; attach asks for more (there are no alternate stacks), and nothing
  * takes that back, for the system only lets it grow. After such an overflow the guard page is gone
  * until the thread ends: who lands then ends the run, as gort does. A stack whose end is only
- * inaccessible memory leaves the system no room for the exception, and the process dies.
+ * inaccessible memory leaves the system no room for the exception, and the process dies: hence
+ * goroutine stacks grow the same way and keep be_fault_stack_room below them (core/stack/pool.c).
  *
  * Landing rewrites the CONTEXT with which the system goes on. Backtraces use RtlVirtualUnwind, the
  * unwinder of the system, from the interrupted registers; frames without a description are
@@ -30,9 +31,10 @@
 #include <stdbool.h>
 #include <windows.h>
 
-const char be_fault_name[] = "veh";
-
 enum { ROOM = 32 << 10, WALK_ROOM = 12 << 10 }; /* for the handler, below an overflown stack */
+
+const char be_fault_name[] = "veh";
+const size_t be_fault_stack_room = ROOM;
 
 /* guarded by `lock` */
 static SRWLOCK lock = SRWLOCK_INIT;
@@ -67,8 +69,20 @@ static int signal_of(DWORD code)
 	}
 }
 
+static uintptr_t stack_limit(void)
+{
+	uintptr_t limit;
+
+	__asm__ volatile("movq %%gs:0x10, %0" : "=r"(limit));
+	return limit;
+}
+
+/* The access that found a stack used up may lie above its last guard page, or be the system's own, when it had no room
+ * to report something else: then the record names no address. The limit is certain. */
 static uintptr_t address_of(const EXCEPTION_RECORD *r, const CONTEXT *c)
 {
+	if (r->ExceptionCode == EXCEPTION_STACK_OVERFLOW)
+		return stack_limit();
 	if (signal_of(r->ExceptionCode) == SIGFPE)
 		return c->Rip;
 	return r->NumberParameters >= 2 ? r->ExceptionInformation[1] : c->Rsp;

@@ -5,6 +5,7 @@
  * own stack, from its top, where nothing is needed any more. Inside the runtime (locks is not 0) or
  * in code of other libraries, which may hold locks, nothing can be saved: message, abort.
  */
+#include "backends/arena/arena.h"
 #include "core/sched/internal.h"
 
 #include <errno.h>
@@ -15,13 +16,28 @@ static bool user_code(rt_m *mp, uintptr_t pc)
 	return mp->locks == 0 && pc >= mp->rt->modlo && pc < mp->rt->modhi;
 }
 
+/* Whether addr lies below what gp may use. */
+static bool overflowed(rt_g *gp, uintptr_t addr)
+{
+	void *lo, *hi;
+
+	if (gp->stack != NULL)
+		return rt_stack_overflowed(gp->stack, addr);
+	if (!be_context_owns_stack || gp->attached)
+		return false;
+	be_context_bounds(gp->ctx, &lo, &hi);
+	return addr - (uintptr_t)lo <= be_fault_stack_room + be_arena_query()->page;
+}
+
 static void overflow_text(rt_g *gp)
 {
 	gort_runtime *rt = gp->rt;
+	void *lo, *hi;
 
+	be_context_bounds(gp->ctx, &lo, &hi);
 	rt_error_set(rt, "");
 	rt_error_add(rt, "runtime: goroutine stack exceeds %zu-byte limit\n",
-	             (size_t)(gp->stack->hi - gp->stack->lo));
+	             (size_t)((char *)hi - (char *)lo));
 	rt_error_add(rt, "fatal error: stack overflow\n");
 	if (gp->name != NULL)
 		rt_error_add(rt, "\ngoroutine %llu is \"%s\"\n", (unsigned long long)gp->goid,
@@ -62,7 +78,7 @@ static int on_fault(const be_fault *f, be_fault_action *act)
 	rt_m *mp = rt_self();
 	rt_g *gp = mp != NULL ? mp->curg : NULL;
 
-	if (gp == NULL || gp->stack == NULL || !rt_stack_overflowed(gp->stack, f->address))
+	if (gp == NULL || !overflowed(gp, f->address))
 		return BE_FAULT_CHAIN;
 	if (!user_code(mp, f->pc)) {
 		rt_print("runtime: goroutine %llu: stack overflow outside goroutine code\n",

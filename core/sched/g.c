@@ -101,7 +101,7 @@ void rt_gfree_flush(gort_runtime *rt, rt_p *pp)
 /* gp is DEAD and has no stack. */
 void rt_g_free(gort_runtime *rt, rt_p *pp, rt_g *gp)
 {
-	RT_ASSERT(gp->stack == NULL);
+	RT_ASSERT(gp->ctx == NULL);
 	if (gp->name != NULL) {
 		rt_fixalloc_put(&rt->sched.names, gp->name);
 		gp->name = NULL;

@@ -76,6 +76,47 @@ static void tools_stack_old(rt_stack *s)
 	(void)s;
 }
 
+/* A made context and its slot; none (NULL) where the backend has stacks of its own. The system is told
+ * how stacks end, where it cares. */
+static be_context *stack_make(gort_runtime *rt, rt_stackcache *cache, size_t size, void (*fn)(void *),
+                              void *arg, rt_stack **slot)
+{
+	rt_stack *s = NULL;
+	be_context *c;
+
+	*slot = NULL;
+	if (be_context_owns_stack) {
+		c = be_context_make(NULL, size != 0 ? size : rt->cfg.stack_size, fn, arg);
+		if (c != NULL)
+			be_context_grows(c, NULL, NULL, be_fault_stack_room);
+		return c;
+	}
+	s = rt_stack_get(rt->stacks, cache, size);
+	if (s == NULL)
+		return NULL;
+	tools_stack_new(s);
+	c = be_context_make(s->lo, (size_t)(s->hi - s->lo), fn, arg);
+	if (c == NULL) {
+		rt_stack_put(rt->stacks, cache, s);
+		return NULL;
+	}
+	if (s->flags & RT_STACK_GROWS)
+		be_context_grows(c, rt_stack_base(s), s->limit, be_fault_stack_room);
+	*slot = s;
+	return c;
+}
+
+static void stack_unmake(gort_runtime *rt, rt_stackcache *cache, be_context *c, rt_stack *s)
+{
+	if (s != NULL && (s->flags & RT_STACK_GROWS))
+		s->limit = be_context_limit(c);
+	be_context_drop(c);
+	if (s != NULL) {
+		tools_stack_old(s);
+		rt_stack_put(rt->stacks, cache, s);
+	}
+}
+
 int rt_switch_init(rt_m *mp)
 {
 	void *lo = NULL, *hi = NULL;
@@ -170,22 +211,20 @@ int rt_switch_attach(rt_m *mp, rt_g *gp)
 {
 	void *lo, *hi;
 
-	mp->g0stack = rt_stack_get(mp->rt->stacks, NULL, G0_STACK);
-	if (mp->g0stack == NULL)
-		return -ENOMEM;
-	tools_stack_new(mp->g0stack);
 	gp->ctx = be_context_adopt(mp->g0record);
 	if (gp->ctx == NULL)
-		goto no_adopt;
-	mp->g0 = be_context_make(mp->g0stack->lo, (size_t)(mp->g0stack->hi - mp->g0stack->lo),
-	                         attached_g0, mp);
-	if (mp->g0 == NULL)
-		goto no_make;
+		return -ENOMEM;
+	mp->g0 = stack_make(mp->rt, NULL, G0_STACK, attached_g0, mp, &mp->g0stack);
+	if (mp->g0 == NULL) {
+		be_context_unadopt(gp->ctx);
+		gp->ctx = NULL;
+		return -ENOMEM;
+	}
 	be_context_bounds(mp->g0, &lo, &hi);
 	mp->asan_lo = lo;
 	mp->asan_size = (size_t)((char *)hi - (char *)lo);
-	mp->tsan_fiber = mp->g0stack->tsan_fiber;
 #if RT_TSAN
+	mp->tsan_fiber = mp->g0stack->tsan_fiber;
 	mp->thread_fiber = __tsan_get_current_fiber();
 #endif
 	if (be_thread_stack(&mp->thread_lo, &hi) == 0)
@@ -193,55 +232,31 @@ int rt_switch_attach(rt_m *mp, rt_g *gp)
 	RT_ASSERT(mp->lockedg == gp && mp->mcall == NULL);
 	attached_start(mp);
 	return 0;
-
-no_make:
-	be_context_unadopt(gp->ctx);
-	gp->ctx = NULL;
-no_adopt:
-	rt_stack_put(mp->rt->stacks, NULL, mp->g0stack);
-	mp->g0stack = NULL;
-	return -ENOMEM;
 }
 
 void rt_switch_detach(rt_m *mp, rt_g *gp)
 {
-	be_context_drop(mp->g0);
+	stack_unmake(mp->rt, NULL, mp->g0, mp->g0stack);
 	be_context_unadopt(gp->ctx);
 	gp->ctx = NULL;
 	mp->g0 = NULL;
-	tools_stack_old(mp->g0stack);
-	rt_stack_put(mp->rt->stacks, NULL, mp->g0stack);
 	mp->g0stack = NULL;
 }
 
 bool rt_switch_make(rt_m *mp, rt_g *gp, void (*entry)(void *))
 {
-	rt_stack *s = rt_stack_get(mp->rt->stacks, &mp->p->stacks, gp->stack_size);
-
-	if (s == NULL)
-		return false;
-	tools_stack_new(s);
-	gp->ctx = be_context_make(s->lo, (size_t)(s->hi - s->lo), entry, gp);
-	if (gp->ctx == NULL) {
-		rt_stack_put(mp->rt->stacks, &mp->p->stacks, s);
-		return false;
-	}
-	gp->stack = s;
-	return true;
+	gp->ctx = stack_make(mp->rt, &mp->p->stacks, gp->stack_size, entry, gp, &gp->stack);
+	return gp->ctx != NULL;
 }
 
 void rt_switch_unmake(rt_m *mp, rt_stackcache *cache, rt_g *gp)
 {
-	rt_stack *s = gp->stack;
-
 	(void)mp;
-	if (s == NULL)
+	if (gp->ctx == NULL || gp->attached)
 		return;
-	be_context_drop(gp->ctx);
+	stack_unmake(gp->rt, cache, gp->ctx, gp->stack);
 	gp->ctx = NULL;
 	gp->stack = NULL;
-	tools_stack_old(s);
-	rt_stack_put(gp->rt->stacks, cache, s);
 }
 
 void rt_mcall(rt_m *mp, void (*fn)(rt_m *mp, rt_g *gp))

@@ -1,7 +1,7 @@
 /* pool.c: slots for goroutine stacks. What is promised stands in stack.h.
  *
  *   reservation  | slot 0 | slot 1 | slot 2 | ...        up to `carved`: slots with records
- *   slot         base [guard][lo ........ hi][color]     low addresses left
+ *   slot         base [guard][room][lo ........ hi][color]     low addresses left
  *
  * Size classes. The pool's own size is one class and has nearly all the traffic; every other size is rounded
  * up to a power of two, a class each. A class carves slots one after the other from its newest
@@ -29,6 +29,13 @@
  * over it. Where guards cost mappings there are at most guard_max; further slots are flagged as
  * unguarded. Where commit is not lazy the guard page is simply never committed.
  *
+ * Growth. Where committed memory counts although nobody touched it (Windows), a guarded slot begins with
+ * two pages at its top and a growth guard below them; the system does the rest, for it is told of each
+ * stack that a thread runs on (be_context_grows). It also keeps `room` of what lies below lo for the
+ * handler of an overflow, there being no alternate stacks: that handler runs on the stack that has
+ * just ended. How far a stack has grown stays with the slot (limit); one that overflowed has lost its
+ * growth guard and begins anew.
+ *
  * Rejected: mmap for each stack (7.7 us against 2.4, and two mappings of 65530); stacks that are
  * copied to grow (C has pointers into its frames); records inside the slots (free slots would keep a page).
  *
@@ -38,6 +45,7 @@
 #include "core/stack/stack.h"
 
 #include "backends/arena/arena.h"
+#include "backends/fault/fault.h"
 #include "core/alloc/fixalloc.h"
 #include "core/base/check.h"
 #include "core/base/lock.h"
@@ -54,6 +62,7 @@
 
 enum { COLORS = 16, COLOR = RT_CACHELINE };
 enum { HALF = RT_STACKCACHE_MAX / 2, FEW = 4, FEW_UNTIL = 128 };
+enum { GROWS_FROM = 2 }; /* pages; with the guard they fit into the smallest slot */
 enum { HOT_MIN = 1024, COOL_BATCH = 128 };
 enum { NCLASS = 44 }; /* powers of two up to 4 TiB; class 0 is the pool's own size */
 
@@ -78,6 +87,7 @@ typedef struct sizeclass {
 
 struct rt_stackpool {
 	const be_arena_caps *arena;
+	size_t room; /* see rt_stack_room */
 	rt_debugvars *debug; /* may be NULL */
 	bool guards;
 	rt_fixalloc records;
@@ -100,6 +110,19 @@ static size_t round_down(size_t n, size_t unit)
 static size_t round_up(size_t n, size_t unit)
 {
 	return round_down(n + unit - 1, unit);
+}
+
+/* Between the guard and lo. */
+static size_t stack_room(const be_arena_caps *a)
+{
+	return a->stacks_grow ? round_up(be_fault_stack_room, a->page) : 0;
+}
+
+char *rt_stack_base(const rt_stack *s)
+{
+	const be_arena_caps *a = be_arena_query();
+
+	return s->lo - a->page - stack_room(a);
 }
 
 /* How much the first reservation of a class is: many slots, but a part only of what the system bears, for the
@@ -173,8 +196,8 @@ static void guard_locked(rt_stackpool *sp, rt_stack *s)
 
 	if (sp->guards && (a->guard_cheap || sp->nguards < a->guard_max) &&
 	    !(sp->debug != NULL && rt_fail_now(sp->debug, "guard")) &&
-	    be_arena_guard(s->base, a->page) == 0) {
-		s->flags |= RT_STACK_GUARDED;
+	    be_arena_guard(rt_stack_base(s), a->page) == 0) {
+		s->flags |= RT_STACK_GUARDED | (a->stacks_grow ? RT_STACK_GROWS : 0);
 		sp->nguards++;
 	} else {
 		sp->nunguarded++; /* it runs, only its overflow is not noticed */
@@ -195,10 +218,10 @@ static rt_stack *carve_locked(rt_stackpool *sp, sizeclass *c)
 	if (!commit_next_locked(sp, c, r) || (s = rt_fixalloc_get(&sp->records)) == NULL)
 		return NULL;
 	color = (size_t)(r->carved - r->base) / c->size % COLORS * COLOR;
-	*s = (rt_stack){.lo = r->carved + sp->arena->page,
+	*s = (rt_stack){.lo = r->carved + sp->arena->page + sp->room,
 	                .hi = r->carved + c->size - color,
 	                .size = c->size,
-	                .base = r->carved,
+	                .limit = r->carved + sp->arena->page + sp->room,
 	                .flags = sp->arena->lazy_commit ? RT_STACK_COMMITTED : 0};
 	r->carved += c->size;
 	guard_locked(sp, s);
@@ -285,7 +308,7 @@ static rt_stack *merge(rt_stack *a, rt_stack *b)
 	rt_stack *head = NULL, **tail = &head;
 
 	while (a != NULL && b != NULL) {
-		rt_stack **low = a->base < b->base ? &a : &b;
+		rt_stack **low = a->lo < b->lo ? &a : &b;
 
 		*tail = *low;
 		tail = &(*tail)->next;
@@ -321,11 +344,10 @@ static rt_stack *sort(rt_stack *list)
 /* The pages of the run of neighbours s..last. True: they are gone. */
 static bool drop_run(const be_arena_caps *a, rt_stack *s, rt_stack *last)
 {
-	char *from = s->lo, *to = last->base + last->size;
+	char *from = a->lazy_commit ? s->lo : rt_stack_base(s);
+	size_t size = (size_t)(rt_stack_base(last) + last->size - from);
 
-	if (a->lazy_commit)
-		return be_arena_discard(from, (size_t)(to - from)) == 0;
-	return be_arena_decommit(from, (size_t)(to - from)) == 0;
+	return (a->lazy_commit ? be_arena_discard : be_arena_decommit)(from, size) == 0;
 }
 
 /* A run whose pages the system does not take keeps them and counts as cold all the same: asking
@@ -336,7 +358,8 @@ static void drop_pages(const be_arena_caps *a, rt_stack *list)
 		rt_stack *last = list, *after;
 		bool gone;
 
-		while (last->next != NULL && last->next->base == last->base + last->size)
+		while (last->next != NULL &&
+		       rt_stack_base(last->next) == rt_stack_base(last) + last->size)
 			last = last->next;
 		gone = drop_run(a, list, last);
 		after = last->next;
@@ -432,13 +455,24 @@ int rt_stackpool_new(rt_stackpool **out, size_t slot, rt_debugvars *debug)
 		slot = MIN_SLOT;
 	if (slot < 2 * a->page)
 		slot = 2 * a->page;
-	slot = round_up(slot, a->page);
-	*sp = (rt_stackpool){.arena = a, .debug = debug, .guards = debug == NULL || debug->stackguard};
+	slot = round_up(slot, a->page) + stack_room(a);
+	*sp = (rt_stackpool){.arena = a,
+	                     .room = stack_room(a),
+	                     .debug = debug,
+	                     .guards = debug == NULL || debug->stackguard};
 	sp->classes[0].size = slot;
 	sp->classes[0].reserve = first_reserve(a, OWN_RESERVE, slot);
 	rt_fixalloc_init(&sp->records, sizeof(rt_stack), debug);
 	*out = sp;
 	return 0;
+}
+
+/* An overflow has used the growth guard: the slot begins anew. Without an answer from the system it is used as it is,
+ * and the next overflow of it is not noticed. */
+static void renew(rt_stackpool *sp, rt_stack *s)
+{
+	if (be_arena_decommit(rt_stack_base(s), s->size) == 0)
+		s->flags &= ~(unsigned)(RT_STACK_COMMITTED | RT_STACK_DIRTY);
 }
 
 /* Takes no lock: in the child of a fork its holder may be gone. The records go with their chunks. */
@@ -456,12 +490,25 @@ void rt_stackpool_free(rt_stackpool *sp)
 	be_arena_release(sp, round_up(sizeof *sp, sp->arena->granularity));
 }
 
+/* Commits the slot: a growing one's first pages and their guard, another as a whole. */
+static bool commit_slot(const be_arena_caps *a, rt_stack *s)
+{
+	char *end = rt_stack_base(s) + s->size;
+
+	s->limit = s->lo;
+	if (s->flags & RT_STACK_GROWS) {
+		s->limit = end - GROWS_FROM * a->page;
+		if (be_arena_growth_guard(s->limit - a->page, a->page) != 0)
+			return false;
+	}
+	return be_arena_commit(s->limit, (size_t)(end - s->limit)) == 0;
+}
+
 /* The last step before a slot is used. False: the system has no memory to commit. */
 static bool make_ready(rt_stackpool *sp, rt_stack *s)
 {
 	if (RT_UNLIKELY(!(s->flags & RT_STACK_COMMITTED))) {
-		if (refused(sp, "commit") ||
-		    be_arena_commit(s->lo, (size_t)(s->base + s->size - s->lo)) != 0)
+		if (refused(sp, "commit") || !commit_slot(sp->arena, s))
 			return false;
 		s->flags |= RT_STACK_COMMITTED;
 	}
@@ -545,9 +592,14 @@ static void drain(rt_stackpool *sp, rt_stackcache *cache, int n)
 
 rt_stack *rt_stack_get(rt_stackpool *sp, rt_stackcache *cache, size_t size)
 {
-	bool own = size == 0 || size == sp->classes[0].size;
+	bool own;
 	rt_stack *s;
 
+	if (size > SIZE_MAX / 4)
+		return NULL;
+	if (size != 0)
+		size += sp->room;
+	own = size == 0 || size == sp->classes[0].size;
 	if (cache == NULL || !own) {
 		s = get_one(sp, size);
 	} else {
@@ -566,6 +618,8 @@ rt_stack *rt_stack_get(rt_stackpool *sp, rt_stackcache *cache, size_t size)
 
 void rt_stack_put(rt_stackpool *sp, rt_stackcache *cache, rt_stack *s)
 {
+	if (RT_UNLIKELY(s->limit < s->lo))
+		renew(sp, s);
 	if (cache == NULL || s->size != sp->classes[0].size) {
 		put_one(sp, s);
 		return;
@@ -604,6 +658,6 @@ void rt_stackpool_stats(rt_stackpool *sp, rt_stackstats *out)
 
 int rt_stack_overflowed(const rt_stack *s, uintptr_t addr)
 {
-	return (s->flags & RT_STACK_GUARDED) != 0 && addr >= (uintptr_t)s->base &&
+	return (s->flags & RT_STACK_GUARDED) != 0 && addr >= (uintptr_t)rt_stack_base(s) &&
 	       addr < (uintptr_t)s->lo;
 }

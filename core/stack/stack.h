@@ -21,10 +21,14 @@ struct rt_stack {      /* the record of one slot; lives outside the slot; one ca
 	unsigned valgrind_id;
 	unsigned flags;    /* RT_STACK_* */
 	size_t size;       /* of the slot: key of its size class */
-	char *base;        /* the slot's lowest address */
+	char *limit;       /* GROWS: committed down to here; who used it updates this before put */
 };
-/* GUARDED: a fault below lo is certain. DIRTY: it may hold memory. COMMITTED: usable (Windows). */
-enum { RT_STACK_GUARDED = 1, RT_STACK_DIRTY = 2, RT_STACK_COMMITTED = 4 };
+/* GUARDED: a fault below lo is certain. DIRTY: it may hold memory. COMMITTED: usable (Windows). GROWS: the
+ * system commits more of it when its thread touches the growth guard below limit (Windows). */
+enum { RT_STACK_GUARDED = 1, RT_STACK_DIRTY = 2, RT_STACK_COMMITTED = 4, RT_STACK_GROWS = 8 };
+
+/* The lowest address of a slot: guard and room for the handler of an overflow lie from there to lo. */
+char *rt_stack_base(const rt_stack *s);
 
 typedef struct rt_stackpool rt_stackpool;
 
@@ -35,7 +39,7 @@ typedef struct rt_stackcache { /* owner: one P */
 } rt_stackcache;
 enum { RT_STACKCACHE_MAX = 64 };
 
-/* slot = address space of a stack, rounded up to pages, at least 16 KiB. 0 or -ENOMEM. */
+/* slot = address space of a stack, rounded up to pages, at least 16 KiB; the room comes on top. 0 or -ENOMEM. */
 int rt_stackpool_new(rt_stackpool **out, size_t slot, rt_debugvars *debug);
 /* All memory goes back, that of stacks in use, too. Takes no lock. */
 void rt_stackpool_free(rt_stackpool *sp);

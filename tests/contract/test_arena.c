@@ -169,6 +169,26 @@ static void test_guard_before_commit_of_the_rest(void **state)
 	be_arena_release(p, unit);
 }
 
+static void test_growth_guard(void **state)
+{
+	char *p = be_arena_reserve(NULL, unit, page);
+
+	assert_non_null(p);
+	if (!be_arena_query()->stacks_grow) {
+		assert_int_equal(be_arena_growth_guard(p, page), -ENOTSUP);
+	} else {
+		assert_int_equal(be_arena_growth_guard(p, page), 0);
+		assert_false(readable(p));
+		assert_int_equal(be_arena_commit(p, page), 0); /* as when it was used */
+		assert_true(all(p, page, 0));
+		assert_int_equal(be_arena_growth_guard(p, page), 0);
+		assert_false(readable(p));
+		assert_int_equal(be_arena_decommit(p, page), 0);
+		assert_false(readable(p));
+	}
+	be_arena_release(p, unit);
+}
+
 /* Many: the mappings of the system must not run out. */
 static void test_cheap_guards_at_any_number(void **state)
 {
@@ -249,6 +269,7 @@ int main(void)
 		cmocka_unit_test(test_discard_reads_zero),
 		cmocka_unit_test(test_guard),
 		cmocka_unit_test(test_guard_before_commit_of_the_rest),
+		cmocka_unit_test(test_growth_guard),
 		cmocka_unit_test(test_cheap_guards_at_any_number),
 		cmocka_unit_test(test_hints_change_nothing),
 		cmocka_unit_test(test_largest_reservation),

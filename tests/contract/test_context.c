@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "backends/arena/arena.h"
 #include "backends/context/context.h"
 #include "backends/thread/thread.h"
 #include "core/base/attrs.h"
@@ -623,6 +624,60 @@ static void test_bounds(void **state)
 	away_drop();
 }
 
+/* Uses the stack down to address `to`, a frame after the other. */
+static RT_NOINLINE int descend(uintptr_t to)
+{
+	volatile char frame[512];
+	int sum;
+
+	frame[0] = 1;
+	sum = (uintptr_t)&frame > to ? descend(to) : 0;
+	return sum + frame[0];
+}
+
+static void descends(void *arg)
+{
+	for (;;) {
+		seen.n = descend((uintptr_t)arg);
+		hop(&away, &home);
+	}
+}
+
+/* A reserved stack, of which the system makes as much as is touched; later contexts on it go on from there. */
+static void test_growth(void **state)
+{
+	const be_arena_caps *a = be_arena_query();
+	size_t room = a->page * 8;
+	char *base, *lo, *hi, *limit;
+
+	(void)state;
+	if (!a->stacks_grow || be_context_owns_stack)
+		return;
+	base = be_arena_reserve(NULL, a->granularity * 4, a->granularity);
+	assert_non_null(base);
+	lo = base + a->page + room;
+	hi = base + a->granularity * 4;
+	limit = hi - 2 * a->page;
+	assert_int_equal(be_arena_commit(limit, 2 * a->page), 0);
+	assert_int_equal(be_arena_growth_guard(limit - a->page, a->page), 0);
+	for (int part = 1; part <= 4; part++) {
+		char *to = hi - (hi - lo) / 5 * part;
+
+		away.c = be_context_make(lo, (size_t)(hi - lo), descends, to);
+		assert_non_null(away.c);
+		be_context_grows(away.c, base, limit, room);
+		assert_ptr_equal(be_context_limit(away.c), limit);
+		for (int i = 0; i < 2; i++) {
+			hop(&home, &away);
+			assert_true(seen.n > 3);
+		}
+		limit = be_context_limit(away.c);
+		assert_true(limit <= to && limit >= lo);
+		be_context_drop(away.c);
+	}
+	be_arena_release(base, a->granularity * 4);
+}
+
 static void test_smallest_stack(void **state)
 {
 	(void)state;
@@ -915,6 +970,7 @@ int main(void)
 	        cmocka_unit_test(test_fp_control),
 	        cmocka_unit_test(test_entry_alignment),
 	        cmocka_unit_test(test_bounds),
+	        cmocka_unit_test(test_growth),
 	        cmocka_unit_test(test_smallest_stack),
 	        cmocka_unit_test(test_drop),
 	        cmocka_unit_test(test_another_thread),

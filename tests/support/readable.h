@@ -13,7 +13,7 @@ static bool readable(const void *p)
 	MEMORY_BASIC_INFORMATION info;
 
 	return VirtualQuery(p, &info, sizeof info) != 0 && info.State == MEM_COMMIT &&
-	       (info.Protect & (PAGE_READONLY | PAGE_READWRITE)) != 0;
+	       (info.Protect == PAGE_READONLY || info.Protect == PAGE_READWRITE); /* no PAGE_GUARD */
 }
 #else
 #include <unistd.h>

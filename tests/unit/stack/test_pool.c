@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "backends/arena/arena.h"
+#include "backends/fault/fault.h"
 #include "backends/thread/thread.h"
 #include "core/base/rand.h"
 #include "tests/support/readable.h"
@@ -35,17 +36,34 @@ static rt_stackstats stats(rt_stackpool *sp)
 	return st;
 }
 
+/* Below lo. */
+static size_t margin(const rt_stack *s)
+{
+	return (size_t)(s->lo - rt_stack_base(s));
+}
+
+/* As if its thread had used all of it. */
+static void grow(rt_stack *s)
+{
+	if (s->flags & RT_STACK_GROWS && s->limit > s->lo)
+		assert_int_equal(be_arena_commit(s->lo, (size_t)(s->limit - s->lo)), 0);
+	s->limit = s->lo;
+}
+
 static void test_bounds(void **state)
 {
-	size_t page = be_arena_query()->page;
+	const be_arena_caps *a = be_arena_query();
 	rt_stackpool *sp = pool_new(SLOT, NULL);
 	rt_stack *s = rt_stack_get(sp, NULL, 0);
 
 	assert_non_null(s);
 	assert_true(s->size >= SLOT);
-	assert_ptr_equal(s->lo, s->base + page);
-	assert_true(s->hi <= s->base + s->size && s->hi > s->base + s->size - 1024);
+	assert_int_equal(margin(s), a->page + (a->stacks_grow ? be_fault_stack_room : 0));
+	assert_true((size_t)(s->hi - s->lo) > SLOT - a->page - 1024);
+	assert_true(s->hi <= rt_stack_base(s) + s->size);
+	assert_true(s->hi > rt_stack_base(s) + s->size - 1024);
 	assert_int_equal((uintptr_t)s->hi % 64, 0);
+	grow(s);
 	memset(s->lo, 1, (size_t)(s->hi - s->lo));
 	rt_stack_put(sp, NULL, s);
 	rt_stackpool_free(sp);
@@ -62,7 +80,7 @@ static void test_small_slots_are_rounded_up(void **state)
 
 		assert_non_null(s);
 		assert_true(s->size >= 16 << 10 && s->size >= asked[i] && s->size % page == 0);
-		assert_true(s->size < asked[i] + (16 << 10) + 2 * page);
+		assert_true(s->size < asked[i] + (16 << 10) + page + margin(s));
 		rt_stack_put(sp, NULL, s);
 		rt_stackpool_free(sp);
 	}
@@ -78,15 +96,16 @@ static void test_guard(void **state)
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal((s[i]->flags & RT_STACK_GUARDED) != 0,
 		                 be_arena_query()->guard_max > 0);
+		grow(s[i]);
 		assert_true(readable(s[i]->lo) && readable(s[i]->hi - 1));
 		if (s[i]->flags & RT_STACK_GUARDED) {
 			assert_false(readable(s[i]->lo - 1));
-			assert_false(readable(s[i]->base));
+			assert_false(readable(rt_stack_base(s[i])));
 			assert_true(rt_stack_overflowed(s[i], (uintptr_t)s[i]->lo - 1));
-			assert_true(rt_stack_overflowed(s[i], (uintptr_t)s[i]->base));
+			assert_true(rt_stack_overflowed(s[i], (uintptr_t)rt_stack_base(s[i])));
 		}
 		assert_false(rt_stack_overflowed(s[i], (uintptr_t)s[i]->lo));
-		assert_false(rt_stack_overflowed(s[i], (uintptr_t)s[i]->base - 1));
+		assert_false(rt_stack_overflowed(s[i], (uintptr_t)rt_stack_base(s[i]) - 1));
 		assert_false(rt_stack_overflowed(s[i], 0));
 		rt_stack_put(sp, NULL, s[i]);
 	}
@@ -127,6 +146,34 @@ static void test_refused_guard_is_flagged(void **state)
 	rt_stackpool_free(sp);
 }
 
+/* A stack that grows has a part of its memory; one that overflowed has lost its guard and starts again. */
+static void test_growth(void **state)
+{
+	rt_stackpool *sp = pool_new(SLOT, NULL);
+	rt_stack *s = rt_stack_get(sp, NULL, 0);
+	char *limit = s->limit;
+
+	assert_int_equal((s->flags & RT_STACK_GROWS) != 0, be_arena_query()->stacks_grow);
+	if (!(s->flags & RT_STACK_GROWS)) {
+		assert_ptr_equal(limit, s->lo);
+	} else {
+		assert_true(limit > s->lo && limit < s->hi);
+		assert_true(readable(limit) && readable(s->hi - 1));
+		assert_false(readable(limit - 1));
+		*limit = 1;
+		s->limit = s->lo - 1;
+	}
+	rt_stack_put(sp, NULL, s);
+	assert_ptr_equal(rt_stack_get(sp, NULL, 0), s);
+	assert_ptr_equal(s->limit, limit);
+	if (s->flags & RT_STACK_GROWS) {
+		assert_int_equal(*limit, 0);
+		assert_false(readable(limit - 1));
+	}
+	rt_stack_put(sp, NULL, s);
+	rt_stackpool_free(sp);
+}
+
 /* Sixteen neighbours start at sixteen different cache lines of their slots. */
 static void test_colors(void **state)
 {
@@ -136,7 +183,7 @@ static void test_colors(void **state)
 
 	for (int i = 0; i < 16; i++) {
 		s[i] = rt_stack_get(sp, NULL, 0);
-		seen |= 1u << (size_t)(s[i]->base + s[i]->size - s[i]->hi) / 64;
+		seen |= 1u << (size_t)(rt_stack_base(s[i]) + s[i]->size - s[i]->hi) / 64;
 	}
 	assert_int_equal(seen, 0xffff);
 	for (int i = 0; i < 16; i++)
@@ -202,7 +249,8 @@ static void test_other_sizes(void **state)
 			assert_non_null(s[i]);
 			assert_true(s[i]->size >= sizes[i]);
 			assert_true((size_t)(s[i]->hi - s[i]->lo) >
-			            s[i]->size - be_arena_query()->page - 1024);
+			            s[i]->size - margin(s[i]) - 1024);
+			grow(s[i]);
 			memset(s[i]->lo, i, (size_t)(s[i]->hi - s[i]->lo));
 		}
 		for (int i = 0; i < 6; i++) {
@@ -319,6 +367,7 @@ static void test_pages_go_back(void **state)
 	for (int i = 0; i < N; i++) {
 		s[i] = rt_stack_get(sp, NULL, 0);
 		assert_non_null(s[i]);
+		grow(s[i]);
 		s[i]->hi[-1] = 1;
 		s[i]->lo[0] = 1;
 	}
@@ -330,6 +379,7 @@ static void test_pages_go_back(void **state)
 	assert_int_equal(stats(sp).inuse, 0);
 	for (int i = 0; i < N; i++) {
 		s[i] = rt_stack_get(sp, NULL, 0);
+		grow(s[i]);
 		assert_true(s[i]->hi[-1] == s[i]->lo[0]);
 		zeroes += s[i]->hi[-1] == 0;
 		if (s[i]->flags & RT_STACK_GUARDED && i % 100 == 0)
@@ -413,6 +463,7 @@ int main(void)
 		cmocka_unit_test(test_guard),
 		cmocka_unit_test(test_guards_switched_off),
 		cmocka_unit_test(test_refused_guard_is_flagged),
+		cmocka_unit_test(test_growth),
 		cmocka_unit_test(test_colors),
 		cmocka_unit_test(test_last_out_first_in),
 		cmocka_unit_test(test_cache_stays_bounded),
