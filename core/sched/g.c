@@ -111,6 +111,8 @@ void rt_g_free(gort_runtime *rt, rt_p *pp, rt_g *gp)
 	gp->m = gp->lockedm = NULL;
 	gp->lockcount = 0;
 	gp->waiting = NULL;
+	rt_claim_reset(gp);
+	rt_store32_rlx(&gp->canceled, 0);
 	gp->scope = gp->panics = NULL;
 	gp->attached = gp->dropped = gp->ismain = 0;
 	gp->runs = 0;

@@ -86,6 +86,9 @@ void rt_timers_run(rt_p *pp, int64_t now); /* those that are due, of any P */
 int64_t rt_timers_next(gort_runtime *rt);  /* the earliest of all Ps; INT64_MAX */
 void rt_timers_move(rt_p *from, rt_p *to); /* world stopped */
 
+/* wait.c */
+void rt_claim_reset(rt_g *gp); /* no waker is left: gp is dead, or the world is stopped */
+
 /* stw.c */
 void rt_preemptall(gort_runtime *rt);
 void rt_gcstopm(rt_m *mp);

@@ -110,6 +110,23 @@ void rt_gosched(void)
 	rt_mcall(mp, gosched0);
 }
 
+/* Not through the global queue: who yields goes on in the slice of whom it woke. */
+static void goyield0(rt_m *mp, rt_g *gp)
+{
+	RT_TRACE(mp, SCHED, GO_YIELD, gp, 0, 0, 0);
+	gp->m = NULL;
+	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_RUNNABLE);
+	rt_runq_put(mp->p, gp, false, mp->rt);
+}
+
+void rt_goyield(void)
+{
+	rt_m *mp = rt_self();
+
+	RT_ASSERT(mp->locks == 1);
+	rt_mcall(mp, goyield0);
+}
+
 bool rt_can_spin(void)
 {
 	rt_m *mp = rt_self();

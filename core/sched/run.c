@@ -263,10 +263,11 @@ static void unwait(rt_g *gp)
 
 	if (w == NULL)
 		return;
-	if (w->timed)
+	if (w->armed)
 		rt_timer_disarm(&w->timer);
 	if (w->unlink != NULL)
 		w->unlink(w);
+	rt_claim_reset(gp);
 	gp->waiting = NULL;
 }
 

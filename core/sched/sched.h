@@ -41,6 +41,8 @@ void rt_gopark(bool (*commit)(rt_g *gp, void *arg), void *arg, rt_waitreason why
 void rt_goready(rt_g *gp);
 /* Lets others run: to the end of the global queue. */
 void rt_gosched(void);
+/* Hands the processor to the goroutine made runnable last; the caller goes to the end of the local queue. */
+void rt_goyield(void);
 /* Whether waiting actively for another goroutine pays: other Ps run, and nothing waits to run here. */
 bool rt_can_spin(void);
 /* Ends the calling goroutine; never returns. Deferred calls are the caller's business. */
@@ -61,24 +63,52 @@ void rt_timer_arm(rt_timer *t, int64_t when, void (*fn)(rt_timer *));
 /* Takes it out if it is still armed; after that fn does not run and has run to its end. */
 void rt_timer_disarm(rt_timer *t);
 
+/* ---- Waiting: wait.c ---------------------------------------------------------------------- */
+
+/* The deadline of a call without `_until`: no timer, and no group cancels it. */
+#define RT_UNTIMED INT64_C(-1)
+/* The deadline that a user gave. */
+static inline int64_t rt_deadline(int64_t deadline)
+{
+	return deadline < 0 ? 0 : deadline;
+}
+
 /* A place in a wait list (channel, semaphore). It lies in the frame of the goroutine that waits,
  * so the collector sees its pointers as part of that stack. g->waiting names it while it is
- * enqueued, so that the end of a run can take it out (unlink). */
+ * enqueued, so that the end of a run can take it out (unlink). What `timed` guards is told in wait.c. */
 typedef struct rt_waiter {
 	/* what who wakes it looks at; it is in nobody's cache */
-	struct rt_waiter *next;
-	struct rt_waiter *prev;
+	struct rt_waiter *next, *prev;
 	rt_g *g;
 	void *elem;                /* what is sent, or where to receive; user's stack or heap */
-	bool timed;                /* the waker must win rt_waiter_claim first */
-	bool success;              /* a partner came; false: closed, timed out or dropped */
-	uint32_t ticket;           /* semaphores: handed over */
+	uint32_t ticket;           /* sync/chan.c: woken by close; sync/sema.c: priority in the tree */
+	bool timed;                /* several may wake it: the waker must win rt_waiter_claim first */
+	bool success;              /* a partner came; false: closed, timed out, cancelled or dropped */
+	bool cancelable;           /* one of the wakers is rt_g_cancel */
+	bool armed;                /* one of them is the timer */
 	void *on;                  /* the channel or address; NULL: a moment */
 	void (*unlink)(struct rt_waiter *w); /* world stopped: take it out of its list */
-	struct rt_waiter *link;    /* sync/sema.c: first waiter of the next address in the bucket */
+	struct rt_waiter *link;    /* free for who enqueues it */
+	/* the rest */
+	struct rt_waiter *up, *left, *right; /* sync/sema.c: tree of the addresses of a bucket */
 	rt_timer timer;            /* of a wait with a deadline */
+	bool parked;               /* sync/cond.c: there is a goroutine to be made runnable */
 } rt_waiter;
-/* What is done with one is in sched_inline.h. */
+
+/* Whether the caller may block until deadline: 0; GORT_ECANCELED: it is cancelled, or its run has ended
+ * under an attached thread; GORT_ETIMEDOUT: the moment has passed. */
+int rt_wait_refused(rt_g *gp, int64_t deadline);
+/* The slow halves of rt_waiter_begin, _open, _claim, _end in sched_inline.h. */
+void rt_waiter_begin_timed(rt_g *gp);
+void rt_waiter_open_timed(rt_waiter *w);
+bool rt_waiter_claim_timed(rt_waiter *w);
+int rt_waiter_failed(rt_g *gp, const rt_waiter *w);
+
+/* Every cancellable wait of gp gives up, the present one and all to come, until rt_g_uncancel. The
+ * caller holds a lock without which gp does not end and does not uncancel. */
+void rt_g_cancel(rt_g *gp);
+void rt_g_uncancel(rt_g *gp); /* by gp itself */
+bool rt_g_canceled(rt_g *gp);
 
 /* Around code of the user called from inside the runtime. */
 void rt_user_begin(void);

@@ -41,10 +41,11 @@ struct rt_g {
 	rt_atomic32 status;    /* RT_G_*; release on leaving a state, acquire by who takes it over */
 	uint8_t waitreason;    /* RT_WAIT_* while WAITING */
 	uint8_t attached;      /* a thread between gort_attach and gort_detach */
-	uint8_t ismain;        /* its end ends the run */
+	bool ismain : 1;       /* its end ends the run */
+	bool system : 1;       /* the runtime's own */
 	uint8_t dropped;       /* its run has ended while it was in a system call */
-	rt_atomic32 claim;     /* 1 = somebody wakes this timed wait; 0 while it waits */
-	uint32_t lockcount;    /* gort_lock_os_thread nesting */
+	rt_atomic32 claim;     /* who may wake this timed wait; wait.c */
+	rt_atomic32 canceled;  /* 1 = cancellable waits give up; wait.c */
 	rt_m *m;               /* that runs it, or NULL */
 	rt_m *lockedm;         /* that it is wired to, or NULL */
 	rt_waiter *waiting;    /* what it waits on, or NULL */
@@ -60,10 +61,11 @@ struct rt_g {
 	rt_stack *stack;       /* owner; NULL until it first runs, and for an attached thread */
 
 	void *scope, *panics, *defers; /* owner; builtin/panic.c */
+	void *member;          /* sync/group.c: its place in a gort_group, or NULL */
 	int64_t trace_last;    /* owner: stamp of its last event */
 	char *name;            /* 32 bytes, or NULL */
-	uint32_t stack_size;   /* 0 = the runtime's; in pages otherwise */
-	uint8_t system;        /* the runtime's own */
+	uint32_t stack_size;   /* bytes; 0 = the runtime's */
+	uint32_t lockcount;    /* owner: gort_lock_os_thread nesting */
 	rt_g *alllink;         /* guarded by allg: every G ever made */
 };
 

@@ -34,29 +34,43 @@ static inline bool rt_g_released(const rt_g *gp)
 	return RT_UNLIKELY(gp->attached) && gp->dropped;
 }
 
-/* Before w, whose `timed` is set, is enqueued. */
-static inline void rt_waiter_begin(rt_g *gp, rt_waiter *w)
+/* Before w is enqueued. deadline: RT_UNTIMED, GORT_FOREVER (only cancelled), or a moment. */
+static inline void rt_waiter_begin(rt_g *gp, rt_waiter *w, int64_t deadline)
 {
 	w->g = gp;
-	w->success = false;
+	w->timed = w->cancelable = deadline != RT_UNTIMED;
+	w->armed = w->parked = w->success = false;
 	w->ticket = 0;
-	if (w->timed)
-		rt_store32_rlx(&gp->claim, 0);
+	w->timer.when = deadline;
+	w->timer.index = -1;
 	gp->waiting = w;
+	if (RT_UNLIKELY(w->timed))
+		rt_waiter_begin_timed(gp);
 }
 
-/* True for one of those that want to wake a timed waiter: partner, timer, canceller. */
+/* On g0 in the commit function, while the lock is held under which w is enqueued: timer and canceller
+ * may wake it from here on. Without such a lock w may be gone when it returns. */
+static inline void rt_waiter_open(rt_waiter *w)
+{
+	if (RT_UNLIKELY(w->timed))
+		rt_waiter_open_timed(w);
+}
+
+/* True for one of those that want to wake a timed waiter: partner, timer, canceller. Partners hold
+ * the lock under which w is enqueued. */
 static inline bool rt_waiter_claim(rt_waiter *w)
 {
-	return !w->timed || rt_cas32_full(&w->g->claim, 0, 1);
+	return RT_LIKELY(!w->timed) || rt_waiter_claim_timed(w);
 }
 
-/* After the goroutine went on. */
-static inline void rt_waiter_end(rt_g *gp, rt_waiter *w)
+/* After the goroutine went on. 0: a partner came; else GORT_ETIMEDOUT, GORT_ECANCELED. */
+static inline int rt_waiter_end(rt_g *gp, rt_waiter *w)
 {
 	RT_ASSERT(gp->waiting == w || gp->attached);
-	(void)w;
+	if (RT_UNLIKELY(w->armed))
+		rt_timer_disarm(&w->timer);
 	gp->waiting = NULL;
+	return RT_LIKELY(w->success) ? 0 : rt_waiter_failed(gp, w);
 }
 
 /* A lock that only goroutines and g0s with a P take. With one P that P is the lock: it changes hands

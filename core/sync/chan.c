@@ -126,14 +126,6 @@ GORT_API gort_chan *gort_chan_make(const gort_type *elem, size_t cap)
 
 /* ---- Waiting -------------------------------------------------------------------------------- */
 
-static void timed_out(rt_timer *t)
-{
-	rt_waiter *w = RT_CONTAINER_OF(t, rt_waiter, timer);
-
-	if (rt_waiter_claim(w))
-		rt_goready(w->g);
-}
-
 /* On g0, the goroutine is WAITING. The timer is armed before the lock is released: afterwards the
  * waiter may be gone. */
 static bool commit(rt_g *gp, void *arg)
@@ -142,8 +134,7 @@ static bool commit(rt_g *gp, void *arg)
 	gort_chan *c = w->on;
 
 	(void)gp;
-	if (w->timed)
-		rt_timer_arm(&w->timer, w->timer.when, timed_out);
+	rt_waiter_open(w);
 	rt_punlock(&c->lock, RT_RANK_hchan);
 	return true;
 }
@@ -154,7 +145,7 @@ static bool forever(rt_g *gp, void *arg)
 	return true;
 }
 
-/* On a nil channel. Timed: until the deadline. */
+/* On a nil channel. */
 static void wait_nil(rt_waitreason why)
 {
 	do
@@ -162,41 +153,32 @@ static void wait_nil(rt_waitreason why)
 	while (!rt_g_released(rt_curg()));
 }
 
-/* Enqueues the caller, releases the lock and waits. Returns 0 when a partner came, GORT_ECLOSED, or
- * GORT_ETIMEDOUT. */
+/* Enqueues the caller, releases the lock and waits. Returns 0 when a partner came, GORT_ECLOSED,
+ * GORT_ETIMEDOUT or GORT_ECANCELED. */
 static int wait_on(gort_chan *c, bool send, void *elem, int64_t deadline, rt_waitreason why)
 {
 	waitq *q = send ? &c->sendq : &c->recvq;
 	rt_g *gp = rt_curg();
 	rt_waiter w;
+	int r = rt_wait_refused(gp, deadline);
 
-	if (rt_g_released(gp)) { /* an attached thread after the end of its run */
+	if (r != 0) {
 		rt_punlock(&c->lock, RT_RANK_hchan);
-		return GORT_ECANCELED;
+		return r;
 	}
 	w.elem = elem;
 	w.on = c;
 	w.unlink = send ? unlink_send : unlink_recv;
-	w.timed = deadline != GORT_FOREVER;
-	w.timer.when = deadline;
-	w.timer.index = -1;
-	rt_waiter_begin(gp, &w);
+	rt_waiter_begin(gp, &w, deadline);
 	enqueue(q, &w);
 	rt_gopark(commit, &w, why, c);
-	if (w.timed) {
-		rt_timer_disarm(&w.timer);
-		if (!w.success) {
-			rt_plock(&c->lock, RT_RANK_hchan);
-			unlink_waiter(q, &w);
-			rt_punlock(&c->lock, RT_RANK_hchan);
-		}
+	if (w.timed && !w.success) {
+		rt_plock(&c->lock, RT_RANK_hchan);
+		unlink_waiter(q, &w);
+		rt_punlock(&c->lock, RT_RANK_hchan);
 	}
-	rt_waiter_end(gp, &w);
-	if (w.success)
-		return 0;
-	if (rt_g_released(gp))
-		return GORT_ECANCELED;
-	return w.ticket ? GORT_ECLOSED : GORT_ETIMEDOUT;
+	r = rt_waiter_end(gp, &w);
+	return w.ticket ? GORT_ECLOSED : r;
 }
 
 /* ---- Send ----------------------------------------------------------------------------------- */
@@ -267,16 +249,14 @@ GORT_API void gort_chan_send(gort_chan *c, const void *elem)
 	if (RT_UNLIKELY(c == NULL))
 		wait_nil(RT_WAIT_CHAN_SEND_NIL);
 	else
-		(void)send(c, elem, GORT_FOREVER);
+		(void)send(c, elem, RT_UNTIMED);
 	rt_leave();
 }
 
+/* Nobody comes: only a deadline or a cancellation ends it. */
 static int sleep_nil(int64_t deadline, rt_waitreason why)
 {
-	if (deadline != GORT_FOREVER)
-		return rt_sleep_until(deadline, why) == 0 ? GORT_ETIMEDOUT : GORT_ECANCELED;
-	wait_nil(why);
-	return GORT_ECANCELED;
+	return rt_sleep_until(deadline, true, why) == 0 ? GORT_ETIMEDOUT : GORT_ECANCELED;
 }
 
 GORT_API int gort_chan_send_until(gort_chan *c, const void *elem, int64_t deadline)
@@ -284,6 +264,7 @@ GORT_API int gort_chan_send_until(gort_chan *c, const void *elem, int64_t deadli
 	int r;
 
 	(void)RT_ENTER();
+	deadline = rt_deadline(deadline);
 	r = c != NULL ? send(c, elem, deadline) : sleep_nil(deadline, RT_WAIT_CHAN_SEND_NIL);
 	rt_leave();
 	return r;
@@ -374,8 +355,8 @@ static int recv(gort_chan *c, void *elem, int64_t deadline)
 	if (r != GORT_EAGAIN)
 		return r;
 	r = wait_on(c, false, elem, deadline, RT_WAIT_CHAN_RECV);
-	if (r == GORT_ECANCELED && elem != NULL)
-		rt_typed_clear(c->elem, c->elemsize, elem);
+	if (r == GORT_ECANCELED && deadline == RT_UNTIMED && elem != NULL)
+		rt_typed_clear(c->elem, c->elemsize, elem); /* "reports closed": its run has ended */
 	return r;
 }
 
@@ -387,7 +368,7 @@ GORT_API bool gort_chan_recv(gort_chan *c, void *elem)
 	if (RT_UNLIKELY(c == NULL))
 		wait_nil(RT_WAIT_CHAN_RECV_NIL);
 	else
-		ok = recv(c, elem, GORT_FOREVER) == 0;
+		ok = recv(c, elem, RT_UNTIMED) == 0;
 	rt_leave();
 	return ok;
 }
@@ -397,6 +378,7 @@ GORT_API int gort_chan_recv_until(gort_chan *c, void *elem, int64_t deadline)
 	int r;
 
 	(void)RT_ENTER();
+	deadline = rt_deadline(deadline);
 	r = c != NULL ? recv(c, elem, deadline) : sleep_nil(deadline, RT_WAIT_CHAN_RECV_NIL);
 	rt_leave();
 	return r;

@@ -5,7 +5,7 @@
 #include "core/include/gort.h"
 #include "core/sched/sched.h"
 
-/* sleep.c: parks until the deadline. 0, or GORT_ECANCELED for an attached thread whose run has ended. */
-int rt_sleep_until(int64_t deadline, rt_waitreason why);
+/* sleep.c: parks until the deadline; GORT_FOREVER: without a timer. 0, or GORT_ECANCELED. */
+int rt_sleep_until(int64_t deadline, bool cancelable, rt_waitreason why);
 
 #endif

@@ -1,16 +1,42 @@
-/* mutex.c: sync.Mutex, normal mode: a taker spins a little, then parks; who unlocks wakes the first
- * waiter, which competes with new takers.
+/* mutex.c: sync.Mutex, with Go's two modes (spec/07 4.1).
  *
- * state: bit 0 locked; bit 1 woken, a waiter is on its way and no other need be woken; waiters
- * from bit 3 on (bit 2 is for starvation mode). Each unlock that takes a waiter off the count leaves one token in the
- * semaphore, and each token goes to one waiter. A waiter that gives up at its deadline takes itself
- * off the count; if the count is 0 already, its token is on the way and it waits for that.
+ * state: LOCKED; WOKEN, a waiter is awake and no other need be woken; STARVING; above them the number of
+ * waiters. In normal mode a taker spins a little, then parks; who unlocks takes one waiter off the
+ * number and gives one token, and the woken one competes with newcomers, who have the better cards: they run
+ * already. A waiter that finds after more than 1 ms that the lock is taken again switches to
+ * starvation mode. There newcomers only queue, and who unlocks gives the token and leaves the number: the
+ * token is the lock. Its receiver becomes the owner, takes itself off the number, and goes back to normal
+ * mode if it was the last waiter or has waited less than 1 ms. While the token is on its way the state is STARVING
+ * without LOCKED, which nobody else can take.
+ *
+ * Invariants, of goroutines that are counted or wait for a token (waiters):
+ *   normal      waiters = number + tokens on their way; at most one, and only with WOKEN, which its
+ *               receiver clears. Only a woken waiter switches to STARVING, so then there is none.
+ *   STARVING    waiters = number >= 1; a token is on its way if and only if LOCKED is clear.
+ *
+ * A waiter that gives up (deadline, cancellation) got no token. It takes itself off the number. It must not if
+ * the token on its way is owed to it, that is, if nobody else is there to receive it: the number is 0, or it
+ * is 1 and the lock is being handed over. Then it receives the token first: it passes on the wake-up, or has the
+ * lock, late. Whoever owes it a token runs; and a newcomer that takes it first is counted, so the waiter is not
+ * owed any more (looked at between rt_sema_begin and park, against rt_sematry, by the fence in begin). Checked with
+ * lost and doubled tokens in tests/model/mutex.pml.
+ *
+ * Unlocking is one compare-and-swap, not a subtraction and a second look as in Go: once another can have the
+ * lock, m may be in memory that this other gives back. After the swap m is only the address of a
+ * token that somebody waits for.
+ *
+ * With one P nobody else runs while a goroutine is inside the runtime (see rt_plock), so the swaps of the
+ * short paths are a load and a store there.
+ *
+ * A run that ends drops its waiters and keeps their number: a mutex on which goroutines of an earlier
+ * run waited must be zeroed, as one that they held.
  */
 #include "core/sync/sema.h"
 
 #include "core/sched/sched_inline.h"
 
-enum { LOCKED = 1, WOKEN = 2, WAITER = 8, SPINS = 4, PAUSES = 30 };
+enum { LOCKED = 1, WOKEN = 2, STARVING = 4, WAITER = 8, SPINS = 4, PAUSES = 30 };
+#define STARVE_NS GORT_MILLISECOND
 
 typedef struct mutex {
 	rt_atomic32 state, sema;
@@ -24,50 +50,109 @@ static void spin(void)
 		be_cpu_pause();
 }
 
-static void wake_one(mutex *m)
+/* A token that was received as the lock. */
+static void take_over(mutex *m, bool calm)
 {
 	for (;;) {
-		uint32_t old = rt_load32_rlx(&m->state);
+		uint32_t old = rt_load32_rlx(&m->state), new = old + LOCKED - WAITER;
 
-		if (old < WAITER || (old & (LOCKED | WOKEN)))
+		RT_ASSERT((old & (LOCKED | STARVING)) == STARVING && old >= WAITER);
+		if (calm || new < WAITER)
+			new &= ~(uint32_t)STARVING;
+		if (rt_cas32_full(&m->state, old, new))
 			return;
-		if (rt_cas32_full(&m->state, old, (old - WAITER) | WOKEN)) {
-			rt_semrelease(&m->sema);
-			return;
-		}
 	}
 }
 
-/* The deadline has passed and no token came. */
-static void give_up(mutex *m)
+/* A token that was received as a wake-up goes to another. */
+static void pass_on(mutex *m)
 {
 	for (;;) {
 		uint32_t old = rt_load32_rlx(&m->state);
 
-		if (old < WAITER) { /* ours is on its way */
-			(void)rt_semacquire(&m->sema, false, GORT_FOREVER, RT_WAIT_MUTEX_LOCK);
-			for (;;) {
-				old = rt_load32_rlx(&m->state);
-				if (rt_cas32_full(&m->state, old, old & ~(uint32_t)WOKEN))
-					break;
+		RT_ASSERT((old & (WOKEN | STARVING)) == WOKEN);
+		if (old >= WAITER && !(old & LOCKED)) {
+			if (rt_cas32_full(&m->state, old, old - WAITER)) {
+				rt_semrelease(&m->sema, false);
+				return;
 			}
-			wake_one(m); /* in our place */
+		} else if (rt_cas32_full(&m->state, old, old & ~(uint32_t)WOKEN)) {
 			return;
 		}
-		if (rt_cas32_full(&m->state, old, old - WAITER))
-			return;
 	}
 }
 
-static int lock_slow(mutex *m, int64_t deadline)
+static bool handed_over(uint32_t state)
 {
-	bool awoken = false, waited = false;
-	int spins = 0;
+	return (state & (LOCKED | STARVING)) == STARVING;
+}
 
+/* To a waiter that has none: nobody else can receive the token that is on its way. */
+static bool token_owed(uint32_t state)
+{
+	return state < WAITER || (state < 2 * WAITER && handed_over(state));
+}
+
+static bool uncount(mutex *m, uint32_t old)
+{
+	uint32_t new = old - WAITER;
+
+	if (new < WAITER)
+		new &= ~(uint32_t)STARVING;
+	return rt_cas32_full(&m->state, old, new);
+}
+
+/* Receives a token that is owed. False: it is not any more, or the run has ended. */
+static bool collect(mutex *m)
+{
+	rt_semaroot *r = rt_semaroot_of(&m->sema);
+
+	rt_sema_begin(r);
+	if (rt_sema_token(r, &m->sema)) {
+		rt_sema_end(r);
+		return true;
+	}
+	if (!token_owed(rt_load32_acq(&m->state)) || rt_g_released(rt_curg())) {
+		rt_sema_end(r);
+		return false;
+	}
+	return rt_sema_wait(r, &m->sema, true, RT_UNTIMED, RT_WAIT_MUTEX_LOCK) == 0;
+}
+
+/* A counted waiter got no token, for the reason `err`. Returns it, or 0: it has the lock. */
+static int give_up(mutex *m, int err)
+{
 	for (;;) {
-		uint32_t old = rt_load32_rlx(&m->state), new = old | LOCKED;
+		uint32_t old = rt_load32_rlx(&m->state);
 
-		if ((old & LOCKED) && spins < SPINS && rt_can_spin()) {
+		if (!token_owed(old)) {
+			if (uncount(m, old))
+				return err;
+		} else if (collect(m)) {
+			if (rt_load32_rlx(&m->state) & STARVING) {
+				take_over(m, false);
+				return 0;
+			}
+			pass_on(m);
+			return err;
+		} else if (rt_g_released(rt_curg())) {
+			return err;
+		}
+	}
+}
+
+static RT_NOINLINE int lock_slow(mutex *m, int64_t deadline)
+{
+	bool awoken = false, waited = false, starving = false;
+	int64_t since = 0;
+	int spins = 0, err = rt_wait_refused(rt_curg(), deadline);
+
+	if (err != 0)
+		return err;
+	for (;;) {
+		uint32_t old = rt_load32_rlx(&m->state), new = old;
+
+		if ((old & (LOCKED | STARVING)) == LOCKED && spins < SPINS && rt_can_spin()) {
 			if (!awoken && !(old & WOKEN) && old >= WAITER &&
 			    rt_cas32_full(&m->state, old, old | WOKEN))
 				awoken = true;
@@ -75,42 +160,76 @@ static int lock_slow(mutex *m, int64_t deadline)
 			spins++;
 			continue;
 		}
-		if (old & LOCKED)
+		if (!(old & STARVING))
+			new |= LOCKED;
+		if (old & (LOCKED | STARVING))
 			new += WAITER;
+		if (starving && (old & LOCKED))
+			new |= STARVING;
 		if (awoken)
 			new &= ~(uint32_t)WOKEN;
 		if (!rt_cas32_full(&m->state, old, new))
 			continue;
-		if (!(old & LOCKED))
+		if (!(old & (LOCKED | STARVING)))
 			return 0;
-		if (!rt_semacquire(&m->sema, waited, deadline, RT_WAIT_MUTEX_LOCK)) {
-			give_up(m);
-			/* An attached thread after the end of its run takes the lock. */
-			return rt_g_released(rt_curg()) ? GORT_ECANCELED : GORT_ETIMEDOUT;
+		if (since == 0)
+			since = be_nanotime();
+		err = rt_semacquire(&m->sema, waited, deadline, RT_WAIT_MUTEX_LOCK);
+		if (err != 0)
+			return give_up(m, err);
+		starving = starving || be_nanotime() - since > STARVE_NS;
+		if (rt_load32_rlx(&m->state) & STARVING) {
+			take_over(m, !starving);
+			return 0;
 		}
 		awoken = waited = true;
 		spins = 0;
 	}
 }
 
-static inline int lock(mutex *m, int64_t deadline)
+static inline bool alone(rt_m *mp)
 {
-	return RT_LIKELY(rt_cas32_acq(&m->state, 0, LOCKED)) ? 0 : lock_slow(m, deadline);
+	return rt_gomaxprocs(mp->rt) == 1;
 }
 
-GORT_API void gort_mutex_lock(gort_mutex *m)
+static inline bool swap_acq(rt_m *mp, rt_atomic32 *a, uint32_t old, uint32_t new)
 {
-	(void)RT_ENTER();
-	(void)lock((mutex *)m, GORT_FOREVER);
+	if (!alone(mp))
+		return rt_cas32_acq(a, old, new);
+	if (rt_load32_acq(a) != old)
+		return false;
+	rt_store32_rlx(a, new);
+	return true;
+}
+
+static inline bool swap_rel(rt_m *mp, rt_atomic32 *a, uint32_t old, uint32_t new)
+{
+	if (!alone(mp))
+		return rt_cas32_rel(a, old, new);
+	if (rt_load32_rlx(a) != old)
+		return false;
+	rt_store32_rel(a, new);
+	return true;
+}
+
+GORT_API void gort_mutex_lock(gort_mutex *pub)
+{
+	mutex *m = (mutex *)pub;
+	rt_m *mp = RT_ENTER();
+
+	if (RT_UNLIKELY(!swap_acq(mp, &m->state, 0, LOCKED)))
+		(void)lock_slow(m, RT_UNTIMED);
 	rt_leave();
 }
 
-GORT_API int gort_mutex_lock_until(gort_mutex *m, int64_t deadline)
+GORT_API int gort_mutex_lock_until(gort_mutex *pub, int64_t deadline)
 {
-	int r;
+	mutex *m = (mutex *)pub;
+	rt_m *mp = RT_ENTER();
+	int r = 0;
 
-	(void)RT_ENTER();
-	r = lock((mutex *)m, deadline);
+	if (RT_UNLIKELY(!swap_acq(mp, &m->state, 0, LOCKED)))
+		r = lock_slow(m, rt_deadline(deadline));
 	rt_leave();
 	return r;
 }
@@ -118,37 +237,43 @@ GORT_API int gort_mutex_lock_until(gort_mutex *m, int64_t deadline)
 GORT_API bool gort_mutex_try_lock(gort_mutex *pub)
 {
 	mutex *m = (mutex *)pub;
+	bool done = false;
 	uint32_t old;
-	bool done;
 
 	(void)RT_ENTER();
-	old = rt_load32_rlx(&m->state);
-	done = !(old & LOCKED) && rt_cas32_acq(&m->state, old, old | LOCKED);
+	while (!done && !((old = rt_load32_rlx(&m->state)) & (LOCKED | STARVING)))
+		done = rt_cas32_acq(&m->state, old, old | LOCKED);
 	rt_leave();
 	return done;
 }
 
-static RT_NOINLINE void unlock_slow(mutex *m, uint32_t old)
+static RT_NOINLINE void unlock_slow(mutex *m)
 {
-	if (!(old & LOCKED)) {
-		if (rt_g_released(rt_curg())) /* its lock was granted, not taken */
+	for (;;) {
+		uint32_t old = rt_load32_rlx(&m->state), new = old & ~(uint32_t)LOCKED;
+		bool give = old >= WAITER && ((old & STARVING) || !(old & WOKEN));
+
+		if (!(old & LOCKED)) {
+			if (rt_g_released(rt_curg())) /* its lock was granted, not taken */
+				return;
+			rt_fatal("sync: unlock of unlocked mutex");
+		}
+		if (give && !(old & STARVING))
+			new = (new - WAITER) | WOKEN;
+		if (rt_cas32_full(&m->state, old, new)) {
+			if (give)
+				rt_semrelease(&m->sema, (old & STARVING) != 0);
 			return;
-		rt_fatal("sync: unlock of unlocked mutex");
+		}
 	}
-	wake_one(m);
 }
 
 GORT_API void gort_mutex_unlock(gort_mutex *pub)
 {
 	mutex *m = (mutex *)pub;
-	uint32_t old;
+	rt_m *mp = RT_ENTER();
 
-	(void)RT_ENTER();
-	old = rt_add32_full(&m->state, (uint32_t)-LOCKED);
-	if (RT_UNLIKELY(old != LOCKED)) {
-		if (!(old & LOCKED))
-			rt_add32_full(&m->state, LOCKED);
-		unlock_slow(m, old);
-	}
+	if (RT_UNLIKELY(!swap_rel(mp, &m->state, LOCKED, 0)))
+		unlock_slow(m);
 	rt_leave();
 }

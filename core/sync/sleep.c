@@ -1,45 +1,31 @@
 /* sleep.c: time.Sleep. The timer lies in the sleeper's frame and is armed when it is parked. */
 #include "core/sync/chan.h"
 
-#include "core/base/attrs.h"
 #include "core/sched/sched_inline.h"
 
 #include <limits.h>
 
-static void wake(rt_timer *t)
-{
-	rt_waiter *w = RT_CONTAINER_OF(t, rt_waiter, timer);
-
-	if (rt_waiter_claim(w))
-		rt_goready(w->g);
-}
-
 static bool commit(rt_g *gp, void *arg)
 {
-	rt_waiter *w = arg;
-
 	(void)gp;
-	rt_timer_arm(&w->timer, w->timer.when, wake);
+	rt_waiter_open(arg);
 	return true;
 }
 
-int rt_sleep_until(int64_t deadline, rt_waitreason why)
+int rt_sleep_until(int64_t deadline, bool cancelable, rt_waitreason why)
 {
 	rt_g *gp = rt_curg();
 	rt_waiter w;
 
 	while (be_nanotime() < deadline) { /* a timer without memory fires early */
-		if (rt_g_released(gp))
+		if (rt_g_released(gp) || (cancelable && rt_g_canceled(gp)))
 			return GORT_ECANCELED;
 		w.on = NULL;
-		w.timed = true;
 		w.unlink = NULL;
-		w.timer.when = deadline;
-		w.timer.index = -1;
-		rt_waiter_begin(gp, &w);
+		rt_waiter_begin(gp, &w, deadline);
+		w.cancelable = cancelable;
 		rt_gopark(commit, &w, why, NULL);
-		rt_timer_disarm(&w.timer);
-		rt_waiter_end(gp, &w);
+		(void)rt_waiter_end(gp, &w);
 	}
 	return 0;
 }
@@ -56,7 +42,7 @@ GORT_API void gort_sleep(int64_t ns)
 	(void)RT_ENTER();
 	if (ns > 0) {
 		now = be_nanotime();
-		(void)rt_sleep_until(ns > INT64_MAX - 1 - now ? INT64_MAX - 1 : now + ns,
+		(void)rt_sleep_until(ns > INT64_MAX - 1 - now ? INT64_MAX - 1 : now + ns, false,
 		                     RT_WAIT_SLEEP);
 	}
 	rt_leave();
@@ -67,7 +53,7 @@ GORT_API int gort_sleep_until(int64_t deadline)
 	int r;
 
 	(void)RT_ENTER();
-	r = rt_sleep_until(deadline == INT64_MAX ? INT64_MAX - 1 : deadline, RT_WAIT_SLEEP);
+	r = rt_sleep_until(deadline == INT64_MAX ? INT64_MAX - 1 : deadline, true, RT_WAIT_SLEEP);
 	rt_leave();
 	return r;
 }

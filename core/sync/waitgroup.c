@@ -86,49 +86,64 @@ GORT_API void gort_waitgroup_done(gort_waitgroup *wg)
 	rt_leave();
 }
 
-/* A timed-out waiter leaves the count. */
-static void uncount(waitgroup *wg, rt_semaroot *r)
+/* Under the bucket's lock: one more waiter, if there is something to wait for. */
+static bool count_waiter(waitgroup *wg)
 {
-	rt_plock(&r->lock, RT_RANK_semaroot);
+	for (;;) {
+		uint64_t old = rt_load64_acq(&wg->state);
+
+		if (counter(old) == 0)
+			return false;
+		if (rt_cas64_full(&wg->state, old, old + 1))
+			return true;
+	}
+}
+
+/* Under the bucket's lock: a waiter that gives up, and that no release has taken out, leaves the count. */
+static void uncount_waiter(waitgroup *wg)
+{
 	for (;;) {
 		uint64_t old = rt_load64_rlx(&wg->state);
 
 		if (waiters(old) == 0 || rt_cas64_full(&wg->state, old, old - 1))
-			break;
+			return;
 	}
-	rt_punlock(&r->lock, RT_RANK_semaroot);
 }
 
 static int wait(waitgroup *wg, int64_t deadline)
 {
+	rt_g *gp = rt_curg();
 	rt_semaroot *r;
+	rt_waiter w;
+	int err;
 
 	if (counter(rt_load64_acq(&wg->state)) == 0)
 		return 0;
+	err = rt_wait_refused(gp, deadline);
+	if (err != 0)
+		return err;
 	r = rt_semaroot_of(wg);
-	rt_plock(&r->lock, RT_RANK_semaroot);
-	for (;;) {
-		uint64_t old = rt_load64_rlx(&wg->state);
-
-		if (counter(old) == 0) {
-			rt_punlock(&r->lock, RT_RANK_semaroot);
-			return 0;
-		}
-		if (rt_cas64_full(&wg->state, old, old + 1))
-			break;
+	rt_sema_begin(r);
+	if (!count_waiter(wg)) {
+		rt_sema_end(r);
+		return 0;
 	}
-	if (rt_sema_wait(r, wg, false, deadline, RT_WAIT_SEMACQUIRE))
-		return 0;
-	if (counter(rt_load64_acq(&wg->state)) == 0)
-		return 0;
-	uncount(wg, r);
-	return rt_g_released(rt_curg()) ? GORT_ECANCELED : GORT_ETIMEDOUT;
+	rt_sema_park(r, &w, wg, false, deadline, RT_WAIT_SEMACQUIRE);
+	if (!w.success && !rt_g_released(gp)) {
+		rt_plock(&r->lock, RT_RANK_semaroot);
+		if (rt_sema_leave(r, &w))
+			uncount_waiter(wg);
+		else
+			w.success = true; /* the group came to 0 before it could give up */
+		rt_punlock(&r->lock, RT_RANK_semaroot);
+	}
+	return rt_waiter_end(gp, &w);
 }
 
 GORT_API void gort_waitgroup_wait(gort_waitgroup *wg)
 {
 	(void)RT_ENTER();
-	(void)wait((waitgroup *)wg, GORT_FOREVER);
+	(void)wait((waitgroup *)wg, RT_UNTIMED);
 	rt_leave();
 }
 
@@ -137,7 +152,7 @@ GORT_API int gort_waitgroup_wait_until(gort_waitgroup *wg, int64_t deadline)
 	int r;
 
 	(void)RT_ENTER();
-	r = wait((waitgroup *)wg, deadline);
+	r = wait((waitgroup *)wg, rt_deadline(deadline));
 	rt_leave();
 	return r;
 }
