@@ -1,0 +1,270 @@
+/* Mutex: exclusion, deadlines, the two modes. */
+#include "tests/support/goroutines.h"
+#include "tests/support/program.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+enum { WORKERS = 16, ROUNDS = 500 };
+static gort_mutex mu;
+static gort_waitgroup wg;
+static int64_t counter, holders;
+
+static void locker(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < ROUNDS; i++) {
+		gort_mutex_lock(&mu);
+		CHECK(++holders == 1);
+		counter++;
+		if (i % 7 == 0)
+			gort_gosched(); /* others pile up */
+		holders--;
+		gort_mutex_unlock(&mu);
+	}
+	gort_waitgroup_done(&wg);
+}
+
+static void exclusion(void *arg)
+{
+	(void)arg;
+	mu = (gort_mutex)GORT_INIT;
+	wg = (gort_waitgroup)GORT_INIT;
+	counter = holders = 0;
+	gort_waitgroup_add(&wg, WORKERS);
+	for (int i = 0; i < WORKERS; i++)
+		gort_go(locker, NULL);
+	gort_waitgroup_wait(&wg);
+	CHECK(counter == WORKERS * ROUNDS);
+	CHECK(gort_mutex_try_lock(&mu));
+	CHECK(!gort_mutex_try_lock(&mu));
+	CHECK(gort_mutex_lock_until(&mu, gort_nanotime() + GORT_MILLISECOND) == GORT_ETIMEDOUT);
+	gort_mutex_unlock(&mu);
+	CHECK(gort_mutex_lock_until(&mu, 0) == 0);
+	gort_mutex_unlock(&mu);
+}
+
+static void test_mutex(void **state)
+{
+	(void)state;
+	run_all(exclusion);
+}
+
+static void impatient(void *arg)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		int64_t d = gort_nanotime() + (i % 4) * 10 * GORT_MICROSECOND;
+
+		if (gort_mutex_lock_until(&mu, d) != 0)
+			continue;
+		CHECK(++holders == 1);
+		counter++;
+		gort_gosched();
+		holders--;
+		gort_mutex_unlock(&mu);
+	}
+	gort_waitgroup_done(arg);
+}
+
+/* Waiters that give up take nothing with them: everybody gets through in the end. */
+static void deadlines(void *arg)
+{
+	(void)arg;
+	mu = (gort_mutex)GORT_INIT;
+	wg = (gort_waitgroup)GORT_INIT;
+	holders = 0;
+	gort_waitgroup_add(&wg, 2 * WORKERS);
+	for (int i = 0; i < WORKERS; i++) {
+		gort_go(locker, NULL);
+		gort_go(impatient, &wg);
+	}
+	gort_waitgroup_wait(&wg);
+	CHECK(gort_mutex_try_lock(&mu));
+	CHECK(mu.opaque[0] == 1 && mu.opaque[1] == 0); /* no waiter and no token is left */
+}
+
+static void test_mutex_deadlines(void **state)
+{
+	(void)state;
+	run_all(deadlines);
+}
+
+static void unlock_unlocked(void *arg)
+{
+	(void)arg;
+	mu = (gort_mutex)GORT_INIT;
+	gort_mutex_unlock(&mu);
+}
+
+static void try_unlock(void *arg)
+{
+	*(int *)arg = gort_try(unlock_unlocked, NULL, NULL);
+}
+
+static void test_unlock_of_unlocked_is_fatal(void **state)
+{
+	int r = -1;
+
+	(void)state;
+	assert_int_equal(program(2, try_unlock, &r), GORT_EFATAL);
+	assert_int_equal(r, -1); /* gort_try does not stop it */
+	assert_non_null(strstr(program_error, "fatal error: sync: unlock of unlocked mutex"));
+}
+
+/* ---- Starvation mode --------------------------------------------------------------------------- */
+
+/* The state word as mutex.c has it: a test of the mode cannot do without. */
+enum { LOCKED = 1, WOKEN = 2, STARVING = 4, WAITER = 8 };
+
+static uint32_t state(void)
+{
+	return rt_load32_acq((rt_atomic32 *)&mu.opaque[0]);
+}
+
+static int order[8], norder;
+static int results[8];
+
+static void take(void *arg)
+{
+	int me = (int)(intptr_t)arg;
+
+	gort_mutex_lock(&mu);
+	order[norder++] = me;
+	gort_mutex_unlock(&mu);
+}
+
+static void take_soon(void *arg)
+{
+	int me = (int)(intptr_t)arg;
+
+	results[me] = gort_mutex_lock_until(&mu, gort_nanotime() + 5 * GORT_SECOND);
+	order[norder++] = me;
+	if (results[me] == 0)
+		gort_mutex_unlock(&mu);
+}
+
+/* Main holds mu, and the goroutine 0 has waited for more than 1 ms and found it taken again. One P: a
+ * goroutine runs when main lets it, and until it blocks. */
+static void starve(gort_func victim)
+{
+	mu = (gort_mutex)GORT_INIT;
+	norder = 0;
+	gort_mutex_lock(&mu);
+	gort_go(victim, (void *)0);
+	gort_sleep(2 * GORT_MILLISECOND);
+	CHECK(state() == (LOCKED | WAITER));
+	gort_mutex_unlock(&mu);
+	CHECK(state() == WOKEN);
+	gort_mutex_lock(&mu); /* the woken one has not run yet */
+	gort_gosched();
+	CHECK(state() == (LOCKED | STARVING | WAITER));
+}
+
+static void starvation(void *arg)
+{
+	(void)arg;
+	starve(take);
+	gort_go(take, (void *)1);
+	gort_gosched();
+	gort_go(take, (void *)2);
+	gort_gosched();
+	CHECK(state() == (LOCKED | STARVING | 3 * WAITER));
+	CHECK(norder == 0);
+	gort_mutex_unlock(&mu);
+	/* Handed over: it ran before we went on. */
+	CHECK(norder >= 1 && order[0] == 0);
+	while (norder < 3)
+		gort_gosched();
+	CHECK(norder == 3 && order[1] == 1 && order[2] == 2);
+	CHECK(mu.opaque[0] == 0 && mu.opaque[1] == 0);
+}
+
+static void test_starving_waiter_is_handed_the_lock(void **unused)
+{
+	(void)unused;
+	run_on(1, starvation, NULL);
+}
+
+/* While it is handed over nobody else can have it, not even by trying. */
+static void starving_try(void *arg)
+{
+	(void)arg;
+	starve(take);
+	CHECK(!gort_mutex_try_lock(&mu));
+	mu.opaque[0] &= ~(uint32_t)LOCKED;
+	CHECK(!gort_mutex_try_lock(&mu));
+	CHECK(gort_mutex_lock_until(&mu, 0) == GORT_ETIMEDOUT);
+	CHECK(state() == (STARVING | WAITER));
+	mu.opaque[0] |= LOCKED;
+	gort_mutex_unlock(&mu);
+	CHECK(norder == 1 && mu.opaque[0] == 0 && mu.opaque[1] == 0);
+}
+
+static void test_no_newcomer_takes_what_is_handed_over(void **unused)
+{
+	(void)unused;
+	run_on(1, starving_try, NULL);
+}
+
+static void starving_deadline(void *arg)
+{
+	(void)arg;
+	starve(take_soon);
+	gort_mutex_unlock(&mu);
+	CHECK(norder == 1 && results[0] == 0);
+	CHECK(mu.opaque[0] == 0 && mu.opaque[1] == 0);
+}
+
+static void test_timed_waiter_is_handed_the_lock(void **unused)
+{
+	(void)unused;
+	run_on(1, starving_deadline, NULL);
+}
+
+static void brief(void *arg)
+{
+	results[0] = gort_mutex_lock_until(&mu, gort_nanotime() + 4 * GORT_MILLISECOND);
+	(void)arg;
+}
+
+/* The last waiter gives up in starvation mode, and takes the mode with it. */
+static void starving_gives_up(void *arg)
+{
+	(void)arg;
+	mu = (gort_mutex)GORT_INIT;
+	results[0] = 1;
+	gort_mutex_lock(&mu);
+	gort_go(brief, NULL);
+	gort_sleep(2 * GORT_MILLISECOND);
+	gort_mutex_unlock(&mu);
+	gort_mutex_lock(&mu);
+	gort_gosched();
+	/* STARVING by now, unless the machine slept over the deadline. */
+	while (results[0] == 1)
+		gort_sleep(GORT_MILLISECOND);
+	CHECK(results[0] == GORT_ETIMEDOUT);
+	CHECK(state() == LOCKED);
+	gort_mutex_unlock(&mu);
+	CHECK(mu.opaque[0] == 0 && mu.opaque[1] == 0);
+}
+
+static void test_last_starving_waiter_gives_up(void **unused)
+{
+	(void)unused;
+	run_on(1, starving_gives_up, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_mutex),
+		cmocka_unit_test(test_mutex_deadlines),
+		cmocka_unit_test(test_unlock_of_unlocked_is_fatal),
+		cmocka_unit_test(test_starving_waiter_is_handed_the_lock),
+		cmocka_unit_test(test_no_newcomer_takes_what_is_handed_over),
+		cmocka_unit_test(test_timed_waiter_is_handed_the_lock),
+		cmocka_unit_test(test_last_starving_waiter_gives_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,132 @@
+/* WaitGroup. */
+#include "tests/support/program.h"
+#include "tests/support/goroutines.h"
+
+#include "core/base/attrs.h"
+
+#include <string.h>
+
+static gort_mutex mu;
+static int64_t counter;
+
+static void finish(void *arg)
+{
+	gort_gosched();
+	gort_waitgroup_done(arg);
+}
+
+/* The group lies in a frame that is reused at once after the wait. */
+static RT_NOINLINE void group_in_frame(int n)
+{
+	gort_waitgroup here = GORT_INIT;
+
+	gort_waitgroup_add(&here, n);
+	for (int i = 0; i < n; i++)
+		gort_go(finish, &here);
+	gort_waitgroup_wait(&here);
+	memset(&here, 0xa5, sizeof here);
+}
+
+static void frames(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 2000; i++)
+		group_in_frame(1 + i % 3);
+}
+
+static void test_group_may_go_away(void **state)
+{
+	(void)state;
+	run_all(frames);
+}
+
+static void waiter(void *arg)
+{
+	gort_waitgroup *both = arg;
+
+	gort_waitgroup_wait(&both[0]);
+	gort_waitgroup_done(&both[1]);
+}
+
+static void negative(void *arg)
+{
+	gort_waitgroup_done(arg);
+}
+
+static void count_up(void *arg)
+{
+	gort_mutex_lock(&mu);
+	(*(int64_t *)arg)++;
+	gort_mutex_unlock(&mu);
+}
+
+static void groups(void *arg)
+{
+	gort_waitgroup *both = gort_alloc(2 * sizeof *both, GORT_NOSCAN);
+	gort_waitgroup fresh = GORT_INIT;
+	gort_eface v;
+	gort_string s;
+
+	(void)arg;
+	gort_waitgroup_add(&both[0], 1);
+	gort_waitgroup_add(&both[1], 10);
+	for (int i = 0; i < 10; i++)
+		gort_go(waiter, both);
+	CHECK(gort_waitgroup_wait_until(&both[1], gort_nanotime() + GORT_MILLISECOND) ==
+	      GORT_ETIMEDOUT);
+	gort_waitgroup_done(&both[0]);
+	CHECK(gort_waitgroup_wait_until(&both[1], GORT_FOREVER) == 0);
+	CHECK(gort_try(negative, &fresh, &v) == 1);
+	s = gort_panic_text(v);
+	CHECK(s.len == 32 && memcmp(s.ptr, "sync: negative WaitGroup counter", 32) == 0);
+
+	mu = (gort_mutex)GORT_INIT;
+	counter = 0;
+	fresh = (gort_waitgroup)GORT_INIT;
+	for (int i = 0; i < 20; i++)
+		CHECK(gort_waitgroup_go(&fresh, count_up, &counter) == 0);
+	gort_waitgroup_wait(&fresh);
+	CHECK(counter == 20);
+}
+
+static void test_waitgroup(void **state)
+{
+	(void)state;
+	run_all(groups);
+}
+
+/* One that gives up leaves the group as it was: the next wait is not disturbed. */
+static void giving_up(void *arg)
+{
+	gort_waitgroup here = GORT_INIT;
+
+	(void)arg;
+	for (int i = 0; i < 100; i++) {
+		gort_waitgroup_add(&here, 2);
+		CHECK(gort_waitgroup_wait_until(&here, 0) == GORT_ETIMEDOUT);
+		CHECK(gort_waitgroup_wait_until(&here, gort_nanotime() + 20 * GORT_MICROSECOND) ==
+		      GORT_ETIMEDOUT);
+		CHECK(here.opaque[0] == (uint64_t)2 << 32);
+		gort_go(finish, &here);
+		gort_go(finish, &here);
+		gort_waitgroup_wait(&here);
+		CHECK(here.opaque[0] == 0);
+	}
+}
+
+static void test_giving_up(void **state)
+{
+	(void)state;
+	run_all(giving_up);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_group_may_go_away),
+		cmocka_unit_test(test_waitgroup),
+		cmocka_unit_test(test_giving_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
