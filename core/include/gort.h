@@ -261,13 +261,27 @@ GORT_API size_t gort_chan_cap(gort_chan *c);
 #define GORT_INIT { { 0 } }
 /* These hold no heap pointers and may live in any memory. */
 typedef struct gort_mutex { uint32_t opaque[2]; } gort_mutex;
+typedef struct gort_rwmutex { uint32_t opaque[6]; } gort_rwmutex;
 typedef struct gort_waitgroup { uint64_t opaque[2]; } gort_waitgroup;
+typedef struct gort_once { uint32_t opaque[4]; } gort_once;
+typedef struct gort_cond { uint64_t opaque[4]; } gort_cond;
+typedef struct gort_sema { uint32_t opaque[1]; } gort_sema;
 
 /* sync.Mutex. Unlocking an unlocked one is fatal: "sync: unlock of unlocked mutex". */
 GORT_API void gort_mutex_lock(gort_mutex *m);
 GORT_API int gort_mutex_lock_until(gort_mutex *m, int64_t deadline);
 GORT_API bool gort_mutex_try_lock(gort_mutex *m);
 GORT_API void gort_mutex_unlock(gort_mutex *m);
+
+/* sync.RWMutex. A waiting writer holds back new readers. */
+GORT_API void gort_rwmutex_lock(gort_rwmutex *m);
+GORT_API int gort_rwmutex_lock_until(gort_rwmutex *m, int64_t deadline);
+GORT_API bool gort_rwmutex_try_lock(gort_rwmutex *m);
+GORT_API void gort_rwmutex_unlock(gort_rwmutex *m);
+GORT_API void gort_rwmutex_rlock(gort_rwmutex *m);
+GORT_API int gort_rwmutex_rlock_until(gort_rwmutex *m, int64_t deadline);
+GORT_API bool gort_rwmutex_try_rlock(gort_rwmutex *m);
+GORT_API void gort_rwmutex_runlock(gort_rwmutex *m);
 
 /* sync.WaitGroup. Panics "sync: negative WaitGroup counter".
  * Once a wait has returned, wg may go away, even while the last done is on its way out. */
@@ -277,6 +291,21 @@ GORT_API void gort_waitgroup_wait(gort_waitgroup *wg);
 GORT_API int gort_waitgroup_wait_until(gort_waitgroup *wg, int64_t deadline);
 /* add(1), then go { fn(arg); done }. GORT_ENOMEM, and the count as it was. */
 GORT_API int gort_waitgroup_go(gort_waitgroup *wg, gort_func fn, void *arg);
+
+/* sync.Once: the first call runs fn(arg), the others wait for it; done even if fn panics. */
+GORT_API void gort_once_do(gort_once *o, gort_func fn, void *arg);
+
+/* sync.Cond; m is locked on entry and on every return. Waiters wake in the order they came. */
+GORT_API void gort_cond_wait(gort_cond *c, gort_mutex *m);
+GORT_API int gort_cond_wait_until(gort_cond *c, gort_mutex *m, int64_t deadline);
+GORT_API void gort_cond_signal(gort_cond *c);
+GORT_API void gort_cond_broadcast(gort_cond *c);
+
+/* A counting semaphore, from 0; first come, first served. */
+GORT_API void gort_sema_acquire(gort_sema *s);
+GORT_API int gort_sema_acquire_until(gort_sema *s, int64_t deadline);
+GORT_API bool gort_sema_try_acquire(gort_sema *s);
+GORT_API void gort_sema_release(gort_sema *s);
 
 /* ---- Memory --------------------------------------------------------------------------------- */
 

@@ -1,39 +1,39 @@
 /* mutex.c: sync.Mutex, with Go's two modes (spec/07 4.1).
  *
- * state: LOCKED; WOKEN, a waiter is awake and no other need be woken; STARVING; above them the number of
- * waiters. In normal mode a taker spins a little, then parks; who unlocks takes one waiter off the
- * number and gives one token, and the woken one competes with newcomers, who have the better cards: they run
- * already. A waiter that finds after more than 1 ms that the lock is taken again switches to
- * starvation mode. There newcomers only queue, and who unlocks gives the token and leaves the number: the
- * token is the lock. Its receiver becomes the owner, takes itself off the number, and goes back to normal
- * mode if it was the last waiter or has waited less than 1 ms. While the token is on its way the state is STARVING
- * without LOCKED, which nobody else can take.
+ * state: LOCKED; WOKEN, a waiter is awake and no other need be woken; STARVING; above them the
+ * number of waiters. In normal mode a taker spins a little, then parks; who unlocks takes one
+ * waiter off the number and gives one token, and the woken one competes with newcomers, who have
+ * the better cards: they run already. A waiter that finds after more than 1 ms that the lock is
+ * taken again switches to starvation mode. There newcomers only queue, and who unlocks gives the
+ * token and leaves the number: the token is the lock. Its receiver takes itself off the number, and
+ * goes back to normal mode if it was the last waiter or has waited less than 1 ms. While the token
+ * is on its way the state is STARVING without LOCKED, which nobody else can take.
  *
  * Invariants, of goroutines that are counted or wait for a token (waiters):
- *   normal      waiters = number + tokens on their way; at most one, and only with WOKEN, which its
- *               receiver clears. Only a woken waiter switches to STARVING, so then there is none.
+ *   normal      waiters = number + tokens on their way; at most one, and only with WOKEN, which
+ *               its receiver clears. Only a woken waiter switches to STARVING: then there is none.
  *   STARVING    waiters = number >= 1; a token is on its way if and only if LOCKED is clear.
  *
- * A waiter that gives up (deadline, cancellation) got no token. It takes itself off the number. It must not if
- * the token on its way is owed to it, that is, if nobody else is there to receive it: the number is 0, or it
- * is 1 and the lock is being handed over. Then it receives the token first: it passes on the wake-up, or has the
- * lock, late. Whoever owes it a token runs; and a newcomer that takes it first is counted, so the waiter is not
- * owed any more (looked at between rt_sema_begin and park, against rt_sematry, by the fence in begin). Checked with
- * lost and doubled tokens in tests/model/mutex.pml.
+ * A waiter that gives up (deadline, cancellation) got no token and takes itself off the number. It
+ * must not if the token on its way is owed to it, that is, if nobody else is there to receive
+ * it: the number is 0, or it is 1 and the lock is being handed over. Then it receives the token
+ * first, and passes on the wake-up, or has the lock, late. That does not take long: whoever owes
+ * it a token runs. A newcomer that takes that token from it has counted itself before, so the waiter,
+ * which announces itself in the bucket and then looks again, sees that it is not owed any more, or
+ * the newcomer sees that somebody waits. Checked in tests/model/mutex.pml.
  *
- * Unlocking is one compare-and-swap, not a subtraction and a second look as in Go: once another can have the
- * lock, m may be in memory that this other gives back. After the swap m is only the address of a
- * token that somebody waits for.
+ * Unlocking is one compare-and-swap, not a subtraction and a second look as in Go: once another can
+ * have the lock, m may be in memory that this other gives back. After the swap m is only the address
+ * of a token that somebody waits for.
  *
- * With one P nobody else runs while a goroutine is inside the runtime (see rt_plock), so the swaps of the
- * short paths are a load and a store there.
- *
- * A run that ends drops its waiters and keeps their number: a mutex on which goroutines of an earlier
- * run waited must be zeroed, as one that they held.
+ * A run that ends drops its waiters and keeps their number: a mutex on which goroutines of an
+ * earlier run waited must be zeroed, as one that they held.
  */
-#include "core/sync/sema.h"
+#include "core/sync/mutex.h"
 
 #include "core/sched/sched_inline.h"
+#include "core/sync/sema.h"
+#include "core/sync/swap.h"
 
 enum { LOCKED = 1, WOKEN = 2, STARVING = 4, WAITER = 8, SPINS = 4, PAUSES = 30 };
 #define STARVE_NS GORT_MILLISECOND
@@ -187,93 +187,95 @@ static RT_NOINLINE int lock_slow(mutex *m, int64_t deadline)
 	}
 }
 
-static inline bool alone(rt_m *mp)
+static inline int lock(mutex *m, int64_t deadline)
 {
-	return rt_gomaxprocs(mp->rt) == 1;
+	return RT_LIKELY(rt_swap_acq(rt_self(), &m->state, 0, LOCKED)) ? 0 : lock_slow(m, deadline);
 }
 
-static inline bool swap_acq(rt_m *mp, rt_atomic32 *a, uint32_t old, uint32_t new)
+static inline bool trylock(mutex *m)
 {
-	if (!alone(mp))
-		return rt_cas32_acq(a, old, new);
-	if (rt_load32_acq(a) != old)
-		return false;
-	rt_store32_rlx(a, new);
-	return true;
-}
-
-static inline bool swap_rel(rt_m *mp, rt_atomic32 *a, uint32_t old, uint32_t new)
-{
-	if (!alone(mp))
-		return rt_cas32_rel(a, old, new);
-	if (rt_load32_rlx(a) != old)
-		return false;
-	rt_store32_rel(a, new);
-	return true;
-}
-
-GORT_API void gort_mutex_lock(gort_mutex *pub)
-{
-	mutex *m = (mutex *)pub;
-	rt_m *mp = RT_ENTER();
-
-	if (RT_UNLIKELY(!swap_acq(mp, &m->state, 0, LOCKED)))
-		(void)lock_slow(m, RT_UNTIMED);
-	rt_leave();
-}
-
-GORT_API int gort_mutex_lock_until(gort_mutex *pub, int64_t deadline)
-{
-	mutex *m = (mutex *)pub;
-	rt_m *mp = RT_ENTER();
-	int r = 0;
-
-	if (RT_UNLIKELY(!swap_acq(mp, &m->state, 0, LOCKED)))
-		r = lock_slow(m, rt_deadline(deadline));
-	rt_leave();
-	return r;
-}
-
-GORT_API bool gort_mutex_try_lock(gort_mutex *pub)
-{
-	mutex *m = (mutex *)pub;
-	bool done = false;
 	uint32_t old;
 
-	(void)RT_ENTER();
-	while (!done && !((old = rt_load32_rlx(&m->state)) & (LOCKED | STARVING)))
-		done = rt_cas32_acq(&m->state, old, old | LOCKED);
-	rt_leave();
-	return done;
+	while (!((old = rt_load32_rlx(&m->state)) & (LOCKED | STARVING)))
+		if (rt_cas32_acq(&m->state, old, old | LOCKED))
+			return true;
+	return false;
 }
 
-static RT_NOINLINE void unlock_slow(mutex *m)
+static RT_NOINLINE bool unlock_slow(mutex *m)
 {
 	for (;;) {
 		uint32_t old = rt_load32_rlx(&m->state), new = old & ~(uint32_t)LOCKED;
 		bool give = old >= WAITER && ((old & STARVING) || !(old & WOKEN));
 
-		if (!(old & LOCKED)) {
-			if (rt_g_released(rt_curg())) /* its lock was granted, not taken */
-				return;
-			rt_fatal("sync: unlock of unlocked mutex");
-		}
+		if (!(old & LOCKED))
+			return rt_g_released(rt_curg()); /* its lock was granted, not taken */
 		if (give && !(old & STARVING))
 			new = (new - WAITER) | WOKEN;
 		if (rt_cas32_full(&m->state, old, new)) {
 			if (give)
 				rt_semrelease(&m->sema, (old & STARVING) != 0);
-			return;
+			return true;
 		}
 	}
 }
 
-GORT_API void gort_mutex_unlock(gort_mutex *pub)
+static inline bool unlock(mutex *m)
 {
-	mutex *m = (mutex *)pub;
-	rt_m *mp = RT_ENTER();
+	return RT_LIKELY(rt_swap_rel(rt_self(), &m->state, LOCKED, 0)) || unlock_slow(m);
+}
 
-	if (RT_UNLIKELY(!swap_rel(mp, &m->state, LOCKED, 0)))
-		unlock_slow(m);
+int rt_gomutex_lock(gort_mutex *m, int64_t deadline)
+{
+	return lock((mutex *)m, deadline);
+}
+
+bool rt_gomutex_trylock(gort_mutex *m)
+{
+	return trylock((mutex *)m);
+}
+
+bool rt_gomutex_unlock(gort_mutex *m)
+{
+	return unlock((mutex *)m);
+}
+
+_Noreturn RT_COLD void rt_gomutex_unlocked(void)
+{
+	rt_fatal("sync: unlock of unlocked mutex");
+}
+
+GORT_API void gort_mutex_lock(gort_mutex *m)
+{
+	(void)RT_ENTER();
+	(void)lock((mutex *)m, RT_UNTIMED);
+	rt_leave();
+}
+
+GORT_API int gort_mutex_lock_until(gort_mutex *m, int64_t deadline)
+{
+	int r;
+
+	(void)RT_ENTER();
+	r = lock((mutex *)m, rt_deadline(deadline));
+	rt_leave();
+	return r;
+}
+
+GORT_API bool gort_mutex_try_lock(gort_mutex *m)
+{
+	bool done;
+
+	(void)RT_ENTER();
+	done = trylock((mutex *)m);
+	rt_leave();
+	return done;
+}
+
+GORT_API void gort_mutex_unlock(gort_mutex *m)
+{
+	(void)RT_ENTER();
+	if (RT_UNLIKELY(!unlock((mutex *)m)))
+		rt_gomutex_unlocked();
 	rt_leave();
 }

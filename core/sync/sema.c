@@ -259,9 +259,14 @@ static bool take_token(rt_atomic32 *addr)
 	}
 }
 
-bool rt_sematry(rt_atomic32 *addr)
+static bool try_short(rt_semaroot *r, rt_atomic32 *addr)
 {
-	return rt_load32_rlx(&rt_semaroot_of(addr)->nwait) == 0 && take_token(addr);
+	return rt_load32_rlx(&r->nwait) == 0 && take_token(addr);
+}
+
+bool rt_sema_waiting(rt_semaroot *r, const void *addr)
+{
+	return tree_find(r, addr) != NULL;
 }
 
 bool rt_sema_token(rt_semaroot *r, rt_atomic32 *addr)
@@ -287,7 +292,7 @@ int rt_semacquire(rt_atomic32 *addr, bool lifo, int64_t deadline, rt_waitreason 
 	rt_semaroot *r = rt_semaroot_of(addr);
 	int err = 0;
 
-	if (rt_sematry(addr))
+	if (try_short(r, addr))
 		return 0;
 	rt_sema_begin(r);
 	if (rt_sema_token(r, addr) || (err = rt_wait_refused(rt_curg(), deadline)) != 0) {
@@ -329,4 +334,54 @@ void rt_semrelease(rt_atomic32 *addr, bool handoff)
 	rt_goready(gp);
 	if (handoff && rt_self()->locks == 1)
 		rt_goyield();
+}
+
+/* ---- Public --------------------------------------------------------------------------------- */
+
+_Static_assert(sizeof(rt_atomic32) == sizeof(gort_sema), "the public size is for ever");
+
+static rt_atomic32 *tokens(gort_sema *s)
+{
+	return (rt_atomic32 *)&s->opaque[0];
+}
+
+GORT_API void gort_sema_acquire(gort_sema *s)
+{
+	(void)RT_ENTER();
+	(void)rt_semacquire(tokens(s), false, RT_UNTIMED, RT_WAIT_SEMACQUIRE);
+	rt_leave();
+}
+
+GORT_API int gort_sema_acquire_until(gort_sema *s, int64_t deadline)
+{
+	int r;
+
+	(void)RT_ENTER();
+	r = rt_semacquire(tokens(s), false, rt_deadline(deadline), RT_WAIT_SEMACQUIRE);
+	rt_leave();
+	return r;
+}
+
+GORT_API bool gort_sema_try_acquire(gort_sema *s)
+{
+	rt_semaroot *r;
+	bool done;
+
+	(void)RT_ENTER();
+	r = rt_semaroot_of(s);
+	done = try_short(r, tokens(s));
+	if (!done && rt_load32_rlx(tokens(s)) != 0) { /* somebody waits in this bucket, perhaps not here */
+		rt_plock(&r->lock, RT_RANK_semaroot);
+		done = rt_sema_token(r, tokens(s));
+		rt_punlock(&r->lock, RT_RANK_semaroot);
+	}
+	rt_leave();
+	return done;
+}
+
+GORT_API void gort_sema_release(gort_sema *s)
+{
+	(void)RT_ENTER();
+	rt_semrelease(tokens(s), false);
+	rt_leave();
 }

@@ -43,8 +43,8 @@ int rt_semacquire(rt_atomic32 *addr, bool lifo, int64_t deadline, rt_waitreason 
  * for one, which ends the wait. */
 bool rt_sema_token(rt_semaroot *r, rt_atomic32 *addr);
 int rt_sema_wait(rt_semaroot *r, rt_atomic32 *addr, bool lifo, int64_t deadline, rt_waitreason why);
-/* A token that nobody waits for. */
-bool rt_sematry(rt_atomic32 *addr);
+/* With the lock held: whether somebody waits at addr. */
+bool rt_sema_waiting(rt_semaroot *r, const void *addr);
 /* A token for the first waiter, or at addr. handoff: the caller yields to it. */
 void rt_semrelease(rt_atomic32 *addr, bool handoff);
 

@@ -26,4 +26,12 @@ static inline void run_all(gort_func fn)
 		run_on(procs, fn, NULL);
 }
 
+/* On one P: the few goroutines that can run do so until they block. Now and then the scheduler prefers
+ * the global queue, where a yielding goroutine stands; never twice in a row. */
+static inline void settle(void)
+{
+	for (int i = 0; i < 3; i++)
+		gort_gosched();
+}
+
 #endif

@@ -156,7 +156,7 @@ static void starve(gort_func victim)
 	gort_mutex_unlock(&mu);
 	CHECK(state() == WOKEN);
 	gort_mutex_lock(&mu); /* the woken one has not run yet */
-	gort_gosched();
+	settle();
 	CHECK(state() == (LOCKED | STARVING | WAITER));
 }
 
@@ -165,9 +165,9 @@ static void starvation(void *arg)
 	(void)arg;
 	starve(take);
 	gort_go(take, (void *)1);
-	gort_gosched();
+	settle();
 	gort_go(take, (void *)2);
-	gort_gosched();
+	settle();
 	CHECK(state() == (LOCKED | STARVING | 3 * WAITER));
 	CHECK(norder == 0);
 	gort_mutex_unlock(&mu);
@@ -238,7 +238,7 @@ static void starving_gives_up(void *arg)
 	gort_sleep(2 * GORT_MILLISECOND);
 	gort_mutex_unlock(&mu);
 	gort_mutex_lock(&mu);
-	gort_gosched();
+	settle();
 	/* STARVING by now, unless the machine slept over the deadline. */
 	while (results[0] == 1)
 		gort_sleep(GORT_MILLISECOND);
