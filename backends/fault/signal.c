@@ -21,7 +21,7 @@
  */
 #include "backends/fault/fault.h"
 
-#include "backends/fault/machine.h"
+#include "backends/machine.h"
 #include "core/base/atomic.h"
 #include "core/base/attrs.h"
 

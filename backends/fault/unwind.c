@@ -23,7 +23,7 @@
  */
 #include "backends/fault/fault.h"
 
-#include "backends/fault/machine.h"
+#include "backends/machine.h"
 #include "core/base/attrs.h"
 
 #include <dlfcn.h>

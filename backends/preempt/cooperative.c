@@ -12,9 +12,9 @@
 const char be_preempt_name[] = "cooperative";
 const bool be_preempt_in_place = false;
 
-int be_preempt_init(void (*handler)(be_preempt *self))
+int be_preempt_init(be_preempt_decide decide)
 {
-	(void)handler; /* never called */
+	(void)decide; /* never called */
 	return 0;
 }
 
@@ -51,4 +51,16 @@ int be_preempt_regs(be_preempt *t, const uintptr_t **regs, size_t *n)
 	*regs = NULL;
 	*n = 0;
 	return -ENOTSUP;
+}
+
+bool be_preempt_fence(be_preempt *t)
+{
+	(void)t;
+	return false;
+}
+
+int64_t be_preempt_cputime(be_preempt *t)
+{
+	(void)t;
+	return -1;
 }

@@ -51,11 +51,13 @@ static gort_runtime **find_locked(gort_runtime *rt)
 
 int rt_runtime_alive(gort_runtime *rt)
 {
+	rt_m *self = rt_hold();
 	bool live;
 
 	rt_lock(&process.lock, RT_RANK_registry);
 	live = rt != NULL && *find_locked(rt) != NULL;
 	rt_unlock(&process.lock, RT_RANK_registry);
+	rt_unhold(self);
 	if (!live)
 		return GORT_EINVAL;
 	return same_process(rt) ? 0 : GORT_EFORKED;
@@ -67,6 +69,7 @@ static void sched_init(gort_runtime *rt)
 {
 	rt_sched *sc = &rt->sched;
 
+	rt->born = be_nanotime();
 	rt_store64_rlx(&sc->goidgen, 2); /* 1 is main, in every run */
 	rt_fixalloc_init(&sc->gs, 3 * RT_CACHELINE, &rt->debug);
 	rt_fixalloc_init(&sc->ms, sizeof(rt_m) + be_context_size, &rt->debug);
@@ -102,6 +105,37 @@ static int start_procs(gort_runtime *rt)
 	return 0;
 }
 
+/* Preemption in place, maker and sysmon. */
+static int start_helpers(gort_runtime *rt)
+{
+	rt_sched *sc = &rt->sched;
+	int r;
+
+	sc->inplace = be_preempt_in_place && (rt->cfg.signals & GORT_SIGNAL_PREEMPT) &&
+	              !rt->debug.asyncpreemptoff && rt_preempt_acquire() == 0;
+	r = rt_maker_start(rt);
+	if (r == 0) {
+		r = rt_sysmon_start(rt);
+		sc->helpers = r == 0;
+		if (r != 0) {
+			rt_store32_rel(&sc->ending, 1);
+			rt_maker_end(rt);
+		}
+	}
+	if (r != 0 && sc->inplace)
+		rt_preempt_release();
+	return r;
+}
+
+static void end_helpers(gort_runtime *rt)
+{
+	rt_store32_rel(&rt->sched.ending, 1);
+	rt_maker_end(rt);
+	rt_sysmon_end(rt);
+	if (rt->sched.inplace)
+		rt_preempt_release();
+}
+
 static int boot(gort_runtime *rt)
 {
 	int r;
@@ -118,6 +152,11 @@ static int boot(gort_runtime *rt)
 		r = start_procs(rt);
 	if (r == 0 && (rt->cfg.signals & GORT_SIGNAL_FAULT))
 		r = rt_fault_acquire() == 0 ? 0 : GORT_ENOMEM;
+	if (r != 0)
+		return r;
+	r = start_helpers(rt);
+	if (r != 0 && (rt->cfg.signals & GORT_SIGNAL_FAULT))
+		rt_fault_release();
 	return r;
 }
 
@@ -158,6 +197,8 @@ static int copy_config(gort_runtime *rt, const gort_config *cfg)
 
 static void enlist(gort_runtime *rt)
 {
+	rt_m *self = rt_hold();
+
 	rt_lock(&process.lock, RT_RANK_registry);
 	if (!process.hooked)
 		process.hooked = be_thread_atfork(forked) == 0;
@@ -165,6 +206,7 @@ static void enlist(gort_runtime *rt)
 	rt->next = process.live;
 	process.live = rt;
 	rt_unlock(&process.lock, RT_RANK_registry);
+	rt_unhold(self);
 }
 
 GORT_API int gort_runtime_new(gort_runtime **out, const gort_config *cfg)
@@ -243,6 +285,7 @@ static void end_threads(gort_runtime *rt)
 /* Claims the end of rt: nobody else frees it, and no new call finds it. */
 static int delist(gort_runtime *rt)
 {
+	rt_m *self = rt_hold();
 	gort_runtime **at;
 	int r = GORT_EINVAL;
 
@@ -253,26 +296,32 @@ static int delist(gort_runtime *rt)
 		r = 0;
 	}
 	rt_unlock(&process.lock, RT_RANK_registry);
+	rt_unhold(self);
 	return r;
 }
 
 static int busy(gort_runtime *rt)
 {
+	rt_m *self = rt_hold();
 	int r = 0;
 
 	rt_lock(&rt->sched.lock, RT_RANK_sched);
 	if (rt_load32_rlx(&rt->runstate) != RT_RUN_NONE || rt->sched.nattached > 0)
 		r = GORT_EBUSY;
 	rt_unlock(&rt->sched.lock, RT_RANK_sched);
+	rt_unhold(self);
 	return r;
 }
 
 static void relist(gort_runtime *rt)
 {
+	rt_m *self = rt_hold();
+
 	rt_lock(&process.lock, RT_RANK_registry);
 	rt->next = process.live;
 	process.live = rt;
 	rt_unlock(&process.lock, RT_RANK_registry);
+	rt_unhold(self);
 }
 
 /* Every goroutine is dropped: no stack may be in use any more. */
@@ -315,6 +364,7 @@ GORT_API int gort_runtime_free(gort_runtime *rt)
 		relist(rt);
 		return GORT_EBUSY;
 	}
+	end_helpers(rt);
 	end_threads(rt);
 	check_stacks(rt);
 	rt_unlock(&rt->sched.stopworld, RT_RANK_stopworld);
@@ -369,23 +419,30 @@ GORT_API int gort_runtime_go(gort_runtime *rt, gort_func fn, void *arg)
 		return r;
 	if (fn == NULL)
 		return GORT_EINVAL;
-	if (mp == NULL || mp->rt != rt || mp->p == NULL)
-		return rt_newproc(rt, NULL, NULL, fn, arg, NULL);
-	return gort_go(fn, arg);
+	if (mp != NULL && mp->rt == rt && mp->curg != NULL && mp->locks == 0)
+		return gort_go(fn, arg);
+	mp = rt_hold();
+	r = rt_newproc(rt, NULL, NULL, fn, arg, NULL);
+	rt_unhold(mp);
+	return r;
 }
 
 GORT_API int gort_runtime_stop(gort_runtime *rt, int code)
 {
-	rt_m *mp = rt_self();
+	rt_m *mp;
 	int r = rt_runtime_alive(rt);
 
 	if (r != 0)
 		return r;
-	if (!rt_run_claim(rt, code))
+	mp = rt_hold();
+	if (!rt_run_claim(rt, code)) {
+		rt_unhold(mp);
 		return GORT_EINVAL;
+	}
 	rt_run_wake(rt);
-	if (mp != NULL && mp->rt == rt && mp->p != NULL && !mp->attached) {
-		mp->locks++;
+	rt_unhold(mp);
+	if (mp != NULL && mp->rt == rt && mp->curg != NULL && mp->locks == 0 && !mp->attached) {
+		(void)rt_enter(__func__);
 		rt->up.goroutine_drop(mp->curg);
 		rt_mcall_dying(mp, rt_goexit0);
 	}

@@ -11,9 +11,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
+bool rt_user_code(const gort_runtime *rt, uintptr_t pc)
+{
+	return pc >= rt->modlo && pc < rt->modhi;
+}
+
 static bool user_code(rt_m *mp, uintptr_t pc)
 {
-	return mp->locks == 0 && pc >= mp->rt->modlo && pc < mp->rt->modhi;
+	return mp->locks == 0 && rt_user_code(mp->rt, pc);
 }
 
 /* Whether addr lies below what gp may use. */
@@ -51,7 +56,7 @@ static void landed(void *arg)
 	rt_g *gp = mp->curg;
 	gort_runtime *rt = mp->rt;
 
-	mp->locks++;
+	(void)rt_enter("gort"); /* in its own right again: its P may have been taken meanwhile */
 	if (rt_run_claim(rt, GORT_EFATAL)) {
 		overflow_text(gp);
 		rt_error_header(rt, gp);
@@ -62,7 +67,7 @@ static void landed(void *arg)
 	rt_mcall_dying(mp, rt_goexit0);
 }
 
-static void *landing_top(rt_g *gp)
+void *rt_landing_top(rt_g *gp)
 {
 	void *lo, *hi;
 	uintptr_t top = (uintptr_t)gp->ctx; /* the context's record stays whole */
@@ -88,7 +93,7 @@ static int on_fault(const be_fault *f, be_fault_action *act)
 	mp->nfaultpcs = (uint32_t)be_fault_backtrace(f, mp->faultpcs, RT_NELEM(mp->faultpcs));
 	act->land = landed;
 	act->arg = mp;
-	act->stack_top = landing_top(gp);
+	act->stack_top = rt_landing_top(gp);
 	return BE_FAULT_LAND;
 }
 

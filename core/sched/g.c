@@ -178,10 +178,12 @@ int rt_newproc(gort_runtime *rt, rt_m *mp, const gort_go_attr *attr, gort_func f
 		rt_globq_put_locked(rt, gp);
 		rt_unlock(&rt->sched.lock, RT_RANK_sched);
 	}
-	if (pp == NULL)
+	if (pp == NULL) {
 		rt_wakep(rt);
-	else if (!pp->alone)
+		rt_sysmon_wake(rt); /* all Ps may be with goroutines that block in the system */
+	} else if (!pp->alone) {
 		rt_wakep_after_rmw(rt);
+	}
 	return 0;
 }
 

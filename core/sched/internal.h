@@ -39,6 +39,8 @@ void rt_gqueue_push(rt_gqueue *q, rt_g *gp);
 rt_g *rt_gqueue_pop(rt_gqueue *q);
 void rt_globq_put_locked(gort_runtime *rt, rt_g *gp);
 void rt_globq_put_batch_locked(gort_runtime *rt, rt_g *head, rt_g *tail, uint32_t n);
+rt_g *rt_stopped_get_locked(gort_runtime *rt);
+void rt_stopped_remove_locked(gort_runtime *rt, rt_g *gp);
 void rt_globq_join_locked(gort_runtime *rt, rt_p *pp);
 rt_g *rt_globq_get_locked(gort_runtime *rt, rt_p *pp, uint32_t max);
 
@@ -51,13 +53,44 @@ bool rt_anywork(gort_runtime *rt);
 /* m.c */
 rt_m *rt_m_new(gort_runtime *rt);         /* NULL: no memory; counted */
 void rt_m_gone(rt_m *mp);                 /* uncount; its record stays until the runtime's end */
-bool rt_startm(gort_runtime *rt, rt_p *pp, bool spinning);
+void rt_startm(gort_runtime *rt, rt_p *pp, bool spinning);
+rt_m *rt_midle_get_locked(rt_sched *sc);
 bool rt_stopm(rt_m *mp);                  /* false: leave the loop */
-void rt_handoffp(rt_m *mp, rt_p *pp);
+void rt_handoffp(gort_runtime *rt, rt_p *pp);
 bool rt_stoplockedm(rt_m *mp);            /* false: leave the loop */
 void rt_startlockedm(rt_m *mp, rt_g *gp);
 void rt_m_unidle_locked(rt_m *mp);        /* takes a sleeping M off its list and wakes it */
 void rt_checkdead_locked(gort_runtime *rt);
+void rt_maker_ask_locked(gort_runtime *rt, bool spinning);
+int rt_maker_start(gort_runtime *rt);     /* GORT_ENOMEM, OS errors */
+void rt_maker_end(gort_runtime *rt);
+void rt_m_born_spinning(rt_m *mp);        /* proc.c */
+
+/* preempt.c */
+int rt_preempt_acquire(void);             /* of the process */
+void rt_preempt_release(void);
+void rt_preempt_attach(rt_m *mp);
+void rt_preempt_detach(rt_m *mp);
+void rt_kick_all(gort_runtime *rt);       /* stops who runs on a P; holding no lock */
+void rt_kick(gort_runtime *rt, rt_m *mp);
+rt_m *rt_stand_assign_locked(rt_p *pp, rt_g *gp); /* gp goes on where it stands; then rt_stand_resume */
+void rt_stand_resume(rt_m *mp);
+void rt_stand_start(rt_m *mp, rt_g *gp);  /* mp gives its P to where gp stands, and idles */
+void rt_stopped_unp_locked(gort_runtime *rt, rt_p *pp); /* world stopped: pp goes away */
+bool rt_stand_take_locked(gort_runtime *rt, rt_p *pp); /* sysmon: takes the P of a thread that sleeps */
+void rt_stand_drop(gort_runtime *rt, rt_g *gp); /* world stopped: the run ends */
+void rt_host_free_locked(gort_runtime *rt); /* the run ends: the host's M comes to its loop */
+void rt_landed0(rt_m *mp, rt_g *gp);
+void rt_landed_wait(gort_runtime *rt);
+rt_g *rt_stand_instead(rt_m *mp, rt_g *gp);
+
+/* sysmon.c */
+int rt_sysmon_start(gort_runtime *rt);
+void rt_sysmon_end(gort_runtime *rt);
+void rt_sysmon_wake(gort_runtime *rt);
+
+/* schedtrace.c */
+void rt_schedtrace(gort_runtime *rt, int64_t now);
 
 /* p.c */
 int rt_procresize(gort_runtime *rt, int n); /* world stopped, or booting; GORT_ENOMEM */
@@ -90,8 +123,9 @@ void rt_timers_move(rt_p *from, rt_p *to); /* world stopped */
 void rt_claim_reset(rt_g *gp); /* no waker is left: gp is dead, or the world is stopped */
 
 /* stw.c */
-void rt_preemptall(gort_runtime *rt);
+void rt_preemptall(gort_runtime *rt);        /* raises the flags of all Ps; see rt_kick_all */
 void rt_gcstopm(rt_m *mp);
+void rt_syscall_gcstop(gort_runtime *rt, rt_p *pp);
 
 /* api/runtime.c: 0, GORT_EINVAL (freed before), GORT_EFORKED */
 int rt_runtime_alive(gort_runtime *rt);
@@ -108,9 +142,17 @@ void rt_error_header(gort_runtime *rt, const rt_g *gp);
 void rt_error_frames(gort_runtime *rt, void *const *pcs, size_t n);
 
 /* fault.c */
+bool rt_user_code(const gort_runtime *rt, uintptr_t pc); /* goroutine code, by gort_module_add */
+void *rt_landing_top(rt_g *gp);           /* from where a goroutine's stack may be used anew */
 void rt_fault_module(gort_runtime *rt, gort_func main); /* what is goroutine code in this run */
 int rt_fault_acquire(void);
 void rt_fault_release(void);
+
+/* Somebody wanted the present turn of pp to end. */
+static inline bool rt_turn_is_over(const rt_p *pp)
+{
+	return rt_load32_rlx(&pp->wanttick) == rt_load32_rlx(&pp->schedtick);
+}
 
 /* This M leaves its loop now: it was told to, or it is the host's and the run ends. */
 static inline bool rt_run_leaving(rt_m *mp)

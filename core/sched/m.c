@@ -1,9 +1,19 @@
 /* m.c: threads. An M without work sleeps on its note, on a LIFO list so that the one with the
  * warmest caches is taken first. Ms are never given back before the runtime ends, except those whose
- * wired goroutine ended. Threads are refused sometimes (EAGAIN): then the P stays idle and the work
- * queued, and the next wake-up tries again; nothing is lost as long as one M runs. */
+ * wired goroutine ended.
+ *
+ * Threads are made by one thread of each runtime, the maker. To make one takes locks of libc and of the loader, and
+ * those may be held by a goroutine that was stopped in place and waits for a P: so nobody who holds a P, a lock or
+ * the power to give Ps away makes threads or waits for the maker. Who wants a thread leaves the P on the idle list, where everybody finds it
+ * and the new thread takes it, and goes on. A thread that is to search for work is counted in nmspinning from then
+ * on, so that nobody else asks.
+ *
+ * Threads are refused sometimes (EAGAIN): then the P stays idle and the work queued, and the next wake-up
+ * asks again; nothing is lost as long as one M runs.
+ */
 #include "core/sched/internal.h"
 
+#include <errno.h>
 #include <string.h>
 
 rt_m *rt_m_new(gort_runtime *rt)
@@ -40,22 +50,23 @@ static void unlink_locked(rt_m *mp)
 void rt_m_gone(rt_m *mp)
 {
 	rt_sched *sc = &mp->rt->sched;
+	bool joined = mp->host || mp->attached; /* not a thread of ours */
 
 	if (mp->ring != NULL)
 		rt_tracering_put(&mp->rt->trace, mp->ring);
 	mp->ring = NULL;
+	rt_lock(&sc->preemptlock, RT_RANK_preempt); /* who stops threads walks the list */
 	rt_lock(&sc->lock, RT_RANK_sched);
 	unlink_locked(mp);
-	if (mp->host || mp->attached) {
-		rt_checkdead_locked(mp->rt);
-		rt_unlock(&sc->lock, RT_RANK_sched);
-		rt_fixalloc_put(&sc->ms, mp);
-		return;
+	if (!joined) {
+		mp->alllink = sc->freem; /* its thread is still to be joined */
+		sc->freem = mp;
 	}
-	mp->alllink = sc->freem; /* its thread is still to be joined */
-	sc->freem = mp;
 	rt_checkdead_locked(mp->rt);
 	rt_unlock(&sc->lock, RT_RANK_sched);
+	rt_unlock(&sc->preemptlock, RT_RANK_preempt);
+	if (joined)
+		rt_fixalloc_put(&sc->ms, mp);
 }
 
 static void worker(void *arg)
@@ -67,37 +78,20 @@ static void worker(void *arg)
 	if (rt_switch_init(mp) != 0)
 		rt_throw("no scheduler context for a new thread");
 	(void)be_fault_attach(); /* without one an overflow aborts instead of being named */
-	if (mp->nextp != NULL) {
-		rt_acquirep(mp, mp->nextp);
-		mp->nextp = NULL;
-	}
+	rt_preempt_attach(mp);
+	if (mp->spinning)
+		rt_m_born_spinning(mp);
 	rt_switch_loop(mp);
 	if (mp->p != NULL)
-		rt_handoffp(mp, rt_releasep(mp));
+		rt_handoffp(mp->rt, rt_releasep(mp));
+	rt_preempt_detach(mp);
 	be_fault_detach();
 	rt_switch_fini(mp);
 	rt_self_set(NULL);
 	rt_m_gone(mp);
 }
 
-static bool newm(gort_runtime *rt, rt_p *pp, bool spinning)
-{
-	rt_m *mp = rt_m_new(rt);
-
-	if (mp == NULL)
-		return false;
-	mp->nextp = pp;
-	mp->spinning = spinning;
-	if (!rt_fail_now(&rt->debug, "thread") && be_thread_start(&mp->thread, worker, mp, 0) == 0)
-		return true;
-	rt_lock(&rt->sched.lock, RT_RANK_sched);
-	unlink_locked(mp);
-	rt_unlock(&rt->sched.lock, RT_RANK_sched);
-	rt_fixalloc_put(&rt->sched.ms, mp);
-	return false;
-}
-
-static rt_m *mget_locked(rt_sched *sc)
+rt_m *rt_midle_get_locked(rt_sched *sc)
 {
 	rt_m **at = &sc->midle;
 	rt_m *mp;
@@ -112,52 +106,143 @@ static rt_m *mget_locked(rt_sched *sc)
 	return mp;
 }
 
-/* A P becomes idle, or stops if the world does. Its work is left where every M looks, since nobody
- * steals from an idle P; the M that waits for timers is asked to look. */
-static void no_thread(gort_runtime *rt, rt_p *pp)
+/* ---- The maker -------------------------------------------------------------------------------- */
+
+/* spinning: the caller has counted the new M in nmspinning. */
+void rt_maker_ask_locked(gort_runtime *rt, bool spinning)
 {
 	rt_sched *sc = &rt->sched;
-	rt_g *gp;
-	bool inherit;
 
+	rt_lockrank_assert_held(RT_RANK_sched, &sc->lock);
+	/* One that only comes to be there can search as well. */
+	if (sc->nmake == sc->nmakespinning)
+		sc->nmake++;
+	if (spinning)
+		sc->nmakespinning++;
+	if (rt_xchg32_full(&sc->makerword, 1) == 0)
+		be_thread_wake(&sc->makerword, 1);
+}
+
+/* No thread: its place in the search is given up. The M that waits for timers is asked to look instead. */
+static void not_made(gort_runtime *rt, bool spinning)
+{
+	rt_sched *sc = &rt->sched;
+
+	if (spinning)
+		rt_add32_full(&sc->nmspinning, (uint32_t)-1);
 	rt_lock(&sc->lock, RT_RANK_sched);
-	while ((gp = rt_runq_get(pp, &inherit)) != NULL)
-		rt_globq_put_locked(rt, gp);
-	rt_globq_join_locked(rt, pp);
-	if (rt_load32_rlx(&sc->gcwaiting)) {
-		rt_store32_rlx(&pp->status, RT_P_GCSTOP);
-		if (--sc->stopwait == 0)
-			rt_note_wakeup(&sc->stopnote);
-	} else {
-		rt_pidle_put_locked(rt, pp);
-	}
+	sc->nmake--;
+	rt_checkdead_locked(rt);
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	be_netpoll_break(&sc->poll);
 }
 
-/* Runs pp (status IDLE, on no list) on an idle or a new M. spinning: the caller has counted it in nmspinning.
- * False: no thread could be had; pp is on the idle list. */
-bool rt_startm(gort_runtime *rt, rt_p *pp, bool spinning)
+static void make(gort_runtime *rt, bool spinning)
 {
 	rt_sched *sc = &rt->sched;
-	rt_m *mp;
+	rt_m *mp = rt_m_new(rt); /* counted: the wish may go */
+
+	if (mp == NULL) {
+		not_made(rt, spinning);
+		return;
+	}
+	mp->spinning = spinning;
+	if (!rt_fail_now(&rt->debug, "thread") && be_thread_start(&mp->thread, worker, mp, 0) == 0) {
+		rt_lock(&sc->lock, RT_RANK_sched);
+		sc->nmake--;
+		rt_unlock(&sc->lock, RT_RANK_sched);
+		return;
+	}
+	rt_lock(&sc->preemptlock, RT_RANK_preempt);
+	rt_lock(&sc->lock, RT_RANK_sched);
+	unlink_locked(mp);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	rt_unlock(&sc->preemptlock, RT_RANK_preempt);
+	rt_fixalloc_put(&sc->ms, mp);
+	not_made(rt, spinning);
+}
+
+/* True: there is one to be made. */
+static bool next_wish(gort_runtime *rt, bool *spinning)
+{
+	rt_sched *sc = &rt->sched;
+	bool any;
 
 	rt_lock(&sc->lock, RT_RANK_sched);
-	mp = mget_locked(sc);
+	any = sc->nmake > 0;
+	*spinning = sc->nmakespinning > 0;
+	if (*spinning)
+		sc->nmakespinning--;
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	return any;
+}
+
+static void maker(void *arg)
+{
+	gort_runtime *rt = arg;
+	rt_sched *sc = &rt->sched;
+	bool spinning;
+
+	for (;;) {
+		while (rt_xchg32_full(&sc->makerword, 0) == 0)
+			(void)be_thread_park(&sc->makerword, 0, -1);
+		if (rt_load32_acq(&sc->ending))
+			return;
+		while (next_wish(rt, &spinning))
+			make(rt, spinning);
+	}
+}
+
+int rt_maker_start(gort_runtime *rt)
+{
+	int r;
+
+	if (rt_fail_now(&rt->debug, "maker"))
+		return GORT_EOS - EAGAIN;
+	r = be_thread_start(&rt->sched.maker, maker, rt, 0);
+	return r == 0 ? 0 : r == -ENOMEM ? GORT_ENOMEM : GORT_EOS + r;
+}
+
+/* `ending` is set. */
+void rt_maker_end(gort_runtime *rt)
+{
+	rt_xchg32_full(&rt->sched.makerword, 1);
+	be_thread_wake(&rt->sched.makerword, 1);
+	be_thread_join(&rt->sched.maker);
+}
+
+/* ---- Start, stop, hand over -------------------------------------------------------------------- */
+
+/* Runs pp (status IDLE, on no list) on an idle M, or on one that is made for it. spinning: the caller has
+ * counted it in nmspinning. */
+void rt_startm(gort_runtime *rt, rt_p *pp, bool spinning)
+{
+	rt_sched *sc = &rt->sched;
+	rt_m *mp, *stands = NULL;
+	rt_g *gp = NULL;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	mp = rt_midle_get_locked(sc);
 	if (mp != NULL) {
 		mp->nextp = pp;
 		mp->spinning = spinning;
-		rt_unlock(&sc->lock, RT_RANK_sched);
-		rt_note_wakeup(&mp->park);
-		return true;
+	} else if (!spinning && (gp = rt_stopped_get_locked(rt)) != NULL) {
+		stands = rt_stand_assign_locked(pp, gp); /* needs no other thread */
+	} else if (rt_load32_rlx(&sc->gcwaiting)) {
+		rt_store32_rlx(&pp->status, RT_P_GCSTOP);
+		if (--sc->stopwait == 0)
+			rt_note_wakeup(&sc->stopnote);
+		if (spinning)
+			rt_add32_full(&sc->nmspinning, (uint32_t)-1);
+	} else {
+		rt_pidle_put_locked(rt, pp);
+		rt_maker_ask_locked(rt, spinning);
 	}
 	rt_unlock(&sc->lock, RT_RANK_sched);
-	if (newm(rt, pp, spinning))
-		return true;
-	no_thread(rt, pp);
-	if (spinning)
-		rt_add32_full(&sc->nmspinning, (uint32_t)-1);
-	return false;
+	if (mp != NULL)
+		rt_note_wakeup(&mp->park);
+	if (stands != NULL)
+		rt_stand_resume(stands);
 }
 
 static void sleep_on_note(rt_m *mp)
@@ -216,10 +301,9 @@ void rt_m_unidle_locked(rt_m *mp)
 }
 
 /* A P whose M went into a system call or waits for its goroutine: give it to another M if there is
- * anything to do. mp may be NULL. */
-void rt_handoffp(rt_m *mp, rt_p *pp)
+ * anything to do. */
+void rt_handoffp(gort_runtime *rt, rt_p *pp)
 {
-	gort_runtime *rt = mp->rt;
 	rt_sched *sc = &rt->sched;
 	int64_t when;
 
@@ -268,7 +352,7 @@ bool rt_stoplockedm(rt_m *mp)
 	}
 	for (;;) {
 		if (mp->p != NULL)
-			rt_handoffp(mp, rt_releasep(mp));
+			rt_handoffp(mp->rt, rt_releasep(mp));
 		rt_lock(&sc->lock, RT_RANK_sched);
 		if (rt_run_leaving(mp)) {
 			rt_unlock(&sc->lock, RT_RANK_sched);

@@ -8,11 +8,11 @@
 
 void rt_acquirep(rt_m *mp, rt_p *pp)
 {
-	RT_ASSERT(mp->p == NULL && pp->m == NULL);
+	RT_ASSERT(mp->p == NULL && rt_loadptr_rlx(&pp->m) == NULL);
 	RT_ASSERT(rt_load32_rlx(&pp->status) == RT_P_IDLE);
 	mp->p = pp;
-	pp->m = mp;
-	rt_store32_rlx(&pp->status, RT_P_RUNNING);
+	rt_storeptr_rel(&pp->m, mp);
+	rt_store32_rel(&pp->status, RT_P_RUNNING);
 	RT_TRACE(mp, SCHED, PROC_START, NULL, 0, 0, 0);
 }
 
@@ -20,10 +20,10 @@ rt_p *rt_releasep(rt_m *mp)
 {
 	rt_p *pp = mp->p;
 
-	RT_ASSERT(pp != NULL && pp->m == mp);
+	RT_ASSERT(pp != NULL && rt_loadptr_rlx(&pp->m) == mp);
 	RT_ASSERT(rt_load32_rlx(&pp->status) == RT_P_RUNNING);
 	mp->p = NULL;
-	pp->m = NULL;
+	rt_storeptr_rlx(&pp->m, NULL);
 	rt_store32_rlx(&pp->status, RT_P_IDLE);
 	return pp;
 }
@@ -45,6 +45,8 @@ rt_p *rt_pidle_get_locked(gort_runtime *rt)
 	if (pp != NULL) {
 		rt->sched.pidle = pp->idlelink;
 		rt_add32_full(&rt->sched.npidle, (uint32_t)-1);
+		if (RT_UNLIKELY(rt_load32_rlx(&rt->sched.sysmonsleeps)))
+			rt_sysmon_wake(rt);
 	}
 	return pp;
 }
@@ -92,6 +94,7 @@ static void p_destroy(gort_runtime *rt, rt_p *pp, rt_p *heir)
 	bool inherit;
 
 	rt_lock(&rt->sched.lock, RT_RANK_sched);
+	rt_stopped_unp_locked(rt, pp);
 	while ((gp = rt_runq_get(pp, &inherit)) != NULL)
 		rt_globq_put_locked(rt, gp);
 	rt_globq_join_locked(rt, pp);

@@ -27,7 +27,7 @@ void rt_user_begin(void)
 }
 void rt_user_end(void)
 {
-	rt_self()->locks++;
+	(void)RT_ENTER();
 }
 
 _Noreturn void rt_outside(const char *function)
@@ -57,7 +57,8 @@ void rt_gopark(bool (*commit)(rt_g *gp, void *arg), void *arg, rt_waitreason why
 	rt_m *mp = rt_self();
 	rt_g *gp = mp->curg;
 
-	RT_ASSERT(mp->locks == 1);
+	if (RT_UNLIKELY(mp->locks != 1))
+		rt_misuse("gort", "a goroutine blocks between gort_pin and gort_unpin");
 	gp->waitreason = (uint8_t)why;
 	mp->waiton = on;
 	mp->commit = commit;
@@ -106,7 +107,8 @@ void rt_gosched(void)
 {
 	rt_m *mp = rt_self();
 
-	RT_ASSERT(mp->locks == 1);
+	if (RT_UNLIKELY(mp->locks != 1))
+		rt_misuse("gort", "a goroutine yields between gort_pin and gort_unpin");
 	rt_mcall(mp, gosched0);
 }
 
@@ -138,14 +140,17 @@ bool rt_can_spin(void)
 	       rt_runq_empty(mp->p);
 }
 
-/* The P's flag is up at the end of a runtime call: the world stops, or the slice is over. */
+/* The P's flag is up at the end of a runtime call: the world stops, or the turn is over, or an earlier one was. */
 RT_COLD void rt_preempt_point(void)
 {
 	rt_m *mp = rt_self();
 
 	if (mp->locks > 0)
 		return;
-	mp->locks++;
-	rt_mcall(mp, preempted0);
-	rt_self()->locks--;
+	mp = RT_ENTER();
+	rt_store32_rlx(&mp->p->preempt, 0);
+	rt_fence_full(); /* pairs with the fence in rt_preemptall */
+	if (rt_load32_acq(&mp->rt->sched.gcwaiting) || rt_run_leaving(mp) || rt_turn_is_over(mp->p))
+		rt_mcall(mp, preempted0);
+	rt_leave();
 }

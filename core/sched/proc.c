@@ -21,16 +21,14 @@
  * meanwhile (Go remembers that in needspinning).
  * tests/model/parkready.pml proves it under store buffers, and fails without each fence or re-check.
  *
- * Time slices. Goroutines that wake each other through runnext share one slice, so that a ping-pong
- * keeps its caches; after 10 ms the next one goes to the global queue instead. The clock is read
- * once in 64 such hand-overs.
+ * Time slices. Goroutines that wake each other through runnext share one slice (schedtick), so that a ping-pong
+ * keeps its caches; sysmon ends it after 10 ms.
  *
  * The collector has its places: marked "gc:" below.
  */
 #include "core/sched/internal.h"
 
-enum { GLOBAL_TICK = 61, STEAL_ROUNDS = 4, SLICE_LOOK = 64 };
-#define SLICE_NS (10 * GORT_MILLISECOND)
+enum { GLOBAL_TICK = 61, STEAL_ROUNDS = 4 };
 
 static void spinning_begin(rt_m *mp)
 {
@@ -178,34 +176,6 @@ static rt_g *steal(rt_m *mp)
 	return NULL;
 }
 
-/* A goroutine out of runnext goes on in the slice of the one before; has that lasted too long? */
-static bool slice_over(rt_p *pp)
-{
-	int64_t now;
-
-	if (++pp->inherited % SLICE_LOOK != 0)
-		return false;
-	now = be_nanotime();
-	if (pp->slice == 0)
-		pp->slice = now;
-	return now - pp->slice > SLICE_NS;
-}
-
-static rt_g *local_get(rt_m *mp, bool *inherit)
-{
-	rt_g *gp = rt_runq_get(mp->p, inherit);
-
-	if (gp == NULL || !*inherit || !slice_over(mp->p))
-		return gp;
-	rt_count64_owner(&mp->p->preempted, 1);
-	rt_yielded_put(mp->p, gp);
-	mp->p->slice = 0;
-	mp->p->inherited = 0;
-	gp = rt_runq_get(mp->p, inherit);
-	*inherit = false;
-	return gp != NULL ? gp : global_get(mp, mp->p, 0);
-}
-
 /* An M without a P takes an idle one, to search as a spinning M. */
 static bool take_idle_p(rt_m *mp)
 {
@@ -220,6 +190,21 @@ static bool take_idle_p(rt_m *mp)
 	rt_acquirep(mp, pp);
 	spinning_begin(mp);
 	return true;
+}
+
+/* A thread that was made to search, and is counted as searching, has started. */
+void rt_m_born_spinning(rt_m *mp)
+{
+	rt_sched *sc = &mp->rt->sched;
+	rt_p *pp;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	pp = rt_load32_rlx(&sc->gcwaiting) ? NULL : rt_pidle_get_locked(mp->rt);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	if (pp != NULL)
+		rt_acquirep(mp, pp);
+	else
+		(void)spinning_end(mp); /* then it looks at the queues once more, without a P */
 }
 
 /* Waits for the earliest timer, if nobody else does. True: this M has a P again. */
@@ -319,10 +304,10 @@ static rt_g *findrunnable(rt_m *mp, bool *inherit)
 			mp->nextg = NULL;
 			return gp;
 		}
-		if (pp->schedtick % GLOBAL_TICK == 0 && (gp = global_get(mp, pp, 1)) != NULL)
+		if (rt_load32_rlx(&pp->schedtick) % GLOBAL_TICK == 0 && (gp = global_get(mp, pp, 1)) != NULL)
 			return gp;
 		/* gc: the finalizer goroutine would be readied here. */
-		if ((gp = local_get(mp, inherit)) != NULL)
+		if ((gp = rt_runq_get(pp, inherit)) != NULL)
 			return gp;
 		*inherit = false;
 		if ((gp = global_get(mp, pp, 0)) != NULL)
@@ -360,9 +345,16 @@ static rt_g *schedule(rt_m *mp, bool *inherit)
 		gp = findrunnable(mp, inherit);
 		if (mp->spinning && spinning_end(mp) && gp != NULL)
 			rt_wakep(mp->rt); /* the last one that looked: another takes its place */
-		if (gp == NULL || gp->lockedm == NULL)
+		if (gp == NULL)
+			return NULL;
+		if (RT_UNLIKELY(gp->ctx == NULL))
+			gp = rt_stand_instead(mp, gp);
+		if (RT_UNLIKELY(gp->m != NULL))
+			rt_stand_start(mp, gp);
+		else if (RT_UNLIKELY(gp->lockedm != NULL))
+			rt_startlockedm(mp, gp);
+		else
 			return gp;
-		rt_startlockedm(mp, gp);
 	}
 }
 
@@ -394,11 +386,8 @@ static bool execute(rt_m *mp, rt_g *gp, bool inherit)
 	gp->m = mp;
 	mp->curg = gp;
 	rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_RUNNING);
-	if (!inherit) {
-		pp->schedtick++;
-		pp->inherited = 0;
-		pp->slice = 0;
-	}
+	if (!inherit)
+		rt_store32_rlx(&pp->schedtick, rt_load32_rlx(&pp->schedtick) + 1);
 	gp->runs++;
 	rt_count64_owner(&pp->switches, 1);
 	RT_TRACE(mp, SCHED, GO_START, gp, gp->runs, 0, 0);

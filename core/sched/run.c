@@ -31,6 +31,7 @@ void rt_run_wake_locked(gort_runtime *rt)
 	rt_store32_rel(&rt->runstate, RT_RUN_ENDING);
 	if (rt->host != NULL)
 		rt_m_unidle_locked(rt->host);
+	rt_host_free_locked(rt);
 	rt_preemptall(rt);
 	be_netpoll_break(&rt->sched.poll); /* the host may be the one that waits there */
 }
@@ -40,6 +41,7 @@ void rt_run_wake(gort_runtime *rt)
 	rt_lock(&rt->sched.lock, RT_RANK_sched);
 	rt_run_wake_locked(rt);
 	rt_unlock(&rt->sched.lock, RT_RANK_sched);
+	rt_kick_all(rt);
 }
 
 /* An M is about to sleep: can anything still happen? Threads in system calls and attached threads
@@ -50,7 +52,7 @@ void rt_checkdead_locked(gort_runtime *rt)
 
 	rt_lockrank_assert_held(RT_RANK_sched, &sc->lock);
 	RT_ASSERT(sc->mcount >= sc->nmidle + sc->nmidlelocked);
-	if (sc->mcount > sc->nmidle + sc->nmidlelocked || rt_load32_rlx(&sc->gcwaiting) ||
+	if (sc->mcount > sc->nmidle + sc->nmidlelocked || sc->nmake > 0 || rt_load32_rlx(&sc->gcwaiting) ||
 	    (rt->cfg.flags & GORT_LIBRARY) || rt_load32_rlx(&rt->runstate) != RT_RUN_ACTIVE)
 		return;
 	if (rt_load32_rlx(&sc->runqsize) > 0 || rt_timers_next(rt) != INT64_MAX)
@@ -322,6 +324,10 @@ static void drop(gort_runtime *rt, rt_g *gp)
 		rt_unlock(&rt->sched.lock, RT_RANK_sched);
 		return;
 	}
+	if (gp->m != NULL) {
+		rt_stand_drop(rt, gp);
+		return;
+	}
 	RT_ASSERT(status == RT_G_RUNNABLE || status == RT_G_WAITING);
 	unwait(gp);
 	unwire(rt, gp);
@@ -343,6 +349,8 @@ static void empty_queues(gort_runtime *rt)
 	}
 	rt_lock(&sc->lock, RT_RANK_sched);
 	sc->runq.head = sc->runq.tail = NULL;
+	sc->stopped.head = sc->stopped.tail = NULL;
+	rt_store32_rlx(&sc->nstopped, 0);
 	rt_store32_rlx(&sc->runqsize, 0);
 	rt_unlock(&sc->lock, RT_RANK_sched);
 }
@@ -360,6 +368,7 @@ void rt_drop_all(gort_runtime *rt)
 		next = gp->alllink;
 		drop(rt, gp);
 	}
+	rt_landed_wait(rt);
 }
 
 static void deadlock_text(gort_runtime *rt)
@@ -383,13 +392,13 @@ static void finish(gort_runtime *rt, rt_m *mp)
 	mp->lockedg = NULL;
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	if (given != NULL)
-		rt_handoffp(mp, given);
+		rt_handoffp(rt, given);
 	if (mp->spinning) {
 		mp->spinning = false;
 		rt_add32_full(&rt->sched.nmspinning, (uint32_t)-1);
 	}
 	if (mp->p != NULL)
-		rt_handoffp(mp, rt_releasep(mp));
+		rt_handoffp(mp->rt, rt_releasep(mp));
 	rt_stop_world(rt, RT_STW_END_OF_RUN);
 	if (rt->deadlock)
 		deadlock_text(rt);
@@ -424,10 +433,12 @@ int rt_run_main(gort_runtime *rt, gort_func fn, void *arg)
 	}
 	rt_self_set(mp);
 	(void)be_fault_attach();
+	rt_preempt_attach(mp);
 	rt_fault_module(rt, fn);
 	begin(rt, mp, gp);
 	rt_switch_loop(mp);
 	finish(rt, mp);
+	rt_preempt_detach(mp);
 	be_fault_detach();
 	rt_switch_fini(mp);
 	rt_self_set(NULL);

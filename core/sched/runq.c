@@ -236,11 +236,46 @@ static void runqsize_add(gort_runtime *rt, uint32_t d)
 	rt_store32_rlx(&rt->sched.runqsize, rt_load32_rlx(&rt->sched.runqsize) + d);
 }
 
+/* One that stands on its thread goes to a queue of its own. */
 void rt_globq_put_locked(gort_runtime *rt, rt_g *gp)
 {
 	rt_lockrank_assert_held(RT_RANK_sched, &rt->sched.lock);
-	rt_gqueue_push(&rt->sched.runq, gp);
+	if (gp->m != NULL) {
+		rt_gqueue_push(&rt->sched.stopped, gp);
+		rt_store32_rlx(&rt->sched.nstopped, rt_load32_rlx(&rt->sched.nstopped) + 1);
+	} else {
+		rt_gqueue_push(&rt->sched.runq, gp);
+	}
 	runqsize_add(rt, 1);
+}
+
+/* The first that stands on its thread; NULL: none. */
+rt_g *rt_stopped_get_locked(gort_runtime *rt)
+{
+	rt_g *gp = rt_gqueue_pop(&rt->sched.stopped);
+
+	rt_lockrank_assert_held(RT_RANK_sched, &rt->sched.lock);
+	if (gp != NULL) {
+		rt_store32_rlx(&rt->sched.nstopped, rt_load32_rlx(&rt->sched.nstopped) - 1);
+		runqsize_add(rt, (uint32_t)-1);
+	}
+	return gp;
+}
+
+/* Takes gp out from wherever it is in that queue. */
+void rt_stopped_remove_locked(gort_runtime *rt, rt_g *gp)
+{
+	rt_gqueue all = rt->sched.stopped;
+	rt_g *at, *next;
+
+	rt->sched.stopped = (rt_gqueue){ 0 };
+	for (at = all.head; at != NULL; at = next) {
+		next = at->schedlink;
+		if (at != gp)
+			rt_gqueue_push(&rt->sched.stopped, at);
+	}
+	rt_store32_rlx(&rt->sched.nstopped, rt_load32_rlx(&rt->sched.nstopped) - 1);
+	runqsize_add(rt, (uint32_t)-1);
 }
 
 void rt_globq_put_batch_locked(gort_runtime *rt, rt_g *head, rt_g *tail, uint32_t n)
@@ -328,10 +363,13 @@ void rt_globq_join_locked(gort_runtime *rt, rt_p *pp)
  * returned, the rest lies in pp's ring. */
 rt_g *rt_globq_get_locked(gort_runtime *rt, rt_p *pp, uint32_t max)
 {
-	uint32_t size = rt_load32_rlx(&rt->sched.runqsize);
+	uint32_t size = rt_load32_rlx(&rt->sched.runqsize) - rt_load32_rlx(&rt->sched.nstopped);
 	uint32_t n = size / (uint32_t)rt_gomaxprocs(rt) + 1;
 
 	rt_lockrank_assert_held(RT_RANK_sched, &rt->sched.lock);
+	/* They take turns: both have waited at the end of a queue. */
+	if (rt_load32_rlx(&rt->sched.nstopped) > 0 && (size == 0 || (rt->sched.turn++ & 1)))
+		return rt_stopped_get_locked(rt);
 	if (size == 0)
 		return NULL;
 	if (n > size)

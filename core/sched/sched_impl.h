@@ -4,6 +4,7 @@
 
 #include "backends/context/context.h"
 #include "backends/netpoll/netpoll.h"
+#include "backends/preempt/preempt.h"
 #include "core/alloc/fixalloc.h"
 #include "core/base/debugvars.h"
 #include "core/base/list.h"
@@ -33,6 +34,9 @@
  */
 enum { RT_G_RUNNABLE = 1, RT_G_RUNNING = 2, RT_G_SYSCALL = 3, RT_G_WAITING = 4, RT_G_DEAD = 6 };
 
+/* rt_g.dropped. LANDING: it is on its way to its end, and the end of the run waits for it. */
+enum { RT_DROPPED = 1, RT_DROPPED_LANDING = 2 };
+
 /* Three cache lines: what every switch touches; what birth writes; the rest. */
 struct rt_g {
 	/* owner of the stack, see above, if nothing else is said */
@@ -43,7 +47,7 @@ struct rt_g {
 	uint8_t attached;      /* a thread between gort_attach and gort_detach */
 	bool ismain : 1;       /* its end ends the run */
 	bool system : 1;       /* the runtime's own */
-	uint8_t dropped;       /* its run has ended while it was in a system call */
+	uint8_t dropped;       /* RT_DROPPED: its run has ended while its thread was busy with it */
 	rt_atomic32 claim;     /* who may wake this timed wait; wait.c */
 	rt_atomic32 canceled;  /* 1 = cancellable waits give up; wait.c */
 	rt_m *m;               /* that runs it, or NULL */
@@ -71,7 +75,12 @@ struct rt_g {
 
 _Static_assert(sizeof(rt_g) <= 3 * RT_CACHELINE, "a million of them wait in queues");
 
-enum { RT_P_IDLE = 0, RT_P_RUNNING = 1, RT_P_GCSTOP = 3, RT_P_DEAD = 4 };
+/* SYSCALL: its M is in a system call and may take it back by compare-and-swap, as sysmon may take it away. */
+enum { RT_P_IDLE = 0, RT_P_RUNNING = 1, RT_P_SYSCALL = 2, RT_P_GCSTOP = 3, RT_P_DEAD = 4 };
+/* rt_m.standing: where its goroutine waits for a P on its own thread. */
+enum { RT_STANDS_NOT = 0, RT_STANDS_STOPPED = 1 /* be_preempt */, RT_STANDS_ENTERING = 2 /* note */ };
+/* rt_m.taken */
+enum { RT_TAKEN_NOT = 0, RT_TAKEN_PROBE = 1, RT_TAKEN = 2 };
 enum { RT_AHEAD = 8 }; /* see rt_gqueue_pop */
 enum { RT_RUNQ_SIZE = 256, RT_MAXPROCS = 1 << 14 };
 
@@ -87,10 +96,9 @@ struct rt_p {
 	/* owner: the M whose p this is; others only while the world is stopped */
 	int id;
 	bool alone;              /* GOMAXPROCS is 1; changes with the world stopped */
-	uint32_t schedtick;      /* +1 for each slice */
-	uint32_t inherited;      /* goroutines run in this slice */
-	int64_t slice;           /* when the slice began; 0 = not looked yet */
-	rt_m *m;
+	rt_atomic32 schedtick;   /* +1 for each slice; sysmon reads it */
+	rt_atomic32 syscalltick; /* +1 for each system call that kept the P */
+	rt_atomicptr m;          /* its M, or NULL; also written under sched.lock by who takes or gives the P */
 	rt_g *gfree;             /* dead Gs for reuse */
 	int ngfree;
 	rt_stackcache stacks;
@@ -106,7 +114,8 @@ struct rt_p {
 	rt_atomic32 status;      /* RT_P_*; written by the owner or under sched.lock */
 
 	/* any thread, on lines of their own */
-	RT_CACHE_ALIGNED rt_atomic32 preempt; /* 1: come to the scheduler at the next runtime call */
+	RT_CACHE_ALIGNED rt_atomic32 preempt; /* 1: look at once whether the turn is to end; preempt.c */
+	rt_atomic32 wanttick;    /* the slice that sysmon wants ended */
 	rt_atomic64 stolen;
 	rt_timerheap timers;
 	/* The local run queue: models/runq.pml and models/runq_relacy.cc. runqtail: the owner stores
@@ -116,13 +125,20 @@ struct rt_p {
 	rt_atomicptr runnext;
 	rt_atomicptr yielded;    /* its part of the global queue, newest first: runq.c */
 	rt_atomicptr runq[RT_RUNQ_SIZE];
+	/* owner: sysmon. What it saw when it looked last, and when */
+	uint32_t seentick, seensyscall;
+	int64_t seenwhen, seencpu, seencpuwhen;
 };
 
 struct rt_m {
 	/* owner: its thread */
 	rt_p *p;                 /* NULL: idle, in a system call, or starting */
 	rt_g *curg;              /* NULL on g0 between goroutines */
-	int32_t locks;           /* 0 only in user code on a goroutine's stack */
+	/* 0 only in user code on a goroutine's stack. Volatile: signal handlers of this thread look at it, and
+	 * sysmon after a fence (be_preempt_fence). */
+	volatile int32_t locks;
+	rt_atomic32 taken;       /* RT_TAKEN*: sysmon took the P while the thread slept; preempt.c */
+	rt_p *oldp;              /* in a system call: the P that it may get back */
 	bool spinning;
 	bool attached;           /* a foreign thread between attach and detach */
 	bool host;               /* the thread inside gort_runtime_run */
@@ -151,6 +167,11 @@ struct rt_m {
 	bool idle;               /* on the idle list */
 	bool waitlocked;         /* waits for its lockedg to become runnable */
 	bool lockedready;        /* lockedg and a P came before it slept */
+	bool stwcounted;         /* without a P, and the stopper waits for it all the same */
+	uint8_t standing;        /* RT_STANDS_* */
+	uintptr_t stoppc;        /* where it was stopped */
+	int64_t takencpu;        /* CPU time that it had used when its P was taken */
+	be_preempt pre;
 	rt_m *schedlink;         /* idle list, LIFO */
 	rt_m *alllink;
 	rt_note park;
@@ -171,6 +192,12 @@ typedef struct rt_sched {
 	rt_mutex lock;           /* rank sched */
 	/* guarded by lock */
 	rt_gqueue runq;
+	rt_gqueue stopped;       /* goroutines that stand on their threads: preempt.c */
+	rt_atomic32 nstopped;    /* in that queue; also counted in runqsize; read without the lock */
+	uint32_t turn;           /* whose turn it is, the stopped ones' or the others' */
+	uint32_t nmake, nmakespinning; /* threads that the maker has still to make; ... that search at once */
+	uint32_t ntaken;         /* Ms whose P was taken */
+	rt_atomic32 nlanding;    /* dropped goroutines on their way out; parked on by who waits for them */
 	rt_m *midle;
 	rt_p *pidle;
 	rt_m *allm, *freem;
@@ -194,6 +221,13 @@ typedef struct rt_sched {
 	rt_atomic64 polluntil;   /* until when; INT64_MAX = for ever */
 	rt_note stopnote;
 	rt_mutex stopworld;      /* rank stopworld */
+	rt_mutex preemptlock;    /* rank preempt: who stops threads holds it, and no thread detaches meanwhile */
+	bool inplace;            /* set once: goroutines are stopped in place */
+	bool helpers;            /* set once: maker and sysmon run */
+	rt_atomic32 makerword, sysmonword; /* 1 = there is something to do */
+	rt_atomic32 sysmonsleeps; /* sysmon sleeps until a P is taken */
+	rt_atomic32 ending;      /* maker and sysmon end */
+	be_thread maker, sysmon;
 	int64_t stwbegin, stwstopped;
 	rt_atomic32 gomaxprocs;  /* changes only with the world stopped; Ms without a P read it, too */
 	rt_p **allp;             /* nallp of them; grows only with the world stopped, never moves */
@@ -220,6 +254,7 @@ struct gort_runtime {
 	gort_config cfg;         /* as given; debug copied */
 	rt_debugvars debug;
 	uint64_t forkgen;        /* of the process that made it */
+	int64_t born;            /* when it was made */
 	rt_mutex life;           /* rank life */
 	bool running;            /* guarded by life: a thread is in gort_runtime_run */
 	/* the run in progress */

@@ -10,13 +10,19 @@
 _Noreturn void rt_outside(const char *function); /* misuse: not on a goroutine */
 void rt_preempt_point(void);
 
+void rt_enter_slow(rt_m *mp, const char *function);
+
+/* No unsafe window: whoever is stopped between reading self and locks++ goes on on the same M. `taken` is read after
+ * locks is 1: sysmon writes the one, fences for both sides, and reads the other (model `takep`). */
 static inline rt_m *rt_enter(const char *function)
 {
 	rt_m *mp = rt_self();
 
-	if (RT_UNLIKELY(mp == NULL || mp->p == NULL))
+	if (RT_UNLIKELY(mp == NULL))
 		rt_outside(function);
 	mp->locks++;
+	if (RT_UNLIKELY((mp->p == NULL) | (rt_load32_rlx(&mp->taken) != 0)))
+		rt_enter_slow(mp, function);
 	return mp;
 }
 
@@ -95,13 +101,37 @@ static inline void rt_punlock(rt_mutex *l, rt_lockrank rank)
 	rt_unlock(l, rank);
 }
 
+/* The flag is looked at after locks is 0: a signal before that was declined, one after it stops the thread here. The
+ * P is read before: without locks it may be taken. Its record stays. */
 static inline void rt_leave(void)
 {
 	rt_m *mp = rt_self();
+	rt_p *pp = mp->p;
 
 	mp->locks--;
-	if (RT_UNLIKELY(rt_load32_rlx(&mp->p->preempt)))
+	if (RT_UNLIKELY(rt_load32_rlx(&pp->preempt)))
 		rt_preempt_point();
+}
+
+/* Around what takes a lock of the runtime in a function that any thread may call: a goroutine that holds one
+ * is not stopped. Nothing in between parks. */
+static inline rt_m *rt_hold(void)
+{
+	rt_m *mp = rt_self();
+
+	if (mp != NULL)
+		mp->locks++;
+	if (mp != NULL && RT_UNLIKELY(rt_load32_rlx(&mp->taken) != 0))
+		rt_enter_slow(mp, "gort");
+	return mp;
+}
+
+static inline void rt_unhold(rt_m *mp)
+{
+	if (mp != NULL && mp->p != NULL)
+		rt_leave();
+	else if (mp != NULL)
+		mp->locks--;
 }
 
 #endif

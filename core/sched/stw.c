@@ -3,7 +3,9 @@
  * The stopper holds `stopworld`, raises gcwaiting under sched.lock, takes the idle Ps, and raises
  * every P's preempt flag. An M that comes to the scheduler with gcwaiting up gives up its P
  * (rt_gcstopm); the last one signals the stopper. Ps of goroutines in system calls have been handed
- * off already and are idle or run others. Any thread may stop the world: a goroutine (its own P counts
+ * off already and are idle or run others, or are SYSCALL and taken by compare-and-swap. Goroutines in user code are
+ * stopped in place if the build can (preempt.c): they are asked by the flag first, since most come by themselves, and the
+ * stragglers by a signal. What runs without a P, because sysmon took it, is waited for, too. Any thread may stop the world: a goroutine (its own P counts
  * as stopped), or one without a P.
  *
  * The flag can be missed: an M may clear an old request (findrunnable) at the moment when we raise
@@ -12,6 +14,7 @@
  */
 #include "core/sched/internal.h"
 
+#define STW_FIRST (20 * GORT_MICROSECOND)
 #define STW_RETRY (100 * GORT_MICROSECOND)
 
 void rt_preemptall(gort_runtime *rt)
@@ -48,6 +51,18 @@ void rt_gcstopm(rt_m *mp)
 	rt_stopm(mp);
 }
 
+/* pp has just become SYSCALL, and the world stops. */
+void rt_syscall_gcstop(gort_runtime *rt, rt_p *pp)
+{
+	rt_sched *sc = &rt->sched;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	if (rt_load32_rlx(&sc->gcwaiting) && rt_cas32_full(&pp->status, RT_P_SYSCALL, RT_P_GCSTOP) &&
+	    --sc->stopwait == 0)
+		rt_note_wakeup(&sc->stopnote);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+}
+
 /* The lock is taken by trying when the caller holds a P: the holder waits for that very P. */
 static void take_stopworld(gort_runtime *rt, rt_m *mp)
 {
@@ -66,6 +81,17 @@ static rt_m *self_of(gort_runtime *rt)
 	rt_m *mp = rt_self();
 
 	return mp != NULL && mp->rt == rt ? mp : NULL;
+}
+
+/* Those without a P that are still part of the program. */
+static void count_taken_locked(rt_sched *sc)
+{
+	for (rt_m *mp = sc->ntaken > 0 ? sc->allm : NULL; mp != NULL; mp = mp->alllink) {
+		if (rt_load32_rlx(&mp->taken) != RT_TAKEN || (mp->curg->dropped && !mp->curg->attached))
+			continue;
+		mp->stwcounted = true;
+		sc->stopwait++;
+	}
 }
 
 void rt_stop_world(gort_runtime *rt, rt_stwreason why)
@@ -93,10 +119,18 @@ void rt_stop_world(gort_runtime *rt, rt_stwreason why)
 		rt_store32_rlx(&pp->status, RT_P_GCSTOP);
 		sc->stopwait--;
 	}
+	for (int i = 0; i < rt_gomaxprocs(rt); i++)
+		if (rt_cas32_full(&sc->allp[i]->status, RT_P_SYSCALL, RT_P_GCSTOP))
+			sc->stopwait--;
+	count_taken_locked(sc);
 	wait = sc->stopwait > 0;
 	rt_unlock(&sc->lock, RT_RANK_sched);
-	while (wait && !rt_note_sleep_for(&sc->stopnote, STW_RETRY))
+	wait = wait && !rt_note_sleep_for(&sc->stopnote, sc->inplace ? STW_FIRST : STW_RETRY);
+	while (wait) {
 		rt_preemptall(rt);
+		rt_kick_all(rt);
+		wait = !rt_note_sleep_for(&sc->stopnote, STW_RETRY);
+	}
 	sc->stwstopped = be_nanotime();
 }
 
@@ -106,9 +140,12 @@ static void caller_p(gort_runtime *rt, rt_m *mp)
 	if (mp == NULL || mp->p == NULL)
 		return;
 	if (mp->p->id >= rt_gomaxprocs(rt)) {
-		mp->p->m = NULL;
-		mp->p = rt->sched.allp[0];
-		mp->p->m = mp;
+		rt_p *first = rt->sched.allp[0];
+
+		rt_storeptr_rlx(&mp->p->m, NULL);
+		rt_stopped_unp_locked(rt, first);
+		mp->p = first;
+		rt_storeptr_rel(&first->m, mp);
 	}
 	rt_store32_rlx(&mp->p->status, RT_P_RUNNING);
 	rt_store32_rlx(&mp->p->preempt, 0);
@@ -119,6 +156,7 @@ void rt_start_world(gort_runtime *rt)
 	rt_sched *sc = &rt->sched;
 	rt_m *mp = self_of(rt);
 	rt_p *busy = NULL;
+	rt_m *stands = NULL;
 
 	rt_lock(&sc->lock, RT_RANK_sched);
 	caller_p(rt, mp);
@@ -130,7 +168,13 @@ void rt_start_world(gort_runtime *rt)
 			continue;
 		RT_ASSERT(rt_load32_rlx(&pp->status) == RT_P_GCSTOP);
 		rt_store32_rlx(&pp->preempt, 0);
-		if (rt_runq_empty(pp)) {
+		if (rt_loadptr_rlx(&pp->m) != NULL) { /* its goroutine stands, and goes on */
+			rt_m *on = rt_loadptr_rlx(&pp->m);
+
+			rt_store32_rel(&pp->status, RT_P_RUNNING);
+			on->schedlink = stands;
+			stands = on;
+		} else if (rt_runq_empty(pp)) {
 			rt_pidle_put_locked(rt, pp);
 		} else {
 			rt_store32_rlx(&pp->status, RT_P_IDLE);
@@ -139,6 +183,12 @@ void rt_start_world(gort_runtime *rt)
 		}
 	}
 	rt_unlock(&sc->lock, RT_RANK_sched);
+	while (stands != NULL) {
+		rt_m *on = stands;
+
+		stands = on->schedlink;
+		rt_stand_resume(on);
+	}
 	while (busy != NULL) {
 		rt_p *pp = busy;
 

@@ -291,6 +291,6 @@ void rt_goroutine_entry(void *arg)
 	}
 	rt_leave();
 	gp->rt->up.goroutine_main(gp, gp->fn, gp->arg);
-	rt_self()->locks++;
+	(void)rt_enter("gort");
 	rt_goroutine_done(gp);
 }

@@ -1,21 +1,45 @@
 /* syscall.c: goroutines that block in the system, goroutines wired to threads, foreign threads.
  *
- * entersyscall gives the P away at once. Go lets the goroutine keep it until sysmon takes it, which
- * saves two hand-overs for short calls; that needs sysmon's look every 20 us and comes with it.
+ * entersyscall gives the P away at once if anybody waits for it, or a timer. Else the P stays with the goroutine, in the state
+ * SYSCALL: exitsyscall takes it back by one compare-and-swap, unless sysmon (retake) or the stop of the world
+ * was first; those use one, too (model syscall). Work that comes meanwhile from another goroutine finds other Ps or sysmon,
+ * which looks every 20 us to some ms; what comes from a foreign thread wakes sysmon.
  */
 #include "core/sched/internal.h"
 
 #include <errno.h>
 
+static bool anybody_waits(const gort_runtime *rt, const rt_p *pp)
+{
+	return !rt_runq_empty(pp) || rt_load32_rlx(&rt->sched.runqsize) > 0 ||
+	       rt_load64_rlx(&pp->timers.next) != INT64_MAX || rt_load32_rlx(&rt->sched.gcwaiting) ||
+	       rt_load32_rlx(&pp->preempt);
+}
+
 GORT_API void gort_entersyscall(void)
 {
 	rt_m *mp = RT_ENTER();
 	rt_g *gp = mp->curg;
+	rt_p *pp = mp->p;
 
+	if (mp->locks != 1)
+		rt_misuse(__func__, "between gort_pin and gort_unpin");
 	RT_TRACE(mp, SCHED, SYSCALL_BEGIN, gp, 0, 0, 0);
 	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_SYSCALL);
-	rt_handoffp(mp, rt_releasep(mp));
 	/* locks stays up: the goroutine is the runtime's until gort_exitsyscall. */
+	if (anybody_waits(mp->rt, pp)) {
+		mp->oldp = NULL;
+		rt_handoffp(mp->rt, rt_releasep(mp));
+		return;
+	}
+	rt_store32_rlx(&pp->syscalltick, rt_load32_rlx(&pp->syscalltick) + 1);
+	mp->oldp = pp;
+	mp->p = NULL;
+	rt_storeptr_rlx(&pp->m, NULL);
+	rt_store32_rel(&pp->status, RT_P_SYSCALL); /* from here on it is whose who takes it */
+	rt_fence_full(); /* pairs with the one in rt_stop_world: it takes the P, or this sees that it stops */
+	if (RT_UNLIKELY(rt_load32_rlx(&mp->rt->sched.gcwaiting)))
+		rt_syscall_gcstop(mp->rt, pp);
 }
 
 /* On g0: no P was free. */
@@ -33,25 +57,7 @@ static void exitsyscall0(rt_m *mp, rt_g *gp)
 	rt_wakep(mp->rt); /* a P may have become idle since we looked */
 }
 
-/* On g0: its run ended meanwhile. */
-static void dropped0(rt_m *mp, rt_g *gp)
-{
-	rt_sched *sc = &mp->rt->sched;
-
-	rt_lock(&sc->lock, RT_RANK_sched);
-	RT_TRACE(mp, SCHED, GO_END, gp, 0, 0, 0);
-	rt_gstatus_set(gp, RT_G_SYSCALL, RT_G_DEAD);
-	rt_unlock(&sc->lock, RT_RANK_sched);
-	rt_switch_unmake(mp, NULL, gp);
-	if (mp->lockedg == gp)
-		mp->lockedg = NULL;
-	rt_g_free(mp->rt, NULL, gp);
-	rt_lock(&sc->lock, RT_RANK_sched);
-	sc->nsyscall--;
-	rt_unlock(&sc->lock, RT_RANK_sched);
-}
-
-static bool retake(rt_m *mp)
+static bool take_idle(rt_m *mp)
 {
 	rt_sched *sc = &mp->rt->sched;
 	rt_g *gp = mp->curg;
@@ -69,24 +75,55 @@ static bool retake(rt_m *mp)
 	return pp != NULL;
 }
 
+/* The P that it had, or that somebody else has meanwhile in the same state. Nobody drops this goroutine from here on: for
+ * that the world stops, and takes the P first. */
+static bool take_old(rt_m *mp)
+{
+	rt_p *pp = mp->oldp;
+
+	if (pp == NULL || !rt_cas32_full(&pp->status, RT_P_SYSCALL, RT_P_IDLE))
+		return false;
+	if (mp->curg->dropped) { /* in between */
+		rt_handoffp(mp->rt, pp);
+		return false;
+	}
+	rt_acquirep(mp, pp);
+	rt_gstatus_set(mp->curg, RT_G_SYSCALL, RT_G_RUNNING);
+	return true;
+}
+
 GORT_API void gort_exitsyscall(void)
 {
 	rt_m *mp = rt_self();
 
-	if (mp == NULL || mp->curg == NULL || mp->p != NULL)
+	if (mp == NULL || mp->curg == NULL || mp->p != NULL || mp->locks == 0)
 		rt_misuse(__func__, "called without gort_entersyscall");
-	if (!retake(mp)) {
+	if (!take_old(mp) && !take_idle(mp)) {
 		bool dropped;
 
 		rt_lock(&mp->rt->sched.lock, RT_RANK_sched);
 		dropped = mp->curg->dropped && !mp->curg->attached;
 		rt_unlock(&mp->rt->sched.lock, RT_RANK_sched);
 		if (dropped)
-			rt_mcall_dying(mp, dropped0);
+			rt_mcall_dying(mp, rt_landed0);
 		rt_mcall(mp, exitsyscall0);
 	} else {
 		RT_TRACE(mp, SCHED, SYSCALL_END, mp->curg, 0, 0, 0);
 	}
+	rt_leave();
+}
+
+GORT_API void gort_pin(void)
+{
+	(void)RT_ENTER(); /* locks stays up */
+}
+
+GORT_API void gort_unpin(void)
+{
+	rt_m *mp = rt_self();
+
+	if (mp == NULL || mp->p == NULL || mp->locks == 0)
+		rt_misuse(__func__, "called without gort_pin");
 	rt_leave();
 }
 
@@ -119,6 +156,7 @@ GORT_API void gort_unlock_os_thread(void)
 
 static void unattach(rt_m *mp, rt_g *gp)
 {
+	rt_preempt_detach(mp);
 	rt_switch_detach(mp, gp);
 	rt_self_set(NULL);
 	mp->lockedg = NULL;
@@ -188,9 +226,10 @@ GORT_API int gort_attach(gort_runtime *rt)
 		return GORT_ENOMEM;
 	}
 	rt_self_set(mp);
+	rt_preempt_attach(mp);
 	attach_p(mp, gp);
 	RT_TRACE(mp, SCHED, GO_START, gp, ++gp->runs, 0, 0);
-	mp->locks = 0;
+	rt_leave();
 	return 0;
 }
 
@@ -200,16 +239,16 @@ GORT_API int gort_detach(void)
 	rt_g *gp;
 	gort_runtime *rt;
 
-	if (mp == NULL || !mp->attached || mp->curg == NULL || mp->p == NULL)
+	if (mp == NULL || !mp->attached || mp->curg == NULL || mp->locks != 0)
 		return GORT_EINVAL;
+	(void)RT_ENTER(); /* its P may have been taken */
 	gp = mp->curg;
 	rt = mp->rt;
-	mp->locks++;
 	RT_TRACE(mp, SCHED, GO_END, gp, 0, 0, 0);
 	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_DEAD);
 	rt_add64_full(&rt->sched.ended, 1);
 	mp->curg = NULL;
-	rt_handoffp(mp, rt_releasep(mp));
+	rt_handoffp(mp->rt, rt_releasep(mp));
 	rt_lock(&rt->sched.lock, RT_RANK_sched);
 	rt->sched.nattached--;
 	rt_unlock(&rt->sched.lock, RT_RANK_sched);

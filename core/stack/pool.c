@@ -14,10 +14,12 @@
  *      ^            newest first                     oldest first         |
  *      +------------------------------------------------------------------+ get, when hot is empty
  *
- * A hot slot may hold pages, a cold one holds none. When more than max(1024, half of the most that was ever in
- * use) are hot, the oldest are cooled in batches: taken off under the lock, sorted by address, and
- * each run of neighbours is given back by one call of the system without the lock. So a burst of a
- * million goroutines does not stay resident, and a steady load never asks the system.
+ * A hot slot may hold pages, a cold one holds none. Every second sysmon cools (rt_stackpool_tick) what was hot all the
+ * time and so needed by nobody, but for the newest 1024: in batches, the oldest first, taken off under the lock, sorted
+ * by address, and each run of neighbours given back by one call of the system without the lock. So a burst of a
+ * million goroutines does not stay resident, and a steady load, or one that comes in waves, never asks the system.
+ * Rejected: cooling in the put that finds too many (a program in waves pays for its pages each time, and with several
+ * threads each batch interrupts all CPUs: a third of the time of skynet).
  *
  * Colors. Stacks start at the same offset of equal slots, so the hot tops of all goroutines would
  * fall into the same few cache sets. Each top is lowered by 64 bytes times the slot's number mod 16.
@@ -82,7 +84,8 @@ typedef struct sizeclass {
 	region *regions;    /* newest first */
 	rt_stack *hot, *hottail;
 	rt_stack *cold;
-	size_t nhot, ncold, inuse, peak;
+	size_t nhot, ncold, inuse;
+	size_t unneeded;    /* the fewest that were hot since the last tick */
 } sizeclass;
 
 struct rt_stackpool {
@@ -251,7 +254,8 @@ static rt_stack *hot_pop_locked(sizeclass *c)
 		c->hot->prev = NULL;
 	else
 		c->hottail = NULL;
-	c->nhot--;
+	if (--c->nhot < c->unneeded)
+		c->unneeded = c->nhot;
 	return s;
 }
 
@@ -283,8 +287,7 @@ static rt_stack *take_locked(rt_stackpool *sp, sizeclass *c)
 		if (s == NULL)
 			return NULL;
 	}
-	if (++c->inuse > c->peak)
-		c->peak = c->inuse;
+	c->inuse++;
 	return s;
 }
 
@@ -371,17 +374,13 @@ static void drop_pages(const be_arena_caps *a, rt_stack *list)
 	}
 }
 
-static size_t hot_bound(const sizeclass *c)
-{
-	return c->peak / 2 > HOT_MIN ? c->peak / 2 : HOT_MIN;
-}
-
 static rt_stack *cool_begin_locked(sizeclass *c)
 {
 	rt_stack *list = NULL;
 
-	if (c->nhot <= hot_bound(c) + COOL_BATCH)
+	if (c->unneeded < HOT_MIN + COOL_BATCH || c->nhot < HOT_MIN + COOL_BATCH)
 		return NULL;
+	c->unneeded -= COOL_BATCH;
 	for (int n = 0; n < COOL_BATCH; n++) {
 		rt_stack *s = hot_pop_oldest_locked(c);
 
@@ -556,22 +555,19 @@ static bool refill(rt_stackpool *sp, rt_stackcache *cache)
 
 static void put_one(rt_stackpool *sp, rt_stack *s)
 {
-	rt_stack *batch;
 	sizeclass *c;
 
 	rt_lock(&sp->lock, RT_RANK_stackpool);
 	c = class_locked(sp, s->size);
 	give_locked(c, s);
-	batch = cool_begin_locked(c);
 	rt_unlock(&sp->lock, RT_RANK_stackpool);
-	cool(sp, c, batch);
 }
 
 /* The oldest n of the cache's slots; those that were freed last stay. */
 static void drain(rt_stackpool *sp, rt_stackcache *cache, int n)
 {
 	sizeclass *c = &sp->classes[0];
-	rt_stack **keep = &cache->head, *s, *batch;
+	rt_stack **keep = &cache->head, *s;
 
 	for (int i = cache->n - n; i > 0; i--)
 		keep = &(*keep)->next;
@@ -585,9 +581,7 @@ static void drain(rt_stackpool *sp, rt_stackcache *cache, int n)
 		give_locked(c, s);
 		s = next;
 	}
-	batch = cool_begin_locked(c);
 	rt_unlock(&sp->lock, RT_RANK_stackpool);
-	cool(sp, c, batch);
 }
 
 rt_stack *rt_stack_get(rt_stackpool *sp, rt_stackcache *cache, size_t size)
@@ -660,4 +654,32 @@ int rt_stack_overflowed(const rt_stack *s, uintptr_t addr)
 {
 	return (s->flags & RT_STACK_GUARDED) != 0 && addr >= (uintptr_t)rt_stack_base(s) &&
 	       addr < (uintptr_t)s->lo;
+}
+
+void rt_stackpool_tick(rt_stackpool *sp)
+{
+	for (int i = 0; i < NCLASS; i++) {
+		sizeclass *c = &sp->classes[i];
+		rt_stack *list;
+
+		do {
+			rt_lock(&sp->lock, RT_RANK_stackpool);
+			list = cool_begin_locked(c);
+			if (list == NULL)
+				c->unneeded = c->nhot;
+			rt_unlock(&sp->lock, RT_RANK_stackpool);
+			cool(sp, c, list);
+		} while (list != NULL);
+	}
+}
+
+bool rt_stackpool_idle(rt_stackpool *sp)
+{
+	bool any = false;
+
+	rt_lock(&sp->lock, RT_RANK_stackpool);
+	for (int i = 0; i < NCLASS; i++)
+		any = any || sp->classes[i].nhot >= HOT_MIN + COOL_BATCH;
+	rt_unlock(&sp->lock, RT_RANK_stackpool);
+	return any;
 }

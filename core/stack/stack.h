@@ -10,6 +10,7 @@
 #include "core/base/debugvars.h"
 #include "core/base/types.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +50,11 @@ rt_stack *rt_stack_get(rt_stackpool *sp, rt_stackcache *cache, size_t size);
 void rt_stack_put(rt_stackpool *sp, rt_stackcache *cache, rt_stack *s);
 /* Gives the cache's slots back to the pool: a P goes away. */
 void rt_stackcache_flush(rt_stackpool *sp, rt_stackcache *cache);
+
+/* Every second, by any thread: gives back the pages of slots that were free since the last tick. */
+void rt_stackpool_tick(rt_stackpool *sp);
+/* Whether a tick may find some. */
+bool rt_stackpool_idle(rt_stackpool *sp);
 
 typedef struct rt_stackstats {
 	size_t reserved;   /* bytes of address space */

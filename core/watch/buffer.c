@@ -12,6 +12,7 @@
 #include "core/watch/watch.h"
 
 #include "core/base/lock.h"
+#include "core/sched/sched_inline.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -150,6 +151,7 @@ GORT_API const gort_trace_listener *gort_trace_buffer_listener(gort_trace_buffer
  *  */
 static size_t copy(gort_trace_buffer *b, uint64_t *at, gort_event *out, size_t n)
 {
+	rt_m *self = rt_hold();
 	size_t done = 0;
 
 	rt_lock(&b->lock, RT_RANK_tracekeep);
@@ -167,6 +169,7 @@ static size_t copy(gort_trace_buffer *b, uint64_t *at, gort_event *out, size_t n
 		*at += run;
 	}
 	rt_unlock(&b->lock, RT_RANK_tracekeep);
+	rt_unhold(self);
 	return done;
 }
 
@@ -177,11 +180,13 @@ typedef struct range {
 
 static range kept(gort_trace_buffer *b)
 {
+	rt_m *self = rt_hold();
 	range r;
 
 	rt_lock(&b->lock, RT_RANK_tracekeep);
 	r = (range){ b->begin, b->end, b->lost };
 	rt_unlock(&b->lock, RT_RANK_tracekeep);
+	rt_unhold(self);
 	return r;
 }
 

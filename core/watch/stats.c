@@ -1,5 +1,5 @@
 /* stats.c: counters of the Ps, and the names of events and wait reasons. */
-#include "core/sched/sched_impl.h"
+#include "core/sched/sched_inline.h"
 
 #include <string.h>
 
@@ -37,6 +37,7 @@ GORT_API size_t gort_proc_stats_read_sized(gort_runtime *rt, gort_proc_stats *ou
 {
 	rt_sched *sc = &rt->sched;
 	size_t known = size < sizeof *out ? size : sizeof *out;
+	rt_m *self = rt_hold();
 	size_t have;
 
 	rt_lock(&sc->lock, RT_RANK_sched);
@@ -49,6 +50,7 @@ GORT_API size_t gort_proc_stats_read_sized(gort_runtime *rt, gort_proc_stats *ou
 		memcpy(to, &s, known);
 	}
 	rt_unlock(&sc->lock, RT_RANK_sched);
+	rt_unhold(self);
 	return have;
 }
 

@@ -1,5 +1,8 @@
-/* Contract of backends/preempt/preempt.h, for whichever implementation is linked. What an
- * implementation that stops in place must do besides is asked where be_preempt_in_place says so. */
+/* Contract of backends/preempt/preempt.h, for whichever implementation is linked. What an implementation that stops
+ * in place must do besides is asked where be_preempt_in_place says so.
+ *
+ * The threads that are stopped compute: they count, keep values in registers, hold errno, call malloc. The stopper
+ * waits for what they do by yielding until it is seen. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -8,16 +11,30 @@
 
 #include "backends/preempt/preempt.h"
 #include "backends/thread/thread.h"
+#include "core/base/attrs.h"
 
 #include <errno.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-static int handled;
+enum { ROUNDS = 300 };
 
-static void handler(be_preempt *self)
+static rt_atomic32 answer, decided, landings;
+static rt_atomicptr decided_for, decided_pc;
+
+static int decide(be_preempt *t, const be_preempt_at *at)
 {
-	(void)self;
-	handled++;
+	rt_storeptr_rel(&decided_for, t);
+	rt_storeptr_rel(&decided_pc, (void *)at->pc);
+	rt_add32_full(&decided, 1);
+	return (int)rt_load32_acq(&answer);
+}
+
+static void wait_until(const rt_atomic32 *word, uint32_t at_least)
+{
+	while (rt_load32_acq(word) < at_least)
+		be_thread_yield();
 }
 
 static void test_constants(void **state)
@@ -27,12 +44,20 @@ static void test_constants(void **state)
 	assert_true(be_preempt_in_place == (strcmp(be_preempt_name, "cooperative") != 0));
 }
 
+static int other(be_preempt *t, const be_preempt_at *at)
+{
+	(void)t, (void)at;
+	return BE_PREEMPT_GO;
+}
+
 static void test_counted(void **state)
 {
 	(void)state;
 	for (int round = 0; round < 3; round++) {
-		assert_int_equal(be_preempt_init(handler), 0);
-		assert_int_equal(be_preempt_init(handler), 0);
+		assert_int_equal(be_preempt_init(decide), 0);
+		assert_int_equal(be_preempt_init(decide), 0);
+		if (be_preempt_in_place)
+			assert_int_equal(be_preempt_init(other), -EBUSY);
 		be_preempt_fini();
 		be_preempt_fini();
 	}
@@ -48,15 +73,17 @@ static void test_refuses(void **state)
 	(void)state;
 	if (be_preempt_in_place)
 		skip();
-	handled = 0;
-	assert_int_equal(be_preempt_init(handler), 0);
+	rt_store32_rel(&decided, 0);
+	assert_int_equal(be_preempt_init(decide), 0);
 	assert_int_equal(be_preempt_attach(&self), 0);
 	assert_int_equal(be_preempt_stop(&self), -ENOTSUP);
 	assert_int_equal(be_preempt_resume(&self), -ENOTSUP);
 	assert_int_equal(be_preempt_regs(&self, &regs, &n), -ENOTSUP);
 	assert_null(regs);
 	assert_int_equal(n, 0);
-	assert_int_equal(handled, 0);
+	assert_false(be_preempt_fence(&self));
+	assert_int_equal(be_preempt_cputime(&self), -1);
+	assert_int_equal(rt_load32_acq(&decided), 0);
 	be_preempt_detach(&self);
 	be_preempt_fini();
 }
@@ -78,7 +105,7 @@ static void test_each_thread(void **state)
 	be_thread t;
 
 	(void)state;
-	assert_int_equal(be_preempt_init(handler), 0);
+	assert_int_equal(be_preempt_init(decide), 0);
 	for (int i = 0; i < 4; i++) {
 		attach_error = -1;
 		assert_int_equal(be_thread_start(&t, attach_and_leave, NULL, 0), 0);
@@ -88,13 +115,263 @@ static void test_each_thread(void **state)
 	be_preempt_fini();
 }
 
+/* ---- A thread that computes -------------------------------------------------------------------- */
+
+typedef struct victim {
+	be_preempt pre;
+	be_thread thread;
+	rt_atomic32 ready, stop, done;
+	rt_atomic64 steps;
+	uint64_t bad;
+	int (*work)(struct victim *v);
+	char landing[32 << 10] __attribute__((aligned(16)));
+} victim;
+
+static victim v;
+
+static int same_pieces(const double *a, const double *b, size_t n)
+{
+	return memcmp(a, b, n * sizeof *a) == 0;
+}
+
+/* Live values in integer and vector registers, errno, the heap. */
+static int compute(victim *w)
+{
+	uint64_t a = 1, b = 2, c = 3, d = 4;
+	double x[8] = { 0, 1, 2, 3, 4, 5, 6, 7 }, y[8] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+	char *block;
+
+	errno = EDOM;
+	for (int i = 0; i < 64; i++) {
+		a += b ^ (uint64_t)i;
+		b = b * 3 + c;
+		c ^= d << 1;
+		d += a;
+		for (int k = 0; k < 8; k++) {
+			x[k] = x[k] * 1.5 + 1;
+			y[k] = y[k] * 1.5 + 1;
+		}
+	}
+	if (errno != EDOM || !same_pieces(x, y, 8))
+		return 1;
+	block = malloc(64 + (size_t)(a & 255));
+	if (block == NULL)
+		return 1;
+	memset(block, (int)(b & 127), 64);
+	if (block[0] != block[63])
+		return 1;
+	free(block);
+	return 0;
+}
+
+static void run(void *arg)
+{
+	victim *w = arg;
+
+	if (be_preempt_attach(&w->pre) != 0)
+		return;
+	rt_store32_rel(&w->ready, 1);
+	while (!rt_load32_acq(&w->stop)) {
+		w->bad += (uint64_t)w->work(w);
+		rt_add64_full(&w->steps, 1);
+	}
+	be_preempt_detach(&w->pre);
+	rt_store32_rel(&w->done, 1);
+}
+
+static void start(int (*work)(victim *w))
+{
+	memset(&v, 0, sizeof v);
+	v.work = work;
+	rt_store32_rel(&decided, 0);
+	assert_int_equal(be_preempt_init(decide), 0);
+	assert_int_equal(be_thread_start(&v.thread, run, &v, 0), 0);
+	wait_until(&v.ready, 1);
+}
+
+static void finish(void)
+{
+	rt_store32_rel(&v.stop, 1);
+	be_thread_join(&v.thread);
+	assert_int_equal(rt_load32_acq(&v.done), 1);
+	assert_int_equal(v.bad, 0);
+	be_preempt_fini();
+}
+
+static void one_more_step(void)
+{
+	uint64_t steps = rt_load64_acq(&v.steps);
+
+	while (rt_load64_acq(&v.steps) < steps + 2)
+		be_thread_yield();
+}
+
+static void test_go(void **state)
+{
+	(void)state;
+	if (!be_preempt_in_place)
+		skip();
+	start(compute);
+	rt_store32_rel(&answer, BE_PREEMPT_GO);
+	for (uint32_t i = 1; i <= ROUNDS; i++) {
+		assert_int_equal(be_preempt_stop(&v.pre), 0);
+		wait_until(&decided, i);
+		assert_ptr_equal(rt_loadptr_acq(&decided_for), &v.pre);
+		assert_non_null(rt_loadptr_acq(&decided_pc));
+		one_more_step();
+	}
+	finish();
+}
+
+/* A stopped thread does nothing, shows its registers, and goes on where it was. */
+static void test_stay(void **state)
+{
+	(void)state;
+	if (!be_preempt_in_place)
+		skip();
+	start(compute);
+	rt_store32_rel(&answer, BE_PREEMPT_STAY);
+	for (uint32_t i = 1; i <= ROUNDS; i++) {
+		const uintptr_t *regs = NULL;
+		uint64_t steps;
+		size_t n = 0;
+
+		assert_int_equal(be_preempt_stop(&v.pre), 0);
+		wait_until(&decided, i);
+		steps = rt_load64_acq(&v.steps);
+		assert_int_equal(be_preempt_regs(&v.pre, &regs, &n), 0);
+		assert_non_null(regs);
+		assert_true(n >= 8);
+		for (int k = 0; k < 10; k++)
+			be_thread_yield();
+		assert_int_equal(rt_load64_acq(&v.steps), steps);
+		assert_int_equal(be_preempt_resume(&v.pre), 0);
+		one_more_step();
+	}
+	finish();
+}
+
+static int resuming(be_preempt *t, const be_preempt_at *at)
+{
+	(void)at;
+	(void)be_preempt_resume(t); /* before it stays */
+	rt_add32_full(&decided, 1);
+	return BE_PREEMPT_STAY;
+}
+
+static void test_resume_comes_first(void **state)
+{
+	(void)state;
+	if (!be_preempt_in_place)
+		skip();
+	memset(&v, 0, sizeof v);
+	v.work = compute;
+	rt_store32_rel(&decided, 0);
+	assert_int_equal(be_preempt_init(resuming), 0);
+	assert_int_equal(be_thread_start(&v.thread, run, &v, 0), 0);
+	wait_until(&v.ready, 1);
+	for (uint32_t i = 1; i <= ROUNDS; i++) {
+		assert_int_equal(be_preempt_stop(&v.pre), 0);
+		wait_until(&decided, i);
+		one_more_step();
+	}
+	finish();
+}
+
+static void landed(void *arg)
+{
+	victim *w = arg;
+
+	rt_add32_full(&landings, 1);
+	be_preempt_detach(&w->pre);
+	rt_store32_rel(&w->done, 1);
+	for (;;) /* there is nothing to go back to */
+		be_thread_nap(1000000);
+}
+
+static int spin(victim *w)
+{
+	(void)w;
+	return 0;
+}
+
+/* What it was doing is abandoned, at once or when it is resumed. Such a thread never ends: the last tests. */
+static void land(int how)
+{
+	static victim never[2];
+	victim *w = &never[how == BE_PREEMPT_STAY];
+
+	w->work = spin;
+	w->pre.land = NULL;
+	rt_store32_rel(&decided, 0);
+	rt_store32_rel(&landings, 0);
+	rt_store32_rel(&answer, (uint32_t)how);
+	assert_int_equal(be_preempt_init(decide), 0);
+	assert_int_equal(be_thread_start(&w->thread, run, w, 0), 0);
+	wait_until(&w->ready, 1);
+	w->pre.land = how == BE_PREEMPT_LAND ? landed : NULL;
+	w->pre.land_arg = w;
+	w->pre.land_top = w->landing + sizeof w->landing;
+	assert_int_equal(be_preempt_stop(&w->pre), 0);
+	wait_until(&decided, 1);
+	if (how == BE_PREEMPT_STAY) {
+		w->pre.land = landed;
+		assert_int_equal(be_preempt_resume(&w->pre), 0);
+	}
+	wait_until(&w->done, 1);
+	assert_int_equal(rt_load32_acq(&landings), 1);
+	be_preempt_fini();
+}
+
+static void test_land(void **state)
+{
+	(void)state;
+	if (!be_preempt_in_place)
+		skip();
+	land(BE_PREEMPT_LAND);
+	land(BE_PREEMPT_STAY);
+}
+
+static void test_gone(void **state)
+{
+	be_preempt gone = { 0 };
+
+	(void)state;
+	if (!be_preempt_in_place)
+		skip();
+	assert_int_equal(be_preempt_init(decide), 0);
+	assert_int_equal(be_preempt_stop(&gone), -ESRCH);
+	be_preempt_fini();
+}
+
+static void test_cputime(void **state)
+{
+	int64_t before;
+
+	(void)state;
+	if (!be_preempt_in_place)
+		skip();
+	start(compute);
+	before = be_preempt_cputime(&v.pre);
+	assert_true(before >= 0);
+	while (be_preempt_cputime(&v.pre) <= before)
+		one_more_step();
+	finish();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_constants),
-	        cmocka_unit_test(test_counted),
-	        cmocka_unit_test(test_refuses),
-	        cmocka_unit_test(test_each_thread),
+		cmocka_unit_test(test_constants),
+		cmocka_unit_test(test_counted),
+		cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_each_thread),
+		cmocka_unit_test(test_go),
+		cmocka_unit_test(test_stay),
+		cmocka_unit_test(test_resume_comes_first),
+		cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_cputime),
+		cmocka_unit_test(test_land),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
-/* machine.h: the registers in a signal handler's context record, one block for each CPU. Shared by
- * signal.c and unwind.c; glibc and musl use the same names. */
-#ifndef BACKENDS_FAULT_MACHINE_H
-#define BACKENDS_FAULT_MACHINE_H
+/* machine.h: the registers in a signal handler's context record, one block for each CPU. For the POSIX files of fault and
+ * preempt; glibc and musl use the same names. */
+#ifndef BACKENDS_MACHINE_H
+#define BACKENDS_MACHINE_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -38,7 +38,7 @@ static inline struct machine machine_get(const ucontext_t *uc)
 	                        .fp = uc->uc_mcontext.__gregs[REG_S0],
 	                        .link = uc->uc_mcontext.__gregs[REG_RA]};
 #else
-#error "fault=signal does not know this CPU: add it here or choose fault=none"
+#error "this CPU is not known: add it here, or choose fault=none and preempt=cooperative"
 #endif
 }
 

@@ -1,0 +1,487 @@
+/* preempt.c: goroutines that are stopped where they are.
+ *
+ * A goroutine of C may be stopped at any instruction only if nothing else ever runs on its thread
+ * until it goes on: it may be in malloc, hold a lock of the host, or have a thread-local's address in
+ * a register. So it is not switched away. Its thread waits (be_preempt), the goroutine is queued as
+ * one that *stands* on its M (gp->m is not NULL while RUNNABLE), and its P goes to another thread. Who
+ * picks it later gives its P to that very thread. A goroutine that computes, or blocks without saying
+ * so, costs a thread and never the scheduler.
+ *
+ *             stop                 pick
+ *   RUNNING --------> RUNNABLE  ---------> RUNNING
+ *   on M, with P      on M, no P           on M, with the P of who picked it
+ *
+ * Rules (each was learnt from a program that died without it):
+ *   - locks is 0 only in user code on a goroutine's stack; a request that finds it otherwise is declined, and
+ *     rt_leave looks at the flag after it has set locks to 0.
+ *   - nothing of the runtime takes a lock of libc or of the loader, or makes a thread, where it could
+ *     wait for a stopped goroutine: threads are made by a thread that nobody waits for (m.c).
+ *   - without a spare thread the P goes straight to another goroutine that stands: never decline that.
+ *   - the turn that is to end is named (wanttick), so a request that comes late ends no other turn.
+ *   - a thread that used no CPU time sleeps in the system. It needs no P: sysmon takes it, without a
+ *     signal, which would end a raw nanosleep or poll with EINTR. M and sysmon settle it as Dekker would: M writes locks
+ *     and reads `taken`; sysmon writes `taken`, fences for both (be_preempt_fence), and reads locks.
+ *     Models: tests/model/takep.pml, stwpreempt.pml.
+ *   - a new goroutine holds nothing that others could wait for: when STANDING_MAX threads stand, those
+ *     goroutines that have not begun wait until one of these has ended.
+ *
+ * Guards: standing, stoppc, taken (but for the fence above), nstopped: sched.lock. While its M stands, a
+ * goroutine's status, m->p and m->locks belong to who gives it a P.
+ *
+ * Rejected: switching to g0 in the handler (3 us cheaper; the goroutine is then tied to a thread that
+ * runs another one, and if that waits for a lock of the first both are dead: within 4 to 28 rounds).
+ */
+#include "core/sched/internal.h"
+
+/* Threads that stand at once before new goroutines have to wait: 10,000 is Go's bound on threads. */
+enum { STANDING_MAX = 8000 };
+
+/* A new goroutine that mp has picked may not begin: it waits at the end of the global queue, and one that stands
+ * is returned for it. Else gp. */
+rt_g *rt_stand_instead(rt_m *mp, rt_g *gp)
+{
+	rt_sched *sc = &mp->rt->sched;
+	rt_g *other;
+
+	if (RT_LIKELY(rt_load32_rlx(&sc->nstopped) < STANDING_MAX))
+		return gp;
+	rt_lock(&sc->lock, RT_RANK_sched);
+	other = rt_stopped_get_locked(mp->rt);
+	if (other != NULL)
+		rt_globq_put_locked(mp->rt, gp);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	return other != NULL ? other : gp;
+}
+
+/* ---- Going on --------------------------------------------------------------------------------- */
+
+/* The lock is held, gp is off its queue. */
+rt_m *rt_stand_assign_locked(rt_p *pp, rt_g *gp)
+{
+	rt_m *mp = gp->m;
+
+	rt_lockrank_assert_held(RT_RANK_sched, &gp->rt->sched.lock);
+	RT_ASSERT(mp->standing != RT_STANDS_NOT && mp->p == NULL && mp->curg == gp);
+	rt_store32_rlx(&pp->preempt, 0);
+	rt_fence_full(); /* pairs with the fence in rt_preemptall, as in findrunnable */
+	rt_acquirep(mp, pp);
+	rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_RUNNING);
+	rt_store32_rlx(&pp->schedtick, rt_load32_rlx(&pp->schedtick) + 1);
+	rt_count64_owner(&pp->switches, 1);
+	gp->runs++;
+	RT_TRACE(mp, SCHED, GO_START, gp, gp->runs, 0, 0);
+	/* The world may have begun to stop meanwhile: then the flag is up again, or this sees it. */
+	if (rt_load32_rlx(&mp->rt->sched.gcwaiting))
+		rt_store32_rlx(&pp->preempt, 1);
+	return mp;
+}
+
+/* Its thread goes on; mp is its own again. */
+void rt_stand_resume(rt_m *mp)
+{
+	int how = mp->standing;
+
+	mp->standing = RT_STANDS_NOT;
+	if (how == RT_STANDS_STOPPED) {
+		mp->locks = 0;
+		(void)be_preempt_resume(&mp->pre);
+	} else {
+		rt_note_wakeup(&mp->park);
+	}
+}
+
+void rt_stand_start(rt_m *mp, rt_g *gp)
+{
+	rt_sched *sc = &mp->rt->sched;
+	rt_p *pp = rt_releasep(mp);
+	rt_m *to;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	to = rt_stand_assign_locked(pp, gp);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	rt_stand_resume(to);
+	(void)rt_stopm(mp); /* the loop looks whether it is to leave */
+}
+
+/* The goroutine of mp, without a P, is queued where it stands. */
+static void stand_locked(rt_m *mp, int how)
+{
+	rt_g *gp = mp->curg;
+
+	mp->standing = (uint8_t)how;
+	gp->m = mp;
+	rt_store32_rlx(&mp->taken, RT_TAKEN_NOT);
+	rt_globq_put_locked(mp->rt, gp);
+	if (mp->stwcounted) {
+		mp->stwcounted = false;
+		if (--mp->rt->sched.stopwait == 0)
+			rt_note_wakeup(&mp->rt->sched.stopnote);
+	}
+}
+
+/* ---- Stopping: on the stopped thread, or by who stopped it ------------------------------------ */
+
+/* On the goroutine's stack, from its top. */
+static void landed(void *arg)
+{
+	rt_m *mp = arg;
+	rt_g *gp = mp->curg;
+
+	if (mp->p == NULL)
+		rt_mcall_dying(mp, rt_landed0);
+	gp->rt->up.goroutine_drop(gp);
+	rt_mcall_dying(mp, rt_goexit0);
+}
+
+static void land_in(rt_m *mp, rt_g *gp)
+{
+	mp->pre.land = landed;
+	mp->pre.land_arg = mp;
+	mp->pre.land_top = rt_landing_top(gp);
+}
+
+/* The world stops: the P stays with the thread, and both go on together. */
+static int stop_for_world_locked(rt_m *mp)
+{
+	rt_sched *sc = &mp->rt->sched;
+
+	rt_store32_rlx(&mp->p->status, RT_P_GCSTOP);
+	mp->standing = RT_STANDS_STOPPED;
+	if (--sc->stopwait == 0)
+		rt_note_wakeup(&sc->stopnote);
+	return BE_PREEMPT_STAY;
+}
+
+/* The P of mp goes to `spare`, which takes its next from all the queues, or to a goroutine that stands. */
+static int give_up_locked(rt_m *mp, rt_m **spare, rt_m **stands)
+{
+	gort_runtime *rt = mp->rt;
+	rt_sched *sc = &rt->sched;
+	rt_g *gp = mp->curg, *next = NULL;
+	rt_p *pp = mp->p;
+	/* Nothing else waits: no need for a scheduler in between. */
+	bool straight = rt_load32_rlx(&sc->nstopped) > 0 &&
+	                rt_load32_rlx(&sc->nstopped) == rt_load32_rlx(&sc->runqsize) &&
+	                rt_runq_empty(pp) && rt_load64_rlx(&pp->timers.next) == INT64_MAX;
+
+	*spare = straight ? NULL : rt_midle_get_locked(sc);
+	if (*spare == NULL)
+		next = rt_stopped_get_locked(rt);
+	if (*spare == NULL && next == NULL) {
+		rt_maker_ask_locked(rt, false);
+		return BE_PREEMPT_GO;
+	}
+	rt_count64_owner(&pp->preempted, 1);
+	RT_TRACE(mp, SCHED, GO_YIELD, gp, 1, 0, 0);
+	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_RUNNABLE);
+	(void)rt_releasep(mp);
+	if (*spare != NULL) {
+		(*spare)->nextp = pp;
+		(*spare)->spinning = false;
+	} else {
+		*stands = rt_stand_assign_locked(pp, next);
+	}
+	stand_locked(mp, RT_STANDS_STOPPED);
+	return BE_PREEMPT_STAY;
+}
+
+/* It slept without a P and computes now. */
+static int stop_taken_locked(rt_m *mp)
+{
+	rt_g *gp = mp->curg;
+
+	if (gp->dropped && !gp->attached) {
+		if (!rt_user_code(mp->rt, mp->stoppc))
+			return BE_PREEMPT_GO;
+		rt_store32_rlx(&mp->taken, RT_TAKEN_NOT);
+		mp->rt->sched.ntaken--;
+		land_in(mp, gp);
+		return BE_PREEMPT_LAND;
+	}
+	mp->rt->sched.ntaken--;
+	rt_gstatus_set(gp, RT_G_SYSCALL, RT_G_RUNNABLE);
+	stand_locked(mp, RT_STANDS_STOPPED);
+	return BE_PREEMPT_STAY;
+}
+
+static int stop(rt_m *mp)
+{
+	gort_runtime *rt = mp->rt;
+	rt_sched *sc = &rt->sched;
+	rt_m *spare = NULL, *stands = NULL;
+	bool published = false;
+	int r = BE_PREEMPT_GO;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	if (rt_load32_rlx(&mp->taken) == RT_TAKEN) {
+		r = stop_taken_locked(mp);
+		published = r == BE_PREEMPT_STAY;
+	} else if (mp->host && rt_load32_acq(&rt->runstate) == RT_RUN_ENDING &&
+	           rt_user_code(rt, mp->stoppc)) {
+		/* Its thread is wanted by the end of the run; from foreign code it comes by itself. */
+		land_in(mp, mp->curg);
+		r = BE_PREEMPT_LAND;
+	} else if (rt_load32_rlx(&sc->gcwaiting)) {
+		r = stop_for_world_locked(mp);
+	} else if (rt_load32_rlx(&mp->p->preempt) && rt_turn_is_over(mp->p)) {
+		r = give_up_locked(mp, &spare, &stands);
+	}
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	if (spare != NULL)
+		rt_note_wakeup(&spare->park);
+	if (stands != NULL)
+		rt_stand_resume(stands);
+	if (published)
+		rt_wakep(rt);
+	return r;
+}
+
+static int decide(be_preempt *t, const be_preempt_at *at)
+{
+	rt_m *mp = RT_CONTAINER_OF(t, rt_m, pre);
+	int r;
+
+	if (mp->locks != 0)
+		return BE_PREEMPT_GO;
+	mp->locks = 1;
+	mp->stoppc = at->pc;
+	r = stop(mp);
+	if (r == BE_PREEMPT_GO)
+		mp->locks = 0;
+	return r;
+}
+
+/* ---- Asking ----------------------------------------------------------------------------------- */
+
+int rt_preempt_acquire(void)
+{
+	return be_preempt_init(decide);
+}
+
+void rt_preempt_release(void)
+{
+	be_preempt_fini();
+}
+
+void rt_preempt_attach(rt_m *mp)
+{
+	if (mp->rt->sched.inplace)
+		(void)be_preempt_attach(&mp->pre); /* refused: this one is asked by the flag only */
+}
+
+void rt_preempt_detach(rt_m *mp)
+{
+	rt_sched *sc = &mp->rt->sched;
+
+	if (!sc->inplace)
+		return;
+	rt_lock(&sc->preemptlock, RT_RANK_preempt);
+	be_preempt_detach(&mp->pre);
+	rt_unlock(&sc->preemptlock, RT_RANK_preempt);
+}
+
+void rt_kick(gort_runtime *rt, rt_m *mp)
+{
+	rt_lockrank_assert_held(RT_RANK_preempt, &rt->sched.preemptlock);
+	(void)be_preempt_stop(&mp->pre); /* gone or not attached: there is nobody to be stopped */
+}
+
+/* What lives without a P, too, while the world stops. */
+static void kick_taken(gort_runtime *rt)
+{
+	rt_sched *sc = &rt->sched;
+	rt_m *mp;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	mp = sc->ntaken > 0 ? sc->allm : NULL;
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	/* An M leaves allm only with preemptlock; new ones come at the head. */
+	for (; mp != NULL; mp = mp->alllink)
+		if (rt_load32_rlx(&mp->taken) == RT_TAKEN)
+			rt_kick(rt, mp);
+}
+
+void rt_kick_all(gort_runtime *rt)
+{
+	rt_sched *sc = &rt->sched;
+	rt_m *self = rt_self();
+
+	if (!sc->inplace)
+		return;
+	rt_lock(&sc->preemptlock, RT_RANK_preempt);
+	for (int i = 0; i < rt_gomaxprocs(rt); i++) {
+		rt_m *mp = rt_loadptr_acq(&sc->allp[i]->m);
+
+		if (mp != NULL && mp != self && rt_load32_acq(&sc->allp[i]->status) == RT_P_RUNNING)
+			rt_kick(rt, mp);
+	}
+	kick_taken(rt);
+	rt_unlock(&sc->preemptlock, RT_RANK_preempt);
+}
+
+/* ---- Taking the P of a thread that sleeps ----------------------------------------------------- */
+
+/* sysmon, with the lock; pp was RUNNING and its M used no CPU time. True: pp is IDLE and the caller's. */
+bool rt_stand_take_locked(gort_runtime *rt, rt_p *pp)
+{
+	rt_m *mp = rt_loadptr_rlx(&pp->m);
+
+	if (mp == NULL || rt_load32_rlx(&pp->status) != RT_P_RUNNING)
+		return false;
+	rt_store32_rlx(&mp->taken, RT_TAKEN_PROBE);
+	if (!be_preempt_fence(&mp->pre) || mp->locks != 0 || mp->p != pp || mp->curg == NULL) {
+		/* Inside, or on its way in: if it saw the probe it waits for the lock, and then sees this. */
+		rt_store32_rlx(&mp->taken, RT_TAKEN_NOT);
+		return false;
+	}
+	rt_store32_rlx(&mp->taken, RT_TAKEN);
+	mp->takencpu = be_preempt_cputime(&mp->pre);
+	rt->sched.ntaken++;
+	(void)rt_releasep(mp);
+	rt_gstatus_set(mp->curg, RT_G_RUNNING, RT_G_SYSCALL);
+	return true;
+}
+
+/* In the runtime, with locks above 0 and without a P, because sysmon took it: queues for one. */
+static void take_back(rt_m *mp)
+{
+	rt_sched *sc = &mp->rt->sched;
+	rt_g *gp = mp->curg;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	if (rt_load32_rlx(&mp->taken) != RT_TAKEN) { /* only a probe */
+		rt_unlock(&sc->lock, RT_RANK_sched);
+		return;
+	}
+	sc->ntaken--;
+	if (gp->dropped && !gp->attached) {
+		rt_store32_rlx(&mp->taken, RT_TAKEN_NOT);
+		rt_unlock(&sc->lock, RT_RANK_sched);
+		rt_mcall_dying(mp, rt_landed0);
+	}
+	rt_gstatus_set(gp, RT_G_SYSCALL, RT_G_RUNNABLE);
+	stand_locked(mp, RT_STANDS_ENTERING);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	rt_wakep(mp->rt);
+	rt_note_sleep(&mp->park);
+	rt_note_clear(&mp->park);
+	if (mp->p == NULL) /* dropped where it stood */
+		rt_mcall_dying(mp, rt_landed0);
+}
+
+void rt_enter_slow(rt_m *mp, const char *function)
+{
+	if (rt_load32_rlx(&mp->taken) == RT_TAKEN_NOT && mp->p == NULL)
+		rt_outside(function);
+	if (rt_load32_rlx(&mp->taken) != RT_TAKEN_NOT)
+		take_back(mp);
+}
+
+/* ---- The end of a run ------------------------------------------------------------------------- */
+
+/* World stopped: pp goes away; what stands with it goes on standing without. */
+void rt_stopped_unp_locked(gort_runtime *rt, rt_p *pp)
+{
+	rt_m *mp = rt_loadptr_rlx(&pp->m);
+
+	if (mp == NULL || mp->standing == RT_STANDS_NOT)
+		return;
+	mp->p = NULL;
+	rt_storeptr_rlx(&pp->m, NULL);
+	rt_gstatus_set(mp->curg, RT_G_RUNNING, RT_G_RUNNABLE);
+	mp->curg->m = mp;
+	rt_globq_put_locked(rt, mp->curg);
+}
+
+/* gp stands, without a P and off every queue, and its run ends. In goroutine code it ends at once, on its way
+ * out; in foreign code it goes on without a P until it comes back. */
+static void let_go_locked(rt_m *mp, rt_g *gp)
+{
+	rt_sched *sc = &mp->rt->sched;
+	bool out = mp->standing == RT_STANDS_ENTERING || rt_user_code(mp->rt, mp->stoppc);
+	int how = mp->standing;
+
+	gp->dropped = out ? RT_DROPPED_LANDING : RT_DROPPED;
+	rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_SYSCALL);
+	sc->nsyscall++;
+	mp->standing = RT_STANDS_NOT;
+	if (out)
+		rt_store32_rlx(&sc->nlanding, rt_load32_rlx(&sc->nlanding) + 1);
+	if (how == RT_STANDS_ENTERING) {
+		rt_note_wakeup(&mp->park);
+		return;
+	}
+	if (out) {
+		land_in(mp, gp);
+	} else {
+		rt_store32_rlx(&mp->taken, RT_TAKEN);
+		mp->takencpu = 0; /* sysmon looks where it is, again and again */
+		sc->ntaken++;
+		mp->locks = 0;
+	}
+	(void)be_preempt_resume(&mp->pre);
+}
+
+/* World stopped; gp is no attached thread. */
+void rt_stand_drop(gort_runtime *rt, rt_g *gp)
+{
+	rt_m *mp = gp->m;
+
+	rt_lock(&rt->sched.lock, RT_RANK_sched);
+	if (mp->p != NULL) { /* stopped with its P for the world */
+		rt_storeptr_rlx(&mp->p->m, NULL);
+		mp->p = NULL;
+		rt_gstatus_set(gp, RT_G_RUNNING, RT_G_RUNNABLE);
+	}
+	let_go_locked(mp, gp);
+	rt_unlock(&rt->sched.lock, RT_RANK_sched);
+}
+
+/* The host's M may stand in somebody's goroutine. */
+void rt_host_free_locked(gort_runtime *rt)
+{
+	rt_m *mp = rt->host;
+	rt_g *gp;
+
+	if (mp == NULL || mp->standing == RT_STANDS_NOT || mp->p != NULL || mp->curg->attached)
+		return;
+	gp = mp->curg;
+	rt_stopped_remove_locked(rt, gp);
+	rt_add64_full(&rt->sched.ended, 1);
+	rt->up.goroutine_drop(gp);
+	let_go_locked(mp, gp);
+}
+
+/* On g0, without a P: gp has come back after its run. */
+void rt_landed0(rt_m *mp, rt_g *gp)
+{
+	rt_sched *sc = &mp->rt->sched;
+	bool awaited = gp->dropped == RT_DROPPED_LANDING, last = false;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	RT_TRACE(mp, SCHED, GO_END, gp, 0, 0, 0);
+	rt_gstatus_set(gp, RT_G_SYSCALL, RT_G_DEAD);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	rt_switch_unmake(mp, NULL, gp);
+	if (mp->lockedg == gp)
+		mp->lockedg = NULL;
+	rt_g_free(mp->rt, NULL, gp);
+	rt_lock(&sc->lock, RT_RANK_sched);
+	sc->nsyscall--;
+	if (awaited) {
+		rt_store32_rlx(&sc->nlanding, rt_load32_rlx(&sc->nlanding) - 1);
+		last = rt_load32_rlx(&sc->nlanding) == 0;
+	}
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	if (last)
+		be_thread_wake(&sc->nlanding, 1);
+}
+
+/* Those that were dropped in goroutine code or inside the runtime are gone when this returns. */
+void rt_landed_wait(gort_runtime *rt)
+{
+	uint32_t n;
+
+	while ((n = rt_load32_acq(&rt->sched.nlanding)) != 0)
+		(void)be_thread_park(&rt->sched.nlanding, n, -1);
+}

@@ -1,0 +1,305 @@
+/* sysmon.c: a thread without a P that looks after those that have one.
+ *
+ * Each look: Ps of goroutines in system calls that others need are taken (retake); turns that have
+ * lasted a slice while somebody waits are ended, in place if the build can; Ps of threads that sleep
+ * in foreign code are taken; who lost a P like that and computes now is stopped until it gets one;
+ * stopped goroutines get idle Ps that have no thread.
+ *
+ * It sleeps 20 us between two looks; after 50 looks without a find twice as long each time, up to
+ * 10 ms, but while a goroutine waits for a P not longer than a quarter of a slice, and not past the
+ * next timer. When all Ps are idle it sleeps until one is taken (rt_pidle_get_locked). Every second it
+ * gives back pages of stacks that nobody needed.
+ *
+ * It takes no lock of libc and makes no thread: a stopped goroutine may hold what that needs.
+ *
+ * Rejected: signals by a timer of the system for each thread (they interrupt what needs no
+ * interruption); to note the beginning of each turn (a clock read for each switch).
+ */
+#include "core/sched/internal.h"
+
+#include <errno.h>
+
+#define DELAY_MIN (20 * GORT_MICROSECOND)
+#define DELAY_MAX (10 * GORT_MILLISECOND)
+#define SLICE_MIN (50 * GORT_MICROSECOND)  /* of preemptall: a raw nanosleep still gets somewhere */
+#define SAMPLE_MIN (100 * GORT_MICROSECOND) /* between two looks at a thread's CPU time */
+#define COMPUTED (20 * GORT_MICROSECOND)   /* more than waking and going to sleep again costs */
+enum { ROUNDS = 50, ASLEEP = 8 /* it used less than this part of a CPU */ };
+
+typedef struct sysmon {
+	gort_runtime *rt;
+	int64_t delay, slice;
+	int64_t traced, cooled;
+	int rounds;
+	bool waits; /* somebody waits for a P */
+	bool hit;   /* this look found something */
+} sysmon;
+
+void rt_sysmon_wake(gort_runtime *rt)
+{
+	if (rt_xchg32_full(&rt->sched.sysmonword, 1) == 0)
+		be_thread_wake(&rt->sched.sysmonword, 1);
+}
+
+/* Is there anybody who would run instead of what runs on pp? */
+static bool work_waits(gort_runtime *rt, const rt_p *pp, int64_t now)
+{
+	return rt_load32_rlx(&rt->sched.runqsize) > 0 || !rt_runq_empty(pp) ||
+	       rt_timers_next(rt) <= now;
+}
+
+static void hand_over(sysmon *s, rt_p *pp)
+{
+	s->hit = true;
+	rt_handoffp(s->rt, pp);
+}
+
+/* ---- System calls ----------------------------------------------------------------------------- */
+
+static void look_syscall(sysmon *s, rt_p *pp, int64_t now)
+{
+	rt_sched *sc = &s->rt->sched;
+	uint32_t tick = rt_load32_rlx(&pp->syscalltick);
+
+	if (pp->seensyscall != tick) {
+		pp->seensyscall = tick;
+		pp->seenwhen = now;
+		return;
+	}
+	/* Left alone for a slice if nobody has anything for it to do and somebody looks out for work. */
+	if (rt_runq_empty(pp) && rt_load32_rlx(&sc->runqsize) == 0 &&
+	    rt_load32_rlx(&sc->npidle) + rt_load32_rlx(&sc->nmspinning) > 0 &&
+	    now - pp->seenwhen < s->slice)
+		return;
+	if (rt_cas32_full(&pp->status, RT_P_SYSCALL, RT_P_IDLE))
+		hand_over(s, pp);
+}
+
+/* ---- Goroutines that compute, or sleep where we do not see it ---------------------------------- */
+
+/* True: its P was taken. */
+static bool take_sleeping(sysmon *s, rt_p *pp, rt_m *mp, int64_t now)
+{
+	rt_sched *sc = &s->rt->sched;
+	int64_t cpu, used, passed = now - pp->seencpuwhen;
+	bool taken;
+
+	if (pp->seencpuwhen != 0 && passed < SAMPLE_MIN)
+		return false;
+	cpu = be_preempt_cputime(&mp->pre);
+	used = cpu - pp->seencpu;
+	pp->seencpu = cpu;
+	passed = pp->seencpuwhen != 0 ? passed : 0;
+	pp->seencpuwhen = now;
+	if (passed == 0 || cpu < 0 || used >= passed / ASLEEP)
+		return false;
+	rt_lock(&sc->lock, RT_RANK_sched);
+	taken = rt_load32_rlx(&pp->schedtick) == pp->seentick && rt_stand_take_locked(s->rt, pp);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	if (taken)
+		hand_over(s, pp);
+	return taken;
+}
+
+static void end_turn(sysmon *s, rt_p *pp, rt_m *mp)
+{
+	rt_sched *sc = &s->rt->sched;
+
+	rt_store32_rlx(&pp->wanttick, pp->seentick);
+	rt_store32_rel(&pp->preempt, 1);
+	if (!sc->inplace)
+		return;
+	/* What stops hands its P to a spare thread: one is made in time. */
+	rt_lock(&sc->lock, RT_RANK_sched);
+	if (sc->midle == NULL && sc->nmake == 0 && rt_load32_rlx(&sc->nstopped) == 0)
+		rt_maker_ask_locked(s->rt, false);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	rt_lock(&sc->preemptlock, RT_RANK_preempt);
+	if (rt_loadptr_acq(&pp->m) == mp)
+		rt_kick(s->rt, mp);
+	rt_unlock(&sc->preemptlock, RT_RANK_preempt);
+}
+
+static void look_running(sysmon *s, rt_p *pp, int64_t now)
+{
+	uint32_t tick = rt_load32_rlx(&pp->schedtick);
+	rt_m *mp = rt_loadptr_acq(&pp->m);
+
+	if (tick != pp->seentick) {
+		pp->seentick = tick;
+		pp->seenwhen = now;
+		pp->seencpuwhen = 0;
+	}
+	if (mp == NULL || !work_waits(s->rt, pp, now))
+		return;
+	s->waits = true;
+	if (s->rt->sched.inplace && take_sleeping(s, pp, mp, now))
+		return;
+	if (now - pp->seenwhen >= s->slice)
+		end_turn(s, pp, mp);
+}
+
+/* Those whose P was taken and who compute now, or were dropped. */
+static void look_taken(sysmon *s)
+{
+	rt_sched *sc = &s->rt->sched;
+	rt_m *mp;
+
+	rt_lock(&sc->preemptlock, RT_RANK_preempt); /* nobody leaves allm */
+	rt_lock(&sc->lock, RT_RANK_sched);
+	mp = sc->ntaken > 0 ? sc->allm : NULL;
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	for (; mp != NULL; mp = mp->alllink) {
+		int64_t cpu;
+
+		if (rt_load32_acq(&mp->taken) != RT_TAKEN)
+			continue;
+		cpu = be_preempt_cputime(&mp->pre);
+		if (cpu >= 0 && cpu - mp->takencpu <= COMPUTED)
+			continue;
+		mp->takencpu = cpu;
+		rt_kick(s->rt, mp);
+		s->hit = true;
+	}
+	rt_unlock(&sc->preemptlock, RT_RANK_preempt);
+}
+
+/* Idle Ps without a thread to run them: what stands has its own. */
+static void start_standing(sysmon *s)
+{
+	rt_sched *sc = &s->rt->sched;
+
+	while (rt_load32_rlx(&sc->nstopped) > 0 && rt_load32_rlx(&sc->npidle) > 0) {
+		rt_m *mp = NULL;
+
+		rt_lock(&sc->lock, RT_RANK_sched);
+		if (!rt_load32_rlx(&sc->gcwaiting) && rt_load32_rlx(&sc->nstopped) > 0) {
+			rt_p *pp = rt_pidle_get_locked(s->rt);
+
+			if (pp != NULL)
+				mp = rt_stand_assign_locked(pp, rt_stopped_get_locked(s->rt));
+		}
+		rt_unlock(&sc->lock, RT_RANK_sched);
+		if (mp == NULL)
+			return;
+		rt_stand_resume(mp);
+		s->hit = true;
+	}
+}
+
+static void look(sysmon *s, int64_t now)
+{
+	gort_runtime *rt = s->rt;
+	rt_sched *sc = &rt->sched;
+
+	s->waits = s->hit = false;
+	for (int i = 0; i < rt_gomaxprocs(rt); i++) {
+		rt_p *pp = sc->allp[i];
+		uint32_t status = rt_load32_acq(&pp->status);
+
+		if (status == RT_P_SYSCALL)
+			look_syscall(s, pp, now);
+		else if (status == RT_P_RUNNING)
+			look_running(s, pp, now);
+	}
+	if (!sc->inplace)
+		return;
+	look_taken(s);
+	start_standing(s);
+	/* gc: a collection is forced here when the last one was two minutes ago. */
+}
+
+/* ---- How long to sleep ------------------------------------------------------------------------ */
+
+static void set_delay(sysmon *s, int64_t now)
+{
+	int64_t most = s->waits ? s->slice / 4 : DELAY_MAX, timer;
+
+	if (s->hit)
+		s->rounds = 0;
+	s->delay = s->rounds < ROUNDS ? DELAY_MIN : 2 * s->delay;
+	if (s->rounds < ROUNDS)
+		s->rounds++;
+	if (s->delay > most)
+		s->delay = most;
+	timer = rt_timers_next(s->rt);
+	if (timer > now && timer - now < s->delay)
+		s->delay = timer - now;
+	if (s->delay < DELAY_MIN)
+		s->delay = DELAY_MIN;
+}
+
+static void wait_for(gort_runtime *rt, int64_t ns)
+{
+	rt_sched *sc = &rt->sched;
+
+	if (rt_load32_acq(&sc->sysmonword) == 0)
+		(void)be_thread_park(&sc->sysmonword, 0, ns);
+	if (rt_load32_rlx(&sc->sysmonword) != 0)
+		rt_xchg32_full(&sc->sysmonword, 0);
+}
+
+/* All Ps are idle: until one is taken, but for what must be done all the same. */
+static bool deep_sleep(sysmon *s, int64_t ns)
+{
+	rt_sched *sc = &s->rt->sched;
+	bool idle;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	idle = rt_load32_rlx(&sc->npidle) == (uint32_t)rt_gomaxprocs(s->rt) && sc->ntaken == 0;
+	if (idle)
+		rt_store32_rlx(&sc->sysmonsleeps, 1);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	if (!idle)
+		return false;
+	wait_for(s->rt, ns);
+	rt_store32_rlx(&sc->sysmonsleeps, 0);
+	s->rounds = 0;
+	s->delay = DELAY_MIN;
+	return true;
+}
+
+static void run(void *arg)
+{
+	sysmon s = { .rt = arg, .delay = DELAY_MIN };
+	gort_runtime *rt = arg;
+	int64_t traced = 0, cooled = be_nanotime();
+	int64_t trace = rt->debug.schedtrace * GORT_MILLISECOND;
+
+	s.slice = rt->debug.preemptall ? SLICE_MIN : rt->debug.slice * GORT_MICROSECOND;
+	while (!rt_load32_acq(&rt->sched.ending)) {
+		int64_t now;
+
+		if (trace > 0 && s.delay > trace)
+			s.delay = trace;
+		if (trace > 0 || !deep_sleep(&s, rt_stackpool_idle(rt->stacks) ? GORT_SECOND : -1))
+			wait_for(rt, s.delay);
+		now = be_nanotime();
+		look(&s, now);
+		set_delay(&s, now);
+		if (now - cooled >= GORT_SECOND) {
+			cooled = now;
+			rt_stackpool_tick(rt->stacks);
+		}
+		if (trace > 0 && now - traced >= trace) {
+			traced = now;
+			rt_schedtrace(rt, now);
+		}
+	}
+}
+
+int rt_sysmon_start(gort_runtime *rt)
+{
+	int r = rt_fail_now(&rt->debug, "sysmon") ? -EAGAIN
+	                                          : be_thread_start(&rt->sched.sysmon, run, rt, 0);
+
+	return r == 0 ? 0 : r == -ENOMEM ? GORT_ENOMEM : GORT_EOS + r;
+}
+
+/* `ending` is set. */
+void rt_sysmon_end(gort_runtime *rt)
+{
+	rt_xchg32_full(&rt->sched.sysmonword, 1);
+	be_thread_wake(&rt->sched.sysmonword, 1);
+	be_thread_join(&rt->sched.sysmon);
+}
