@@ -42,6 +42,7 @@ void rt_globq_put_batch_locked(gort_runtime *rt, rt_g *head, rt_g *tail, uint32_
 rt_g *rt_stopped_get_locked(gort_runtime *rt);
 void rt_stopped_remove_locked(gort_runtime *rt, rt_g *gp);
 void rt_globq_join_locked(gort_runtime *rt, rt_p *pp);
+enum { RT_SHARE = 0, RT_ONE = 1, RT_ONE_BRIEF = 2 };
 rt_g *rt_globq_get_locked(gort_runtime *rt, rt_p *pp, uint32_t max);
 
 /* proc.c */
@@ -57,6 +58,7 @@ void rt_startm(gort_runtime *rt, rt_p *pp, bool spinning);
 rt_m *rt_midle_get_locked(rt_sched *sc);
 bool rt_stopm(rt_m *mp);                  /* false: leave the loop */
 void rt_handoffp(gort_runtime *rt, rt_p *pp);
+bool rt_stophost(rt_m *mp);
 bool rt_stoplockedm(rt_m *mp);            /* false: leave the loop */
 void rt_startlockedm(rt_m *mp, rt_g *gp);
 void rt_m_unidle_locked(rt_m *mp);        /* takes a sleeping M off its list and wakes it */

@@ -115,7 +115,7 @@ void rt_maker_ask_locked(gort_runtime *rt, bool spinning)
 
 	rt_lockrank_assert_held(RT_RANK_sched, &sc->lock);
 	/* One that only comes to be there can search as well. */
-	if (sc->nmake == sc->nmakespinning)
+	if (!spinning || sc->nmake == sc->nmakespinning)
 		sc->nmake++;
 	if (spinning)
 		sc->nmakespinning++;
@@ -275,6 +275,27 @@ bool rt_stopm(rt_m *mp)
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	sleep_on_note(mp);
 	return mp->p != NULL || !rt_run_leaving(mp);
+}
+
+/* The host's thread runs main until that leaves it, and then waits for the end of the run: a goroutine that stays
+ * in foreign code must not keep the host there. False: leave the loop. */
+bool rt_stophost(rt_m *mp)
+{
+	rt_sched *sc = &mp->rt->sched;
+
+	if (mp->p != NULL)
+		rt_handoffp(mp->rt, rt_releasep(mp));
+	rt_lock(&sc->lock, RT_RANK_sched);
+	if (rt_run_leaving(mp)) {
+		rt_unlock(&sc->lock, RT_RANK_sched);
+		return false;
+	}
+	mp->waitlocked = true; /* for rt_m_unidle_locked */
+	sc->nmidlelocked++;
+	rt_checkdead_locked(mp->rt);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	sleep_on_note(mp);
+	return !rt_run_leaving(mp);
 }
 
 /* Calls a sleeping M awake without a P. Exactly one of its wakers takes it off its list. */

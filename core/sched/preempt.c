@@ -34,7 +34,7 @@
 #include "core/sched/internal.h"
 
 /* Threads that stand at once before new goroutines have to wait: 10,000 is Go's bound on threads. */
-enum { STANDING_MAX = 8000 };
+enum { STANDING_MAX = 8000, DECLINES = 4 };
 
 /* A new goroutine that mp has picked may not begin: it waits at the end of the global queue, and one that stands
  * is returned for it. Else gp. */
@@ -165,12 +165,16 @@ static int give_up_locked(rt_m *mp, rt_m **spare, rt_m **stands)
 	                rt_runq_empty(pp) && rt_load64_rlx(&pp->timers.next) == INT64_MAX;
 
 	*spare = straight ? NULL : rt_midle_get_locked(sc);
+	if (*spare == NULL && !straight && sc->nmake == 0)
+		rt_maker_ask_locked(rt, false); /* the next time there is one */
+	/* A thread on its way will let timers and the woken come first. It may never come: the maker may wait for a lock
+	 * that a stopped goroutine holds. */
+	if (*spare == NULL && !straight && sc->nmake > 0 && pp->declined++ < DECLINES)
+		return BE_PREEMPT_GO;
 	if (*spare == NULL)
 		next = rt_stopped_get_locked(rt);
-	if (*spare == NULL && next == NULL) {
-		rt_maker_ask_locked(rt, false);
+	if (*spare == NULL && next == NULL)
 		return BE_PREEMPT_GO;
-	}
 	rt_count64_owner(&pp->preempted, 1);
 	RT_TRACE(mp, SCHED, GO_YIELD, gp, 1, 0, 0);
 	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_RUNNABLE);
@@ -336,6 +340,7 @@ bool rt_stand_take_locked(gort_runtime *rt, rt_p *pp)
 	}
 	rt_store32_rlx(&mp->taken, RT_TAKEN);
 	mp->takencpu = be_preempt_cputime(&mp->pre);
+	mp->takenwhen = be_nanotime();
 	rt->sched.ntaken++;
 	(void)rt_releasep(mp);
 	rt_gstatus_set(mp->curg, RT_G_RUNNING, RT_G_SYSCALL);
@@ -415,7 +420,7 @@ static void let_go_locked(rt_m *mp, rt_g *gp)
 		land_in(mp, gp);
 	} else {
 		rt_store32_rlx(&mp->taken, RT_TAKEN);
-		mp->takencpu = 0; /* sysmon looks where it is, again and again */
+		mp->takenwhen = 0; /* sysmon looks where it is */
 		sc->ntaken++;
 		mp->locks = 0;
 	}
@@ -437,19 +442,27 @@ void rt_stand_drop(gort_runtime *rt, rt_g *gp)
 	rt_unlock(&rt->sched.lock, RT_RANK_sched);
 }
 
-/* The host's M may stand in somebody's goroutine. */
+/* The host's M may stand in main, or sleep there without a P. */
 void rt_host_free_locked(gort_runtime *rt)
 {
 	rt_m *mp = rt->host;
 	rt_g *gp;
 
-	if (mp == NULL || mp->standing == RT_STANDS_NOT || mp->p != NULL || mp->curg->attached)
+	gp = mp != NULL ? mp->curg : NULL;
+	if (gp == NULL || gp->dropped)
 		return;
-	gp = mp->curg;
-	rt_stopped_remove_locked(rt, gp);
+	if (rt_load32_rlx(&mp->taken) == RT_TAKEN) {
+		gp->dropped = RT_DROPPED;
+		rt->sched.nsyscall++;
+		mp->takenwhen = 0;
+	} else if (mp->standing != RT_STANDS_NOT && mp->p == NULL) {
+		rt_stopped_remove_locked(rt, gp);
+		let_go_locked(mp, gp);
+	} else {
+		return;
+	}
 	rt_add64_full(&rt->sched.ended, 1);
 	rt->up.goroutine_drop(gp);
-	let_go_locked(mp, gp);
 }
 
 /* On g0, without a P: gp has come back after its run. */

@@ -28,7 +28,7 @@
  */
 #include "core/sched/internal.h"
 
-enum { GLOBAL_TICK = 61, STEAL_ROUNDS = 4 };
+enum { GLOBAL_TICK = 61, STANDING_TICK = 4 * GLOBAL_TICK, STEAL_ROUNDS = 4 };
 
 static void spinning_begin(rt_m *mp)
 {
@@ -89,7 +89,7 @@ static rt_g *global_get(rt_m *mp, rt_p *pp, uint32_t max)
 	if (rt_load32_rlx(&sc->runqsize) == 0) {
 		if (!joins)
 			return NULL;
-		if (max == 0 && pp->alone && (gp = rt_yielded_get_alone(pp)) != NULL)
+		if (max == RT_SHARE && pp->alone && (gp = rt_yielded_get_alone(pp)) != NULL)
 			return gp;
 	}
 	rt_lock(&sc->lock, RT_RANK_sched);
@@ -158,7 +158,7 @@ static rt_g *steal_pass(rt_m *mp, bool last, int64_t now)
 			return gp;
 		}
 		if (rt_loadptr_rlx(&victim->yielded) != NULL &&
-		    (gp = global_get(mp, victim, 0)) != NULL)
+		    (gp = global_get(mp, victim, RT_SHARE)) != NULL)
 			return gp;
 	}
 	return NULL;
@@ -174,6 +174,17 @@ static rt_g *steal(rt_m *mp)
 			return gp;
 	}
 	return NULL;
+}
+
+/* So that the global queue gets its turns although the ring is never empty. Those that stand on their threads compute
+ * for a whole slice: more seldom, or each of these turns would make somebody late who was woken. */
+static rt_g *by_turn(rt_m *mp, rt_p *pp)
+{
+	uint32_t tick = rt_load32_rlx(&pp->schedtick);
+
+	if (tick % GLOBAL_TICK != 0)
+		return NULL;
+	return global_get(mp, pp, tick % STANDING_TICK == 0 ? RT_ONE : RT_ONE_BRIEF);
 }
 
 /* An M without a P takes an idle one, to search as a spinning M. */
@@ -248,7 +259,7 @@ static bool go_idle(rt_m *mp, rt_g **out)
 		rt_unlock(&sc->lock, RT_RANK_sched);
 		return true;
 	}
-	*out = rt_globq_get_locked(rt, mp->p, 0);
+	*out = rt_globq_get_locked(rt, mp->p, RT_SHARE);
 	if (*out != NULL) {
 		rt_unlock(&sc->lock, RT_RANK_sched);
 		return true;
@@ -304,13 +315,13 @@ static rt_g *findrunnable(rt_m *mp, bool *inherit)
 			mp->nextg = NULL;
 			return gp;
 		}
-		if (rt_load32_rlx(&pp->schedtick) % GLOBAL_TICK == 0 && (gp = global_get(mp, pp, 1)) != NULL)
+		if ((gp = by_turn(mp, pp)) != NULL)
 			return gp;
 		/* gc: the finalizer goroutine would be readied here. */
 		if ((gp = rt_runq_get(pp, inherit)) != NULL)
 			return gp;
 		*inherit = false;
-		if ((gp = global_get(mp, pp, 0)) != NULL)
+		if ((gp = global_get(mp, pp, RT_SHARE)) != NULL)
 			return gp;
 		/* Descriptors would be polled here without waiting. */
 		if (mp->spinning || 2 * rt_load32_rlx(&sc->nmspinning) <
@@ -341,6 +352,11 @@ static rt_g *schedule(rt_m *mp, bool *inherit)
 			if (mp->lockedg != NULL)
 				return mp->lockedg;
 			continue; /* dropped meanwhile */
+		}
+		if (RT_UNLIKELY(mp->host) && mp->nextg == NULL) {
+			if (!rt_stophost(mp))
+				return NULL;
+			continue;
 		}
 		gp = findrunnable(mp, inherit);
 		if (mp->spinning && spinning_end(mp) && gp != NULL)

@@ -241,6 +241,7 @@ void rt_globq_put_locked(gort_runtime *rt, rt_g *gp)
 {
 	rt_lockrank_assert_held(RT_RANK_sched, &rt->sched.lock);
 	if (gp->m != NULL) {
+		gp->m->standticket = rt->sched.runq.pushed;
 		rt_gqueue_push(&rt->sched.stopped, gp);
 		rt_store32_rlx(&rt->sched.nstopped, rt_load32_rlx(&rt->sched.nstopped) + 1);
 	} else {
@@ -288,6 +289,7 @@ void rt_globq_put_batch_locked(gort_runtime *rt, rt_g *head, rt_g *tail, uint32_
 	else
 		q->head = head;
 	q->tail = tail;
+	q->pushed += n;
 	runqsize_add(rt, n);
 }
 
@@ -359,16 +361,17 @@ void rt_globq_join_locked(gort_runtime *rt, rt_p *pp)
 		runqsize_add(rt, n);
 }
 
-/* Up to a fair share for pp (its ring is empty then); max 0 = no other bound. The first is
- * returned, the rest lies in pp's ring. */
+/* max RT_SHARE: a fair share for pp, whose ring is empty then; the first is returned, the rest lies in the ring. RT_ONE:
+ * one. RT_ONE_BRIEF: one that does not stand on its thread. */
 rt_g *rt_globq_get_locked(gort_runtime *rt, rt_p *pp, uint32_t max)
 {
 	uint32_t size = rt_load32_rlx(&rt->sched.runqsize) - rt_load32_rlx(&rt->sched.nstopped);
 	uint32_t n = size / (uint32_t)rt_gomaxprocs(rt) + 1;
 
 	rt_lockrank_assert_held(RT_RANK_sched, &rt->sched.lock);
-	/* They take turns: both have waited at the end of a queue. */
-	if (rt_load32_rlx(&rt->sched.nstopped) > 0 && (size == 0 || (rt->sched.turn++ & 1)))
+	/* Whoever came first, as if both queues were one: what was there when it came has left. */
+	if (rt_load32_rlx(&rt->sched.nstopped) > 0 && max != RT_ONE_BRIEF &&
+	    (int32_t)(rt->sched.runq.pushed - size - rt->sched.stopped.head->m->standticket) >= 0)
 		return rt_stopped_get_locked(rt);
 	if (size == 0)
 		return NULL;
@@ -376,8 +379,8 @@ rt_g *rt_globq_get_locked(gort_runtime *rt, rt_p *pp, uint32_t max)
 		n = size;
 	if (n > RT_RUNQ_SIZE / 2)
 		n = RT_RUNQ_SIZE / 2;
-	if (max > 0 && n > max)
-		n = max;
+	if (max > 0)
+		n = 1;
 	runqsize_add(rt, (uint32_t)-n);
 
 	rt_g *gp = rt_gqueue_pop(&rt->sched.runq);

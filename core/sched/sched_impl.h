@@ -126,6 +126,7 @@ struct rt_p {
 	rt_atomicptr yielded;    /* its part of the global queue, newest first: runq.c */
 	rt_atomicptr runq[RT_RUNQ_SIZE];
 	/* owner: sysmon. What it saw when it looked last, and when */
+	uint32_t declined;       /* requests to end this turn that waited for a spare thread; sched.lock */
 	uint32_t seentick, seensyscall;
 	int64_t seenwhen, seencpu, seencpuwhen;
 };
@@ -169,8 +170,9 @@ struct rt_m {
 	bool lockedready;        /* lockedg and a P came before it slept */
 	bool stwcounted;         /* without a P, and the stopper waits for it all the same */
 	uint8_t standing;        /* RT_STANDS_* */
+	uint32_t standticket;    /* how many had ever come to the global queue when it came to stand */
 	uintptr_t stoppc;        /* where it was stopped */
-	int64_t takencpu;        /* CPU time that it had used when its P was taken */
+	int64_t takencpu, takenwhen; /* CPU time that it had used when sysmon looked last, after its P was taken */
 	be_preempt pre;
 	rt_m *schedlink;         /* idle list, LIFO */
 	rt_m *alllink;
@@ -185,7 +187,7 @@ struct rt_m {
 typedef struct rt_gqueue { /* FIFO through schedlink */
 	rt_g *head, *tail;
 	rt_g *last[RT_AHEAD]; /* the newest, whose `ahead` is still to be set; may have left */
-	uint32_t pushed;
+	uint32_t pushed;      /* ever */
 } rt_gqueue;
 
 typedef struct rt_sched {
@@ -194,7 +196,6 @@ typedef struct rt_sched {
 	rt_gqueue runq;
 	rt_gqueue stopped;       /* goroutines that stand on their threads: preempt.c */
 	rt_atomic32 nstopped;    /* in that queue; also counted in runqsize; read without the lock */
-	uint32_t turn;           /* whose turn it is, the stopped ones' or the others' */
 	uint32_t nmake, nmakespinning; /* threads that the maker has still to make; ... that search at once */
 	uint32_t ntaken;         /* Ms whose P was taken */
 	rt_atomic32 nlanding;    /* dropped goroutines on their way out; parked on by who waits for them */

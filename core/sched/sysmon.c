@@ -6,7 +6,7 @@
  * stopped goroutines get idle Ps that have no thread.
  *
  * It sleeps 20 us between two looks; after 50 looks without a find twice as long each time, up to
- * 10 ms, but while a goroutine waits for a P not longer than a quarter of a slice, and not past the
+ * 10 ms, but while a goroutine waits for a P not longer than an eighth of a slice, and not past the
  * next timer. When all Ps are idle it sleeps until one is taken (rt_pidle_get_locked). Every second it
  * gives back pages of stacks that nobody needed.
  *
@@ -23,8 +23,7 @@
 #define DELAY_MAX (10 * GORT_MILLISECOND)
 #define SLICE_MIN (50 * GORT_MICROSECOND)  /* of preemptall: a raw nanosleep still gets somewhere */
 #define SAMPLE_MIN (100 * GORT_MICROSECOND) /* between two looks at a thread's CPU time */
-#define COMPUTED (20 * GORT_MICROSECOND)   /* more than waking and going to sleep again costs */
-enum { ROUNDS = 50, ASLEEP = 8 /* it used less than this part of a CPU */ };
+enum { ROUNDS = 50, ASLEEP = 8 /* it uses less than this part of a CPU */ };
 
 typedef struct sysmon {
 	gort_runtime *rt;
@@ -105,13 +104,17 @@ static void end_turn(sysmon *s, rt_p *pp, rt_m *mp)
 {
 	rt_sched *sc = &s->rt->sched;
 
+	bool again = rt_load32_rlx(&pp->wanttick) == pp->seentick;
+
 	rt_store32_rlx(&pp->wanttick, pp->seentick);
 	rt_store32_rel(&pp->preempt, 1);
 	if (!sc->inplace)
 		return;
 	/* What stops hands its P to a spare thread: one is made in time. */
 	rt_lock(&sc->lock, RT_RANK_sched);
-	if (sc->midle == NULL && sc->nmake == 0 && rt_load32_rlx(&sc->nstopped) == 0)
+	if (!again)
+		pp->declined = 0;
+	if (sc->nmidle + sc->nmake < (uint32_t)rt_gomaxprocs(s->rt))
 		rt_maker_ask_locked(s->rt, false);
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	rt_lock(&sc->preemptlock, RT_RANK_preempt);
@@ -139,8 +142,23 @@ static void look_running(sysmon *s, rt_p *pp, int64_t now)
 		end_turn(s, pp, mp);
 }
 
+/* More than to wake and go to sleep again. One that was dropped (takenwhen is 0) is looked at once in any case. */
+static bool computes(rt_m *mp, int64_t now)
+{
+	int64_t passed = now - mp->takenwhen, cpu, used;
+
+	if (passed < SAMPLE_MIN)
+		return false;
+	cpu = be_preempt_cputime(&mp->pre);
+	used = cpu - mp->takencpu;
+	mp->takencpu = cpu;
+	passed = mp->takenwhen != 0 ? passed : 0;
+	mp->takenwhen = now;
+	return cpu < 0 || passed == 0 || used >= passed / ASLEEP;
+}
+
 /* Those whose P was taken and who compute now, or were dropped. */
-static void look_taken(sysmon *s)
+static void look_taken(sysmon *s, int64_t now)
 {
 	rt_sched *sc = &s->rt->sched;
 	rt_m *mp;
@@ -149,18 +167,11 @@ static void look_taken(sysmon *s)
 	rt_lock(&sc->lock, RT_RANK_sched);
 	mp = sc->ntaken > 0 ? sc->allm : NULL;
 	rt_unlock(&sc->lock, RT_RANK_sched);
-	for (; mp != NULL; mp = mp->alllink) {
-		int64_t cpu;
-
-		if (rt_load32_acq(&mp->taken) != RT_TAKEN)
-			continue;
-		cpu = be_preempt_cputime(&mp->pre);
-		if (cpu >= 0 && cpu - mp->takencpu <= COMPUTED)
-			continue;
-		mp->takencpu = cpu;
-		rt_kick(s->rt, mp);
-		s->hit = true;
-	}
+	for (; mp != NULL; mp = mp->alllink)
+		if (rt_load32_acq(&mp->taken) == RT_TAKEN && computes(mp, now)) {
+			rt_kick(s->rt, mp);
+			s->hit = true;
+		}
 	rt_unlock(&sc->preemptlock, RT_RANK_preempt);
 }
 
@@ -204,7 +215,7 @@ static void look(sysmon *s, int64_t now)
 	}
 	if (!sc->inplace)
 		return;
-	look_taken(s);
+	look_taken(s, now);
 	start_standing(s);
 	/* gc: a collection is forced here when the last one was two minutes ago. */
 }
@@ -213,7 +224,7 @@ static void look(sysmon *s, int64_t now)
 
 static void set_delay(sysmon *s, int64_t now)
 {
-	int64_t most = s->waits ? s->slice / 4 : DELAY_MAX, timer;
+	int64_t most = s->waits ? s->slice / 8 : DELAY_MAX, timer;
 
 	if (s->hit)
 		s->rounds = 0;
