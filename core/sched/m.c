@@ -131,7 +131,7 @@ static void not_made(gort_runtime *rt, bool spinning)
 	if (spinning)
 		rt_add32_full(&sc->nmspinning, (uint32_t)-1);
 	rt_lock(&sc->lock, RT_RANK_sched);
-	sc->nmake--;
+	sc->nmaking--;
 	rt_checkdead_locked(rt);
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	be_netpoll_break(&sc->poll);
@@ -140,7 +140,7 @@ static void not_made(gort_runtime *rt, bool spinning)
 static void make(gort_runtime *rt, bool spinning)
 {
 	rt_sched *sc = &rt->sched;
-	rt_m *mp = rt_m_new(rt); /* counted: the wish may go */
+	rt_m *mp = rt_m_new(rt);
 
 	if (mp == NULL) {
 		not_made(rt, spinning);
@@ -149,7 +149,7 @@ static void make(gort_runtime *rt, bool spinning)
 	mp->spinning = spinning;
 	if (!rt_fail_now(&rt->debug, "thread") && be_thread_start(&mp->thread, worker, mp, 0) == 0) {
 		rt_lock(&sc->lock, RT_RANK_sched);
-		sc->nmake--;
+		sc->nmaking--;
 		rt_unlock(&sc->lock, RT_RANK_sched);
 		return;
 	}
@@ -171,8 +171,9 @@ static bool next_wish(gort_runtime *rt, bool *spinning)
 	rt_lock(&sc->lock, RT_RANK_sched);
 	any = sc->nmake > 0;
 	*spinning = sc->nmakespinning > 0;
-	if (*spinning)
-		sc->nmakespinning--;
+	sc->nmake -= any;
+	sc->nmaking += any;
+	sc->nmakespinning -= *spinning;
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	return any;
 }

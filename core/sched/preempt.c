@@ -165,11 +165,11 @@ static int give_up_locked(rt_m *mp, rt_m **spare, rt_m **stands)
 	                rt_runq_empty(pp) && rt_load64_rlx(&pp->timers.next) == INT64_MAX;
 
 	*spare = straight ? NULL : rt_midle_get_locked(sc);
-	if (*spare == NULL && !straight && sc->nmake == 0)
+	if (*spare == NULL && !straight && sc->nmake + sc->nmaking == 0)
 		rt_maker_ask_locked(rt, false); /* the next time there is one */
 	/* A thread on its way will let timers and the woken come first. It may never come: the maker may wait for a lock
 	 * that a stopped goroutine holds. */
-	if (*spare == NULL && !straight && sc->nmake > 0 && pp->declined++ < DECLINES)
+	if (*spare == NULL && !straight && sc->nmake + sc->nmaking > 0 && pp->declined++ < DECLINES)
 		return BE_PREEMPT_GO;
 	if (*spare == NULL)
 		next = rt_stopped_get_locked(rt);

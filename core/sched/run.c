@@ -52,7 +52,7 @@ void rt_checkdead_locked(gort_runtime *rt)
 
 	rt_lockrank_assert_held(RT_RANK_sched, &sc->lock);
 	RT_ASSERT(sc->mcount >= sc->nmidle + sc->nmidlelocked);
-	if (sc->mcount > sc->nmidle + sc->nmidlelocked || sc->nmake > 0 || rt_load32_rlx(&sc->gcwaiting) ||
+	if (sc->mcount > sc->nmidle + sc->nmidlelocked || sc->nmake + sc->nmaking > 0 || rt_load32_rlx(&sc->gcwaiting) ||
 	    (rt->cfg.flags & GORT_LIBRARY) || rt_load32_rlx(&rt->runstate) != RT_RUN_ACTIVE)
 		return;
 	if (rt_load32_rlx(&sc->runqsize) > 0 || rt_timers_next(rt) != INT64_MAX)

@@ -196,7 +196,8 @@ typedef struct rt_sched {
 	rt_gqueue runq;
 	rt_gqueue stopped;       /* goroutines that stand on their threads: preempt.c */
 	rt_atomic32 nstopped;    /* in that queue; also counted in runqsize; read without the lock */
-	uint32_t nmake, nmakespinning; /* threads that the maker has still to make; ... that search at once */
+	uint32_t nmake, nmakespinning; /* threads that the maker has still to make; how many of them search at once */
+	uint32_t nmaking;        /* that it makes now */
 	uint32_t ntaken;         /* Ms whose P was taken */
 	rt_atomic32 nlanding;    /* dropped goroutines on their way out; parked on by who waits for them */
 	rt_m *midle;
