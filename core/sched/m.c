@@ -376,24 +376,24 @@ bool rt_stoplockedm(rt_m *mp)
 		if (mp->p != NULL)
 			rt_handoffp(mp->rt, rt_releasep(mp));
 		rt_lock(&sc->lock, RT_RANK_sched);
+		/* Looked at under the lock: while the end of a run wakes us, somebody else may bring a P. */
+		if (mp->nextp != NULL) {
+			rt_acquirep(mp, mp->nextp);
+			mp->nextp = NULL;
+			rt_unlock(&sc->lock, RT_RANK_sched);
+			return true;
+		}
 		if (rt_run_leaving(mp)) {
 			rt_unlock(&sc->lock, RT_RANK_sched);
 			return false;
 		}
-		mp->waitlocked = !mp->lockedready;
-		if (!mp->waitlocked) {
-			rt_acquirep(mp, mp->nextp);
-			mp->nextp = NULL;
-			mp->lockedready = false;
-			rt_unlock(&sc->lock, RT_RANK_sched);
-			return true;
-		}
+		mp->waitlocked = true;
 		sc->nmidlelocked++;
 		rt_checkdead_locked(mp->rt);
 		rt_unlock(&sc->lock, RT_RANK_sched);
-		sleep_on_note(mp);
-		if (mp->p != NULL)
-			return true;
+		rt_lockrank_assert_none();
+		rt_note_sleep(&mp->park);
+		rt_note_clear(&mp->park);
 	}
 }
 
@@ -413,12 +413,10 @@ void rt_startlockedm(rt_m *mp, rt_g *gp)
 	}
 	pp = rt_releasep(mp);
 	to->nextp = pp;
-	if (to->waitlocked) {
+	if (to->waitlocked) { /* else it is on its way to rt_stoplockedm, or out of it */
 		to->waitlocked = false;
 		sc->nmidlelocked--;
 		rt_note_wakeup(&to->park);
-	} else {
-		to->lockedready = true; /* on its way to rt_stoplockedm */
 	}
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	rt_stopm(mp);

@@ -388,7 +388,6 @@ static void finish(gort_runtime *rt, rt_m *mp)
 	rt_lock(&sc->lock, RT_RANK_sched);
 	given = mp->nextp;
 	mp->nextp = NULL;
-	mp->lockedready = false;
 	mp->lockedg = NULL;
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	if (given != NULL)

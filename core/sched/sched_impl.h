@@ -167,7 +167,6 @@ struct rt_m {
 	rt_g *lockedg;           /* goroutine wired to this thread */
 	bool idle;               /* on the idle list */
 	bool waitlocked;         /* waits for its lockedg to become runnable */
-	bool lockedready;        /* lockedg and a P came before it slept */
 	bool stwcounted;         /* without a P, and the stopper waits for it all the same */
 	uint8_t standing;        /* RT_STANDS_* */
 	uint32_t standticket;    /* how many had ever come to the global queue when it came to stand */
