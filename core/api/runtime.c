@@ -10,6 +10,7 @@
 #include "core/builtin/panic.h"
 #include "core/gc/gc.h"
 #include "core/sched/internal.h"
+#include "core/sync/pool.h"
 #include "core/sync/sema.h"
 #include "core/watch/watch.h"
 
@@ -147,6 +148,8 @@ static int boot(gort_runtime *rt)
 	if (r == 0)
 		r = rt_sematable_init(rt);
 	if (r == 0)
+		r = rt_pools_init(rt);
+	if (r == 0)
 		r = be_netpoll_init(&rt->sched.poll) == 0 ? 0 : GORT_ENOMEM;
 	if (r == 0)
 		r = start_procs(rt);
@@ -165,6 +168,7 @@ static void unboot(gort_runtime *rt)
 {
 	rt_p_free_all(rt);
 	be_netpoll_fini(&rt->sched.poll);
+	rt_pools_fini(rt);
 	rt_sematable_fini(rt);
 	rt_heap_fini(rt);
 	if (rt->stacks != NULL)
@@ -225,6 +229,7 @@ GORT_API int gort_runtime_new(gort_runtime **out, const gort_config *cfg)
 		return GORT_ENOMEM;
 	rt->up.goroutine_main = rt_goroutine_main;
 	rt->up.goroutine_drop = rt_panic_drop;
+	rt->up.pool_cleanup = rt_pool_cleanup;
 	r = copy_config(rt, cfg);
 	if (r != 0) {
 		free(rt->debugtext);

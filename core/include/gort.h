@@ -311,6 +311,16 @@ GORT_API int gort_sema_acquire_until(gort_sema *s, int64_t deadline);
 GORT_API bool gort_sema_try_acquire(gort_sema *s);
 GORT_API void gort_sema_release(gort_sema *s);
 
+/* These hold heap pointers: keep them where the collector looks; in a type, name them as fields. */
+typedef struct gort_pool { void *opaque[4]; void *(*make)(void *arg); void *arg; } gort_pool;
+
+#define GORT_POOL_INIT(make, arg) { { 0 }, (make), (arg) }
+
+/* sync.Pool of heap objects: one survives a collection, not two. Get calls make if there is none;
+ * NULL without make. Put of NULL does nothing. */
+GORT_API void *gort_pool_get(gort_pool *p);
+GORT_API void gort_pool_put(gort_pool *p, void *obj);
+
 /* ---- Memory --------------------------------------------------------------------------------- */
 
 enum { GORT_NOSCAN = 1 }; /* gort_alloc: holds no pointers */
@@ -355,6 +365,7 @@ GORT_API const gort_type *gort_type_of_uint32_t(void), *gort_type_of_uint64_t(vo
 GORT_API const gort_type *gort_type_of_intptr_t(void), *gort_type_of_uintptr_t(void);
 GORT_API const gort_type *gort_type_of_float(void), *gort_type_of_double(void);
 GORT_API const gort_type *gort_type_of_gort_string(void), *gort_type_of_gort_eface(void);
+GORT_API const gort_type *gort_type_of_gort_pool(void);
 GORT_API const gort_type *gort_type_of_void_ptr(void);
 
 /* What the macros GORT_DEFINE_TYPE and GORT_DEFINE_INTERFACE fill in, once in each file. */

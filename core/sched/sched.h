@@ -133,6 +133,7 @@ void rt_start_world(gort_runtime *rt);
 typedef struct rt_upcalls {
 	void (*goroutine_main)(rt_g *gp, gort_func fn, void *arg); /* builtin: fn as a scope */
 	void (*goroutine_drop)(rt_g *gp); /* builtin: forget its deferred calls; world stopped */
+	void (*pool_cleanup)(gort_runtime *rt); /* sync: a collection begins; world stopped */
 } rt_upcalls;
 
 

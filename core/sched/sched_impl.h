@@ -250,6 +250,7 @@ struct gort_runtime {
 	void *heap;              /* gc/new.c */
 	void *watch;             /* watch/listener.c */
 	struct rt_sematable *sema; /* sync/sema.c */
+	struct rt_pools *pools;  /* sync/pool.c */
 	rt_fixalloc defers;      /* builtin/panic.c: blocks of deferred calls */
 	rt_upcalls up;
 	gort_config cfg;         /* as given; debug copied */
