@@ -10,6 +10,7 @@
 #include "core/builtin/panic.h"
 #include "core/gc/gc.h"
 #include "core/sched/internal.h"
+#include "core/sync/group.h"
 #include "core/sync/pool.h"
 #include "core/sync/sema.h"
 #include "core/watch/watch.h"
@@ -178,6 +179,12 @@ static void unboot(gort_runtime *rt)
 	free(rt);
 }
 
+static void goroutine_drop(rt_g *gp)
+{
+	rt_panic_drop(gp);
+	rt_group_drop(gp);
+}
+
 static int copy_config(gort_runtime *rt, const gort_config *cfg)
 {
 	gort_config_init(&rt->cfg);
@@ -228,7 +235,7 @@ GORT_API int gort_runtime_new(gort_runtime **out, const gort_config *cfg)
 	if (rt == NULL)
 		return GORT_ENOMEM;
 	rt->up.goroutine_main = rt_goroutine_main;
-	rt->up.goroutine_drop = rt_panic_drop;
+	rt->up.goroutine_drop = goroutine_drop;
 	rt->up.pool_cleanup = rt_pool_cleanup;
 	r = copy_config(rt, cfg);
 	if (r != 0) {

@@ -313,6 +313,7 @@ GORT_API void gort_sema_release(gort_sema *s);
 
 /* These hold heap pointers: keep them where the collector looks; in a type, name them as fields. */
 typedef struct gort_pool { void *opaque[4]; void *(*make)(void *arg); void *arg; } gort_pool;
+typedef struct gort_group { void *opaque[8]; } gort_group;
 
 #define GORT_POOL_INIT(make, arg) { { 0 }, (make), (arg) }
 
@@ -320,6 +321,25 @@ typedef struct gort_pool { void *opaque[4]; void *(*make)(void *arg); void *arg;
  * NULL without make. Put of NULL does nothing. */
 GORT_API void *gort_pool_get(gort_pool *p);
 GORT_API void gort_pool_put(gort_pool *p, void *obj);
+
+/* Structured concurrency: goroutines that end before gort_group_wait returns. A group first used
+ * by a goroutine of another group is that group's child and is cancelled with it. Cancelling makes
+ * every `_until` call of the group's goroutines return GORT_ECANCELED, now and later, except those
+ * that can be done without blocking. */
+/* Starts fn(arg) in g; blocks while the limit is reached. A non-zero result cancels g with that
+ * code, a panic with GORT_EPANIC. GORT_ENOMEM. */
+GORT_API int gort_group_go(gort_group *g, int (*fn)(void *arg), void *arg);
+/* Waits for all; then g is as new. The first non-zero result or cancel code, or 0; a panic is
+ * raised again here. */
+GORT_API int gort_group_wait(gort_group *g);
+/* The same; GORT_ETIMEDOUT and the caller's GORT_ECANCELED leave g as it is. */
+GORT_API int gort_group_wait_until(gort_group *g, int64_t deadline);
+/* Cancels g and its children with a negative code. The first code stays. */
+GORT_API void gort_group_cancel(gort_group *g, int code);
+/* A channel that is closed when g is cancelled, for select. */
+GORT_API gort_chan *gort_group_done(gort_group *g);
+/* At most n goroutines at a time; n <= 0 = any number. Set it while none runs. */
+GORT_API void gort_group_limit(gort_group *g, int n);
 
 /* ---- Memory --------------------------------------------------------------------------------- */
 
@@ -366,7 +386,7 @@ GORT_API const gort_type *gort_type_of_intptr_t(void), *gort_type_of_uintptr_t(v
 GORT_API const gort_type *gort_type_of_float(void), *gort_type_of_double(void);
 GORT_API const gort_type *gort_type_of_gort_string(void), *gort_type_of_gort_eface(void);
 GORT_API const gort_type *gort_type_of_gort_pool(void);
-GORT_API const gort_type *gort_type_of_void_ptr(void);
+GORT_API const gort_type *gort_type_of_gort_group(void), *gort_type_of_void_ptr(void);
 
 /* What the macros GORT_DEFINE_TYPE and GORT_DEFINE_INTERFACE fill in, once in each file. */
 typedef struct gort_member {
