@@ -2,7 +2,7 @@
 #ifndef CORE_SYNC_WAITQ_H
 #define CORE_SYNC_WAITQ_H
 
-#include "core/sched/sched.h"
+#include "core/sched/sched_inline.h"
 
 typedef struct rt_waitq {
 	rt_waiter *head, *tail;

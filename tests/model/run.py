@@ -1,6 +1,6 @@
 """Checks the models of the lock-free protocols and prints a table.
 
-usage: run.py [NAME...]     NAME: parkready timerpoll runq trace relacy
+usage: run.py [NAME...]     NAME: parkready timerpoll runq mutex trace relacy
 
 Each row is a model, a variant and what is expected. A mutant lacks one fence, re-check or order and must
 fail; one that passes means that the model no longer sees what it is there for, so the run fails too.
@@ -51,6 +51,14 @@ for scenario, memory, mutant in (
         ('BATCH', 'WEAK', 'TAIL_RELAXED'), ('BATCH', '', 'HEAD_STORE'), ('BATCH', '', 'NEXT_STORE'),
         ('BATCH', '', 'COPY_LATE'), ('BATCH', '', 'FULL_BY_ONE'), ('EMPTY', '', 'NO_REREAD')):
     rows('runq', (scenario,), (memory,), False, mutant)
+
+rows('mutex', ('MIXED', 'TIMED', 'HOG'), BOTH)
+for scenario, memory, mutant in (
+        ('MIXED', '', 'NO_FENCE_BEGIN'), ('MIXED', '', 'NO_READ_AGAIN'), ('MIXED', '', 'READ_EARLY'),
+        ('TIMED', '', 'BLIND'), ('TIMED', '', 'NO_OWED'), ('TIMED', '', 'OWED_BY_COUNT'),
+        ('HOG', '', 'NO_RELOOK'), ('TIMED', '', 'KEEP_STARVING'), ('HOG', 'WEAK', 'NO_PASS_ON'),
+        ('MIXED', 'WEAK', 'BARGE')):
+    rows('mutex', (scenario,), (memory,), False, mutant)
 
 rows('trace', ('',), ('',))
 for mutant in ('NO_W2', 'NO_R2', 'NO_BUSY', 'NO_FLOOR', 'NO_RECHECK'):
