@@ -1,22 +1,24 @@
 /* rwmutex.c: sync.RWMutex.
  *
- * Writers first take `writers`, so at most one of them meets the readers. state: WRITER, a writer has the
- * lock or waits for it; below it the number of readers. WRITER without readers is the writer's lock.
+ * Writers first take `writers`, so at most one of them meets the readers. state: WRITER, a writer
+ * has the lock or waits for it; below it the number of readers. WRITER without readers is the
+ * writer's lock.
  *
- *   rlock    WRITER clear: one reader more. Else wait at readers_at.
- *   runlock  one reader less; the last one under WRITER wakes the writer at writer_at.
+ *   rlock    one reader more. If WRITER is set, one less again, as runlock, and wait at `state`.
+ *   runlock  one reader less; the last one under WRITER wakes the writer at `writer_at`.
  *   lock     set WRITER; wait until no reader is left.
  *   unlock   clear WRITER, let in the readers that wait, then release `writers`: so they are
  *            in before the next writer.
  *
- * A reader that waits is in no number: who lets it in counts it. So one that gives up only leaves the
- * queue, and a writer that gives up clears WRITER and lets in the readers as if it unlocked. Go
- * counts waiting readers in advance, which saves a reader a compare-and-swap loop, and cannot tell, when one of them
- * gives up, whether it has been let in already.
+ * A reader that waits is in no number: who lets it in counts it. So one that gives up only leaves
+ * the queue, and a writer that gives up clears WRITER and lets in the readers as if it unlocked. In
+ * between a newcomer is counted for a moment although it has no lock; to others it is a reader that soon
+ * leaves. Go counts waiting readers in advance and for good; then, when one of them gives up, nobody can
+ * tell whether it has been let in already.
  *
  * Nobody waits in vain: reader and writer announce themselves in the bucket, fence and look at state
- * again (rt_sema_begin); who changes state fences and reads nwait, or takes the bucket's lock. The last reader looks
- * at state under that lock only if the writer waits there: otherwise m may be gone.
+ * again (rt_sema_begin); who changes state fences and reads nwait, or takes the bucket's lock. The
+ * last reader looks at state under that lock only if the writer waits there: otherwise m may be gone.
  */
 #include "core/sync/mutex.h"
 
@@ -74,11 +76,6 @@ static RT_NOINLINE int rlock_slow(rwmutex *m, int64_t deadline)
 	return 0;
 }
 
-static inline int rlock(rwmutex *m, int64_t deadline)
-{
-	return RT_LIKELY(tryrlock(m)) ? 0 : rlock_slow(m, deadline);
-}
-
 /* The last reader is gone, and a writer waits or will look at state. */
 static RT_NOINLINE void wake_writer(rwmutex *m)
 {
@@ -99,20 +96,31 @@ static RT_NOINLINE void wake_writer(rwmutex *m)
 		rt_goready(gp);
 }
 
-/* False: no reader has it. */
+/* One reader less; the state before. */
+static inline uint32_t uncount(rwmutex *m)
+{
+	uint32_t was = rt_swap_add(rt_self(), &m->state, (uint32_t)-1);
+
+	if (RT_UNLIKELY(was == (WRITER | 1)))
+		wake_writer(m);
+	return was;
+}
+
+static inline int rlock(rwmutex *m, int64_t deadline)
+{
+	if (RT_LIKELY(!(rt_swap_add(rt_self(), &m->state, 1) & WRITER)))
+		return 0;
+	(void)uncount(m);
+	return rlock_slow(m, deadline);
+}
+
+/* False: no reader had it. No look before the leap: on a line that others write it would cost as much
+ * as the leap, and after a fatal error nobody minds what the state is. */
 static inline bool runlock(rwmutex *m)
 {
-	rt_m *mp = rt_self();
-	uint32_t s;
-
-	do {
-		s = rt_load32_rlx(&m->state);
-		if ((s & ~WRITER) == 0)
-			return rt_g_released(mp->curg); /* its lock was granted, not taken */
-	} while (!rt_swap_rel(mp, &m->state, s, s - 1));
-	if (RT_UNLIKELY(s == (WRITER | 1)))
-		wake_writer(m);
-	return true;
+	if (RT_UNLIKELY(rt_g_released(rt_curg())) && (rt_load32_rlx(&m->state) & ~WRITER) == 0)
+		return true; /* its lock was granted, not taken */
+	return (uncount(m) & ~WRITER) != 0;
 }
 
 /* ---- Writers -------------------------------------------------------------------------------- */
@@ -224,10 +232,9 @@ static bool trylock(rwmutex *m)
 /* False: no writer has it. */
 static bool unlock(rwmutex *m)
 {
-	if (rt_load32_rlx(&m->state) != WRITER && !rt_g_released(rt_curg()))
-		return false;
-	if (clear_writer(m))
-		leave(m);
+	if (!clear_writer(m))
+		return rt_g_released(rt_curg());
+	leave(m);
 	return true;
 }
 

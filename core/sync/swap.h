@@ -30,4 +30,26 @@ static inline bool rt_swap_rel(rt_m *mp, rt_atomic32 *a, uint32_t old, uint32_t 
 	return true;
 }
 
+/* The value before. */
+static inline uint32_t rt_swap_add(rt_m *mp, rt_atomic32 *a, uint32_t d)
+{
+	uint32_t was;
+
+	if (!rt_alone(mp))
+		return rt_add32_full(a, d);
+	was = rt_load32_acq(a);
+	rt_store32_rel(a, was + d);
+	return was;
+}
+
+static inline bool rt_swap64_full(rt_m *mp, rt_atomic64 *a, uint64_t old, uint64_t new)
+{
+	if (!rt_alone(mp))
+		return rt_cas64_full(a, old, new);
+	if (rt_load64_acq(a) != old)
+		return false;
+	rt_store64_rel(a, new);
+	return true;
+}
+
 #endif

@@ -6,6 +6,7 @@
 
 #include "core/builtin/panic.h"
 #include "core/sched/sched_inline.h"
+#include "core/sync/swap.h"
 
 typedef struct waitgroup {
 	rt_atomic64 state; /* counter << 32 | waiters */
@@ -24,7 +25,7 @@ static uint32_t waiters(uint64_t state)
 }
 
 /* The counter has come to 0 and somebody waits: wakes them all. */
-static bool release(waitgroup *wg, uint64_t old)
+static RT_NOINLINE bool release(waitgroup *wg, uint64_t old)
 {
 	rt_semaroot *r = rt_semaroot_of(wg);
 	rt_waiter *all = NULL, **tail = &all, *w;
@@ -49,7 +50,13 @@ static bool release(waitgroup *wg, uint64_t old)
 	return true;
 }
 
-static void add(waitgroup *wg, int delta)
+/* 0 while somebody waits: not a step of the counter alone. */
+static inline bool last_done(uint64_t old, uint64_t new)
+{
+	return waiters(old) != 0 && counter(new) == 0;
+}
+
+static inline void add(waitgroup *wg, int delta)
 {
 	for (;;) {
 		uint64_t old = rt_load64_rlx(&wg->state);
@@ -57,18 +64,12 @@ static void add(waitgroup *wg, int delta)
 
 		if (RT_UNLIKELY(counter(new) < 0))
 			rt_panic_text("sync: negative WaitGroup counter");
-		if (RT_UNLIKELY(waiters(old) != 0)) {
-			if (delta > 0 && counter(old) == 0)
-				rt_panic_text(
-				        "sync: WaitGroup misuse: Add called concurrently with Wait");
-			if (counter(new) == 0) {
-				if (release(wg, old))
-					return;
-				continue;
-			}
-		}
-		if (rt_cas64_full(&wg->state, old, new))
+		if (RT_UNLIKELY(last_done(old, new))) {
+			if (release(wg, old))
+				return;
+		} else if (RT_LIKELY(rt_swap64_full(rt_self(), &wg->state, old, new))) {
 			return;
+		}
 	}
 }
 

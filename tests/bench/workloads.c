@@ -242,6 +242,159 @@ static int64_t mutex8(int64_t n)
 	return mutex_of(WORKERS, n);
 }
 
+/* ---- The other locks -------------------------------------------------------------------------- */
+
+typedef struct turns {
+	gort_sema ping, pong;
+	gort_mutex lock;
+	gort_cond mine, theirs;
+	gort_waitgroup wg;
+	int turn;
+	int64_t n;
+} turns;
+
+static void sema_partner(void *arg)
+{
+	turns *t = arg;
+
+	for (int64_t i = 0; i < t->n; i++) {
+		gort_sema_acquire(&t->ping);
+		gort_sema_release(&t->pong);
+	}
+	gort_waitgroup_done(&t->wg);
+}
+
+static int64_t sema(int64_t n)
+{
+	turns t = { .n = n };
+	int64_t start = gort_nanotime();
+
+	gort_waitgroup_add(&t.wg, 1);
+	go(sema_partner, &t);
+	for (int64_t i = 0; i < n; i++) {
+		gort_sema_release(&t.ping);
+		gort_sema_acquire(&t.pong);
+	}
+	start = gort_nanotime() - start;
+	gort_waitgroup_wait(&t.wg);
+	return start;
+}
+
+/* Waits for its turn, then gives it to the other. */
+static void take_turns(turns *t, int me, gort_cond *mine, gort_cond *theirs)
+{
+	gort_mutex_lock(&t->lock);
+	for (int64_t i = 0; i < t->n; i++) {
+		while (t->turn != me)
+			gort_cond_wait(mine, &t->lock);
+		t->turn = 1 - me;
+		gort_cond_signal(theirs);
+	}
+	gort_mutex_unlock(&t->lock);
+}
+
+static void cond_partner(void *arg)
+{
+	turns *t = arg;
+
+	take_turns(t, 1, &t->theirs, &t->mine);
+	gort_waitgroup_done(&t->wg);
+}
+
+static int64_t cond(int64_t n)
+{
+	turns t = { .n = n };
+	int64_t start = gort_nanotime();
+
+	gort_waitgroup_add(&t.wg, 1);
+	go(cond_partner, &t);
+	take_turns(&t, 0, &t.mine, &t.theirs);
+	gort_waitgroup_wait(&t.wg);
+	return gort_nanotime() - start;
+}
+
+typedef struct readers {
+	gort_rwmutex lock;
+	gort_waitgroup wg;
+	int64_t each;
+} readers;
+
+static void reader(void *arg)
+{
+	readers *r = arg;
+
+	for (int64_t i = 0; i < r->each; i++) {
+		gort_rwmutex_rlock(&r->lock);
+		gort_rwmutex_runlock(&r->lock);
+	}
+	gort_waitgroup_done(&r->wg);
+}
+
+static int64_t read_of(int workers, int64_t n)
+{
+	readers r = { .each = n / workers };
+	int64_t start = gort_nanotime();
+
+	gort_waitgroup_add(&r.wg, workers);
+	for (int i = 0; i < workers; i++)
+		go(reader, &r);
+	gort_waitgroup_wait(&r.wg);
+	return gort_nanotime() - start;
+}
+
+static int64_t rwread1(int64_t n)
+{
+	return read_of(1, n);
+}
+
+static int64_t rwread8(int64_t n)
+{
+	return read_of(WORKERS, n);
+}
+
+static int64_t waitgroup(int64_t n)
+{
+	gort_waitgroup wg = GORT_INIT;
+	int64_t start = gort_nanotime();
+
+	for (int64_t i = 0; i < n; i++) {
+		gort_waitgroup_add(&wg, 1);
+		gort_waitgroup_done(&wg);
+	}
+	gort_waitgroup_wait(&wg);
+	return gort_nanotime() - start;
+}
+
+static void count_call(void *arg)
+{
+	++*(int64_t *)arg;
+}
+
+static int64_t once(int64_t n)
+{
+	gort_once o = GORT_INIT;
+	int64_t calls = 0, start = gort_nanotime();
+
+	for (int64_t i = 0; i < n; i++)
+		gort_once_do(&o, count_call, &calls);
+	start = gort_nanotime() - start;
+	if (calls != 1)
+		fail("once: wrong count");
+	return start;
+}
+
+static int64_t pool(int64_t n)
+{
+	gort_pool p = GORT_POOL_INIT(NULL, NULL);
+	int64_t start;
+
+	gort_pool_put(&p, gort_new(GORT_TYPE(int64_t)));
+	start = gort_nanotime();
+	for (int64_t i = 0; i < n; i++)
+		gort_pool_put(&p, gort_pool_get(&p));
+	return gort_nanotime() - start;
+}
+
 /* ---- Skynet: a tree of goroutines, ten children each, that sums its leaves ------------------- */
 
 typedef struct node {
@@ -370,6 +523,13 @@ static const workload workloads[] = {
 	{ "spawn100", spawn, BATCH, 0 },
 	{ "mutex1", mutex1, 1, 0 },
 	{ "mutex8", mutex8, WORKERS, 0 },
+	{ "sema", sema, 1, 0 },
+	{ "cond", cond, 1, 0 },
+	{ "rwread1", rwread1, 1, 0 },
+	{ "rwread8", rwread8, WORKERS, 0 },
+	{ "waitgroup", waitgroup, 1, 0 },
+	{ "once", once, 1, 0 },
+	{ "pool", pool, 1, 0 },
 	{ "skynet_cold", skynet_once, 1, LEAVES },
 	{ "skynet_warm", skynet_warm, 1, LEAVES },
 	{ "sieve", sieve, 1, PRIMES },

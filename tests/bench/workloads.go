@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"sync"
 	"time"
+	_ "unsafe" // for go:linkname
 )
 
 const (
@@ -155,6 +156,121 @@ func mutexOf(workers, n int) time.Duration {
 func mutex1(n int) time.Duration { return mutexOf(1, n) }
 func mutex8(n int) time.Duration { return mutexOf(workers, n) }
 
+// ---- The other locks
+
+// Go's semaphores are the runtime's: sync reaches them like this, too.
+
+//go:linkname semacquire sync.runtime_Semacquire
+func semacquire(s *uint32)
+
+//go:linkname semrelease sync.runtime_Semrelease
+func semrelease(s *uint32, handoff bool, skipframes int)
+
+func sema(n int) time.Duration {
+	var ping, pong uint32
+	var wg sync.WaitGroup
+	start := time.Now()
+	wg.Add(1)
+	go func() {
+		for i := 0; i < n; i++ {
+			semacquire(&ping)
+			semrelease(&pong, false, 0)
+		}
+		wg.Done()
+	}()
+	for i := 0; i < n; i++ {
+		semrelease(&ping, false, 0)
+		semacquire(&pong)
+	}
+	elapsed := time.Since(start)
+	wg.Wait()
+	return elapsed
+}
+
+func cond(n int) time.Duration {
+	var lock sync.Mutex
+	var wg sync.WaitGroup
+	conds := [2]*sync.Cond{sync.NewCond(&lock), sync.NewCond(&lock)}
+	turn := 0
+	takeTurns := func(me int) {
+		lock.Lock()
+		for i := 0; i < n; i++ {
+			for turn != me {
+				conds[me].Wait()
+			}
+			turn = 1 - me
+			conds[1-me].Signal()
+		}
+		lock.Unlock()
+	}
+	start := time.Now()
+	wg.Add(1)
+	go func() {
+		takeTurns(1)
+		wg.Done()
+	}()
+	takeTurns(0)
+	wg.Wait()
+	return time.Since(start)
+}
+
+func readOf(workers, n int) time.Duration {
+	var lock sync.RWMutex
+	var wg sync.WaitGroup
+	each := n / workers
+	start := time.Now()
+	wg.Add(workers)
+	for i := 0; i < workers; i++ {
+		go func() {
+			for i := 0; i < each; i++ {
+				lock.RLock()
+				lock.RUnlock()
+			}
+			wg.Done()
+		}()
+	}
+	wg.Wait()
+	return time.Since(start)
+}
+
+func rwread1(n int) time.Duration { return readOf(1, n) }
+func rwread8(n int) time.Duration { return readOf(workers, n) }
+
+func waitgroup(n int) time.Duration {
+	var wg sync.WaitGroup
+	start := time.Now()
+	for i := 0; i < n; i++ {
+		wg.Add(1)
+		wg.Done()
+	}
+	wg.Wait()
+	return time.Since(start)
+}
+
+func once(n int) time.Duration {
+	var o sync.Once
+	calls := 0
+	start := time.Now()
+	for i := 0; i < n; i++ {
+		o.Do(func() { calls++ })
+	}
+	elapsed := time.Since(start)
+	if calls != 1 {
+		fail("once: wrong count")
+	}
+	return elapsed
+}
+
+func pool(n int) time.Duration {
+	var p sync.Pool
+	p.Put(new(int))
+	start := time.Now()
+	for i := 0; i < n; i++ {
+		p.Put(p.Get())
+	}
+	return time.Since(start)
+}
+
 // ---- Skynet
 
 func skynet(up chan int, first, leaves int) {
@@ -277,6 +393,13 @@ var workloads = []struct {
 	{"spawn100", spawn, batch, 0},
 	{"mutex1", mutex1, 1, 0},
 	{"mutex8", mutex8, workers, 0},
+	{"sema", sema, 1, 0},
+	{"cond", cond, 1, 0},
+	{"rwread1", rwread1, 1, 0},
+	{"rwread8", rwread8, workers, 0},
+	{"waitgroup", waitgroup, 1, 0},
+	{"once", once, 1, 0},
+	{"pool", pool, 1, 0},
 	{"skynet_cold", skynetOnce, 1, leaves},
 	{"skynet_warm", skynetWarm, 1, leaves},
 	{"sieve", sieve, 1, primes},
