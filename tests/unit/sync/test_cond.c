@@ -106,6 +106,40 @@ static void test_giving_up(void **state)
 	run_on(1, giving_up, NULL);
 }
 
+/* Releasing the mutex may yield to a starving waiter, and that one may signal: before we have parked, but
+ * after we have taken our place. One P, so everything happens in this order. */
+static void starving_signaller(void *arg)
+{
+	(void)arg;
+	gort_mutex_lock(&mu);
+	order[norder++] = 1;
+	gort_cond_signal(&cond);
+	gort_mutex_unlock(&mu);
+}
+
+static void early_signal(void *arg)
+{
+	(void)arg;
+	begin();
+	gort_mutex_lock(&mu);
+	start(starving_signaller, 0);
+	gort_sleep(2 * GORT_MILLISECOND);
+	gort_mutex_unlock(&mu);
+	gort_mutex_lock(&mu); /* the woken one finds it taken again, after more than 1 ms */
+	settle();
+	CHECK(norder == 0);
+	gort_cond_wait(&cond, &mu);
+	CHECK(norder == 1);
+	CHECK(!gort_mutex_try_lock(&mu));
+	gort_mutex_unlock(&mu);
+}
+
+static void test_signal_before_parking(void **state)
+{
+	(void)state;
+	run_on(1, early_signal, NULL);
+}
+
 /* A queue with room for three. Everybody has a deadline now and then, nothing is lost or made. */
 enum { ROOM = 3, PER = 400, SIDES = 6 };
 static gort_cond notfull, notempty;
@@ -209,6 +243,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_giving_up),
+		cmocka_unit_test(test_signal_before_parking),
 		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_copy),
 	};
