@@ -58,13 +58,11 @@ static void fifo(void *arg)
 	for (int i = 0; i < 3; i++) {
 		gort_cond_signal(&cond);
 		CHECK(norder == i);
-		while (norder == i)
-			gort_gosched();
+		YIELD_UNTIL(norder != i);
 		CHECK(norder == i + 1 && order[i] == i);
 	}
 	gort_cond_broadcast(&cond);
-	while (norder < WAITERS)
-		gort_gosched();
+	YIELD_UNTIL(norder >= WAITERS);
 	gort_cond_signal(&cond);
 	CHECK(gort_mutex_try_lock(&mu));
 }
@@ -72,7 +70,7 @@ static void fifo(void *arg)
 static void test_order(void **state)
 {
 	(void)state;
-	run_on(1, fifo, NULL);
+	run_in_order(fifo);
 }
 
 /* A signal goes to the first that still waits. */
@@ -88,11 +86,9 @@ static void giving_up(void *arg)
 		gort_sleep(GORT_MILLISECOND);
 	CHECK(results[0] == GORT_ETIMEDOUT && results[2] == GORT_ETIMEDOUT);
 	gort_cond_signal(&cond);
-	while (norder < 3)
-		gort_gosched();
+	YIELD_UNTIL(norder >= 3);
 	gort_cond_signal(&cond);
-	while (norder < 4)
-		gort_gosched();
+	YIELD_UNTIL(norder >= 4);
 	CHECK(order[2] == 1 && order[3] == 3);
 	gort_mutex_lock(&mu);
 	CHECK(gort_cond_wait_until(&cond, &mu, 0) == GORT_ETIMEDOUT);
@@ -103,7 +99,7 @@ static void giving_up(void *arg)
 static void test_giving_up(void **state)
 {
 	(void)state;
-	run_on(1, giving_up, NULL);
+	run_in_order(giving_up);
 }
 
 /* Releasing the mutex may yield to a starving waiter, and that one may signal: before we have parked, but
@@ -137,7 +133,7 @@ static void early_signal(void *arg)
 static void test_signal_before_parking(void **state)
 {
 	(void)state;
-	run_on(1, early_signal, NULL);
+	run_in_order(early_signal);
 }
 
 /* A queue with room for three. Everybody has a deadline now and then, nothing is lost or made. */

@@ -173,8 +173,7 @@ static void starvation(void *arg)
 	gort_mutex_unlock(&mu);
 	/* Handed over: it ran before we went on. */
 	CHECK(norder >= 1 && order[0] == 0);
-	while (norder < 3)
-		gort_gosched();
+	YIELD_UNTIL(norder >= 3);
 	CHECK(norder == 3 && order[1] == 1 && order[2] == 2);
 	CHECK(mu.opaque[0] == 0 && mu.opaque[1] == 0);
 }
@@ -182,7 +181,7 @@ static void starvation(void *arg)
 static void test_starving_waiter_is_handed_the_lock(void **unused)
 {
 	(void)unused;
-	run_on(1, starvation, NULL);
+	run_in_order(starvation);
 }
 
 /* While it is handed over nobody else can have it, not even by trying. */
@@ -203,7 +202,7 @@ static void starving_try(void *arg)
 static void test_no_newcomer_takes_what_is_handed_over(void **unused)
 {
 	(void)unused;
-	run_on(1, starving_try, NULL);
+	run_in_order(starving_try);
 }
 
 static void starving_deadline(void *arg)
@@ -218,7 +217,7 @@ static void starving_deadline(void *arg)
 static void test_timed_waiter_is_handed_the_lock(void **unused)
 {
 	(void)unused;
-	run_on(1, starving_deadline, NULL);
+	run_in_order(starving_deadline);
 }
 
 static void brief(void *arg)
@@ -251,7 +250,7 @@ static void starving_gives_up(void *arg)
 static void test_last_starving_waiter_gives_up(void **unused)
 {
 	(void)unused;
-	run_on(1, starving_gives_up, NULL);
+	run_in_order(starving_gives_up);
 }
 
 int main(void)

@@ -60,7 +60,7 @@ static void basics(void *arg)
 static void test_basics(void **state)
 {
 	(void)state;
-	run_on(1, basics, NULL);
+	run_in_order(basics);
 }
 
 enum { MANY = 1000 };
@@ -98,7 +98,7 @@ static void generations(void *arg)
 static void test_generations(void **state)
 {
 	(void)state;
-	run_on(1, generations, NULL);
+	run_in_order(generations);
 }
 
 /* A pool whose memory is gone is nobody's concern. */

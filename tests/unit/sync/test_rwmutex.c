@@ -57,8 +57,7 @@ static void turns(void *arg)
 	settle();
 	CHECK(ntrail == 0);
 	gort_rwmutex_runlock(&mu);
-	while (ntrail < 4)
-		gort_gosched();
+	YIELD_UNTIL(ntrail >= 4);
 	CHECK(trail[0] == 'W' && trail[3] == 'V');
 	CHECK(gort_rwmutex_try_lock(&mu));
 	CHECK(!gort_rwmutex_try_rlock(&mu));
@@ -71,7 +70,7 @@ static void turns(void *arg)
 static void test_turns(void **state)
 {
 	(void)state;
-	run_on(1, turns, NULL);
+	run_in_order(turns);
 }
 
 static int results[2];
@@ -106,8 +105,7 @@ static void writer_gives_up(void *arg)
 	while (!results[1])
 		gort_sleep(GORT_MILLISECOND);
 	CHECK(results[0] == GORT_ETIMEDOUT);
-	while (ntrail < 2)
-		gort_gosched();
+	YIELD_UNTIL(ntrail >= 2);
 	gort_rwmutex_runlock(&mu);
 	for (int i = 0; i < 6; i++)
 		CHECK(mu.opaque[i] == 0);
@@ -116,7 +114,7 @@ static void writer_gives_up(void *arg)
 static void test_writer_gives_up(void **state)
 {
 	(void)state;
-	run_on(1, writer_gives_up, NULL);
+	run_in_order(writer_gives_up);
 }
 
 static void reader_gives_up(void *arg)
@@ -138,7 +136,7 @@ static void reader_gives_up(void *arg)
 static void test_reader_gives_up(void **state)
 {
 	(void)state;
-	run_on(1, reader_gives_up, NULL);
+	run_in_order(reader_gives_up);
 }
 
 static void read_once(rt_rand *r)

@@ -58,8 +58,7 @@ static void fifo(void *arg)
 		gort_sema_release(&sema);
 		CHECK(sema.opaque[0] == 0);
 		CHECK(!gort_sema_try_acquire(&sema));
-		while (norder == i) /* else the one woken last runs first */
-			gort_gosched();
+		YIELD_UNTIL(norder != i); /* else the one woken last runs first */
 	}
 	gort_waitgroup_wait(&wg);
 	CHECK(norder == MANY);
@@ -70,7 +69,7 @@ static void fifo(void *arg)
 static void test_first_come_first_served(void **state)
 {
 	(void)state;
-	run_on(1, fifo, NULL);
+	run_in_order(fifo);
 }
 
 static void take_until(void *arg)
@@ -102,8 +101,7 @@ static void giving_up(void *arg)
 		gort_sleep(GORT_MILLISECOND);
 	CHECK(results[0] == GORT_ETIMEDOUT && results[2] == GORT_ETIMEDOUT);
 	gort_sema_release(&sema);
-	while (norder == 0)
-		gort_gosched();
+	YIELD_UNTIL(norder != 0);
 	gort_sema_release(&sema);
 	gort_waitgroup_wait(&wg);
 	CHECK(norder == 2 && order[0] == 1 && order[1] == 3);
@@ -113,7 +111,7 @@ static void giving_up(void *arg)
 static void test_giving_up(void **state)
 {
 	(void)state;
-	run_on(1, giving_up, NULL);
+	run_in_order(giving_up);
 }
 
 /* Tokens are neither lost nor made, whoever comes first. */
@@ -196,13 +194,11 @@ static void addresses(void *arg)
 	gort_waitgroup_add(&wg, ADDRESSES * EACH);
 	for (int i = 0; i < ADDRESSES * EACH; i++)
 		gort_go(wait_at, (void *)(intptr_t)(i % ADDRESSES));
-	while (started < ADDRESSES * EACH)
-		gort_gosched();
+	YIELD_UNTIL(started >= ADDRESSES * EACH);
 	for (int i = 0; i < ADDRESSES; i++) {
 		at = (at + 3001) % ADDRESSES; /* coprime: each once */
 		gort_sema_release(&semas[at]);
-		while (woken[at] == 0)
-			gort_gosched();
+		YIELD_UNTIL(woken[at] != 0);
 		CHECK(woken[at] == 1);
 	}
 	for (int i = 0; i < ADDRESSES; i++)
@@ -215,7 +211,7 @@ static void addresses(void *arg)
 static void test_many_addresses(void **state)
 {
 	(void)state;
-	run_on(1, addresses, NULL);
+	run_in_order(addresses);
 }
 
 int main(void)
