@@ -2,9 +2,10 @@
  *
  * Each thread has a small stack of (rank, lock). Order is checked before the lock is taken, so that
  * a wrong order throws where it would otherwise have slept for ever. Classes marked `self` are taken in any
- * number by rising address (a select locks all its channels): beyond the table they are only
+ * number by rising address (a select locks all its channels): beyond MAXSELF they are only
  * counted, because an element of the class that lies in the table already carries the order and the
- * rising addresses were checked for as many as fit.
+ * rising addresses were checked for as many as fit. The rest of the table has room for one of every other
+ * class, and the order admits no more.
  *
  * Thread-locals are allowed here, for nobody switches goroutines while holding such a lock, and the functions are
  * not inlined, so that no caller can keep the address of the table.
@@ -34,7 +35,7 @@ const char *rt_lockrank_name(rt_lockrank r)
 
 #ifndef NDEBUG
 
-enum { MAXHELD = RT_NRANK + 32 };
+enum { MAXSELF = 32, MAXHELD = RT_NRANK + MAXSELF };
 
 static _Thread_local struct {
 	int n, untracked; /* in the table; locks of a self class beyond it */
@@ -78,15 +79,14 @@ RT_NOINLINE void rt_lockrank_acquire(rt_lockrank r, const void *lock)
 	for (int i = 0; i < mine.n; i++)
 		if (!may_follow(r, lock, i))
 			bad_order(r, " taken under ", rt_lockrank_name(mine.held[i].rank));
-	if (mine.n < MAXHELD) {
-		mine.held[mine.n].rank = r;
-		mine.held[mine.n].lock = lock;
-		mine.n++;
-	} else if (classes[r].self) {
+	if (classes[r].self && mine.n >= MAXSELF) {
 		mine.untracked++;
-	} else {
-		rt_throw("lock order: too many locks held");
+		return;
 	}
+	RT_ASSERT(mine.n < MAXHELD);
+	mine.held[mine.n].rank = r;
+	mine.held[mine.n].lock = lock;
+	mine.n++;
 }
 
 static int find(rt_lockrank r, const void *lock)
@@ -122,8 +122,10 @@ RT_NOINLINE void rt_lockrank_assert_held(rt_lockrank r, const void *lock)
 
 RT_NOINLINE void rt_lockrank_assert_none(void)
 {
-	if (mine.n + mine.untracked > 0)
+	if (mine.n > 0)
 		bad_order(mine.held[mine.n - 1].rank, " held while ", "blocking");
+	if (mine.untracked > 0)
+		rt_throw("lock order: locks of one class held while blocking");
 }
 
 #endif

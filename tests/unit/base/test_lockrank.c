@@ -73,9 +73,17 @@ static void test_more_of_a_class_than_the_table_holds(void **state)
 	rt_lockrank_assert_held(RT_RANK_hchan, &locks[sizeof locks - 1]);
 	THROWS("lock order: registry taken under hchan",
 	       rt_lockrank_acquire(RT_RANK_registry, &throws_said));
-	THROWS("lock order: too many locks held", rt_lockrank_acquire(RT_RANK_sched, &throws_said));
-	for (size_t i = sizeof locks; i-- > 0;)
+	/* Those of other classes have their place all the same. */
+	rt_lockrank_acquire(RT_RANK_timers, &throws_said);
+	rt_lockrank_acquire(RT_RANK_sched, &throws_said);
+	THROWS("lock order: semaroot taken under timers",
+	       rt_lockrank_acquire(RT_RANK_semaroot, &throws_said));
+	rt_lockrank_release(RT_RANK_sched, &throws_said);
+	rt_lockrank_release(RT_RANK_timers, &throws_said);
+	for (size_t i = 0; i < sizeof locks - 1; i++)
 		rt_lockrank_release(RT_RANK_hchan, &locks[i]);
+	THROWS("lock order: locks of one class held while blocking", rt_lockrank_assert_none());
+	rt_lockrank_release(RT_RANK_hchan, &locks[sizeof locks - 1]);
 	rt_lockrank_assert_none();
 }
 
