@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 #ifdef __linux__
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #endif
 
@@ -132,6 +133,20 @@ int be_thread_stack(void **lo, void **hi)
 int be_thread_atfork(void (*child)(void))
 {
 	return -pthread_atfork(NULL, NULL, child);
+}
+
+int64_t be_thread_slack(int64_t ns)
+{
+#ifdef __linux__
+	int was = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
+
+	if (was > 0 && was != ns)
+		prctl(PR_SET_TIMERSLACK, (unsigned long)ns, 0, 0, 0);
+	return was > 0 ? was : 0;
+#else
+	(void)ns;
+	return 0;
+#endif
 }
 
 void be_thread_yield(void)

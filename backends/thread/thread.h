@@ -38,9 +38,13 @@ int be_thread_park(rt_atomic32 *word, uint32_t expect, int64_t ns);
 /* Wakes up to n sleepers of word. The word's memory may be gone already. */
 void be_thread_wake(rt_atomic32 *word, int n);
 
-/* child() runs in the child of every later fork, before fork returns there. Once for each load of the
- * library. 0, -ENOMEM; nothing to do where there is no fork. */
+/* child() runs in the child of every later fork, before fork returns there. Once for each load of
+ * the library. 0, -ENOMEM; nothing to do where there is no fork. */
 int be_thread_atfork(void (*child)(void));
+
+/* How much later than asked the system may end timed waits of the calling thread, in ns. Returns
+ * what it was before; 0: the system has no such notion, and nothing changes. */
+int64_t be_thread_slack(int64_t ns);
 
 void be_thread_yield(void);          /* lets another thread of the system run */
 void be_thread_nap(int64_t ns);      /* sleeps about ns; for back-off only, never for waiting */

@@ -183,6 +183,12 @@ void be_thread_wake(rt_atomic32 *word, int n)
 
 /* ---- Clock and CPUs ---- */
 
+int64_t be_thread_slack(int64_t ns)
+{
+	(void)ns;
+	return 0;
+}
+
 void be_thread_yield(void)
 {
 	SwitchToThread();

@@ -163,7 +163,7 @@ int rt_newproc(gort_runtime *rt, rt_m *mp, const gort_go_attr *attr, gort_func f
 	gp->arg = arg;
 	gp->creator = creator;
 	gp->goid = rt_goid_next(rt, pp);
-	gp->parent = mp != NULL ? mp->curg->goid : 0;
+	gp->parent = mp != NULL && mp->curg != NULL ? mp->curg->goid : 0;
 	gp->trace_last = 0;
 	if (pp != NULL) {
 		rt_gstatus_set(gp, RT_G_DEAD, RT_G_RUNNABLE);
@@ -185,6 +185,13 @@ int rt_newproc(gort_runtime *rt, rt_m *mp, const gort_go_attr *attr, gort_func f
 		rt_wakep_after_rmw(rt);
 	}
 	return 0;
+}
+
+int rt_go_from_g0(gort_func fn, void *arg, void *creator)
+{
+	rt_m *mp = rt_self();
+
+	return rt_newproc(mp->rt, mp, NULL, fn, arg, creator);
 }
 
 /* Exact only with the world stopped. */

@@ -75,6 +75,7 @@ static void worker(void *arg)
 
 	rt_self_set(mp);
 	mp->tid = be_thread_id();
+	(void)be_thread_slack(1); /* ours alone: it may wait for a timer */
 	if (rt_switch_init(mp) != 0)
 		rt_throw("no scheduler context for a new thread");
 	(void)be_fault_attach(); /* without one an overflow aborts instead of being named */

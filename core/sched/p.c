@@ -133,6 +133,16 @@ static int grow_table(gort_runtime *rt, int n)
 	return 0;
 }
 
+/* The timers of the Ps that die will move to the first one. */
+static bool room_for_timers(gort_runtime *rt, int n, int old)
+{
+	uint32_t more = 0;
+
+	for (int i = n; i < old; i++)
+		more += rt_load32_rlx(&rt->sched.allp[i]->timers.n);
+	return more == 0 || rt_timers_reserve(rt, rt->sched.allp[0], more);
+}
+
 /* On GORT_ENOMEM the number of Ps is as it was. Ps that come to life have the status GCSTOP: rt_start_world
  * hands them out. */
 int rt_procresize(gort_runtime *rt, int n)
@@ -140,7 +150,7 @@ int rt_procresize(gort_runtime *rt, int n)
 	rt_sched *sc = &rt->sched;
 	int old = rt_gomaxprocs(rt);
 
-	if (grow_table(rt, n) != 0)
+	if (grow_table(rt, n) != 0 || !room_for_timers(rt, n, old))
 		return GORT_ENOMEM;
 	for (int i = n; i < old; i++)
 		p_destroy(rt, sc->allp[i], sc->allp[0]);

@@ -218,14 +218,29 @@ void rt_m_born_spinning(rt_m *mp)
 		(void)spinning_end(mp); /* then it looks at the queues once more, without a P */
 }
 
+/* The host's thread gets its slack back: goroutines that run on it may sleep in the host's code. */
+static void wait_for(rt_m *mp, int64_t ns)
+{
+	int64_t slack = mp->host ? be_thread_slack(1) : 0;
+
+	be_netpoll_wait(&mp->rt->sched.poll, ns);
+	if (slack > 0)
+		(void)be_thread_slack(slack);
+}
+
 /* Waits for the earliest timer, if nobody else does. True: this M has a P again. */
 static bool poll_wait(rt_m *mp)
 {
 	rt_sched *sc = &mp->rt->sched;
 	int64_t when = rt_timers_next(mp->rt), again, now;
 
-	if (when == INT64_MAX)
+	if (when == INT64_MAX) {
+		/* Who waits for what was disarmed since then looks again: perhaps all are asleep. */
+		if (rt_load32_rlx(&sc->polling) &&
+		    (int64_t)rt_load64_rlx(&sc->polluntil) != INT64_MAX)
+			be_netpoll_break(&sc->poll);
 		return false;
+	}
 	if (!rt_cas32_full(&sc->polling, 0, 1)) {
 		/* Another M waits; perhaps for a later moment than ours. */
 		if ((int64_t)rt_load64_rlx(&sc->polluntil) > when)
@@ -233,7 +248,7 @@ static bool poll_wait(rt_m *mp)
 		return false;
 	}
 	rt_store64_rlx(&sc->polluntil, (uint64_t)when);
-	rt_fence_full(); /* pairs with the fence in rt_timer_arm: one of us sees the other */
+	rt_fence_full(); /* pairs with the fence in tell, timer.c: one of us sees the other */
 	/* Never longer than what was published before the fence: an armer compared with that. */
 	again = rt_timers_next(mp->rt);
 	if (again < when) {
@@ -242,7 +257,7 @@ static bool poll_wait(rt_m *mp)
 	}
 	now = be_nanotime();
 	if (when > now && !rt_run_leaving(mp))
-		be_netpoll_wait(&sc->poll, when - now);
+		wait_for(mp, when - now);
 	rt_store64_rlx(&sc->polluntil, 0);
 	rt_xchg32_full(&sc->polling, 0);
 	return take_idle_p(mp);
@@ -382,12 +397,8 @@ static void no_stack(rt_m *mp, rt_g *gp)
 	rt_lock(&sc->lock, RT_RANK_sched);
 	rt_globq_put_locked(mp->rt, gp);
 	rt_unlock(&sc->lock, RT_RANK_sched);
-	if (rt_run_claim(mp->rt, GORT_ENOMEM)) {
-		rt_error_set(mp->rt, "fatal error: out of memory (goroutine stack)\n");
-		rt_run_wake(mp->rt);
-	} else {
+	if (!rt_run_out_of_memory(mp->rt, "fatal error: out of memory (goroutine stack)\n"))
 		be_thread_nap(GORT_MILLISECOND); /* a back-off: nothing tells when memory comes back */
-	}
 }
 
 /* False: there is no stack for gp, and it is queued again. */

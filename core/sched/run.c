@@ -173,6 +173,15 @@ static void error_goroutines(gort_runtime *rt)
 	}
 }
 
+bool rt_run_out_of_memory(gort_runtime *rt, const char *text)
+{
+	if (!rt_run_claim(rt, GORT_ENOMEM))
+		return rt_load32_rlx(&rt->runstate) != RT_RUN_NONE; /* it ends already */
+	rt_error_set(rt, text);
+	rt_run_wake(rt);
+	return true;
+}
+
 _Noreturn void rt_run_fail(int code, const char *text, bool trace)
 {
 	rt_m *mp = rt_self();
@@ -369,6 +378,7 @@ void rt_drop_all(gort_runtime *rt)
 		drop(rt, gp);
 	}
 	rt_landed_wait(rt);
+	rt_timers_drop(rt);
 }
 
 static void deadlock_text(gort_runtime *rt)

@@ -9,6 +9,7 @@
 #ifndef CORE_SCHED_H
 #define CORE_SCHED_H
 
+#include "core/base/atomic.h"
 #include "core/base/attrs.h"
 #include "core/base/check.h"
 #include "core/base/self.h"
@@ -50,18 +51,37 @@ _Noreturn void rt_goexit(void);
 /* The same for one whose function has returned: main's return ends the run. */
 _Noreturn void rt_goroutine_done(rt_g *gp);
 
-/* A timer that lives in the caller's frame. fn runs on g0 under the lock of its heap; it may call
- * rt_goready and nothing that blocks. */
+/* A timer that lies in the frame of who waits. fn runs on g0 under the lock of the timer's heap
+ * and returns the goroutine to be made runnable after that, or NULL. */
 typedef struct rt_timer {
 	int64_t when;
-	void (*fn)(struct rt_timer *t);
-	rt_p *p;        /* whose heap; guarded by that heap's lock */
+	rt_g *(*fn)(struct rt_timer *t);
+	rt_atomicptr p; /* rt_p *: whose heap; written under that heap's lock */
 	int index;      /* in the heap, -1 = in none; guarded by that heap's lock */
 } rt_timer;
-/* To be called in a commit function (on g0) so that it cannot fire before the goroutine is parked. */
-void rt_timer_arm(rt_timer *t, int64_t when, void (*fn)(rt_timer *));
+/* In a commit function, on g0, so that it cannot fire before the goroutine is parked. */
+void rt_timer_arm(rt_timer *t, int64_t when, rt_g *(*fn)(rt_timer *));
 /* Takes it out if it is still armed; after that fn does not run and has run to its end. */
 void rt_timer_disarm(rt_timer *t);
+
+/* A timer in a heap object, all zero at first. It only reminds: at or after the moment set fn runs
+ * once on g0, holding nothing; or for no reason; or just after rt_alarm_cancel. So fn takes the
+ * lock that guards the object and looks at the clock. Who calls set and cancel holds that lock;
+ * its rank is below `timers`. */
+typedef struct rt_alarm {
+	void (*fn)(struct rt_alarm *a); /* set once */
+	rt_atomicptr p;    /* rt_p *: whose heap it is in, or was; see timer.c */
+	rt_atomic32 state; /* see timer.c */
+	uint32_t hint;     /* where its slot was put; it may have moved. Guarded by that heap's lock */
+	int64_t when;      /* of the slot that counts; the same */
+} rt_alarm;
+bool rt_alarm_set(rt_alarm *a, int64_t when); /* in place of the moment set before. False: no memory */
+void rt_alarm_cancel(rt_alarm *a);
+
+/* A goroutine that the scheduler starts, from g0. 0 or GORT_ENOMEM. */
+int rt_go_from_g0(gort_func fn, void *arg, void *creator);
+/* Memory has ended on g0: ends the run with GORT_ENOMEM. False: none is in progress. */
+bool rt_run_out_of_memory(gort_runtime *rt, const char *text);
 
 /* ---- Waiting: wait.c ---------------------------------------------------------------------- */
 
@@ -102,6 +122,7 @@ int rt_wait_refused(rt_g *gp, int64_t deadline);
 void rt_waiter_begin_timed(rt_g *gp);
 void rt_waiter_open_timed(rt_waiter *w);
 bool rt_waiter_claim_timed(rt_waiter *w);
+bool rt_waiter_may_claim_timed(const rt_waiter *w); /* by a partner, at this moment */
 int rt_waiter_failed(rt_g *gp, const rt_waiter *w);
 
 /* Every cancellable wait of gp gives up, the present one and all to come, until rt_g_uncancel. The

@@ -84,11 +84,18 @@ enum { RT_TAKEN_NOT = 0, RT_TAKEN_PROBE = 1, RT_TAKEN = 2 };
 enum { RT_AHEAD = 8 }; /* see rt_gqueue_pop */
 enum { RT_RUNQ_SIZE = 256, RT_MAXPROCS = 1 << 14 };
 
+typedef struct rt_timerslot {
+	int64_t when;
+	uintptr_t what; /* rt_timer *, or rt_alarm * with the lowest bit set */
+} rt_timerslot;
+
 typedef struct rt_timerheap {
 	rt_mutex lock;          /* rank timers */
+	rt_atomic32 n;          /* slots; written under lock */
 	/* guarded by lock */
-	int n, cap;
-	struct rt_timerslot { int64_t when; rt_timer *t; } *heap; /* 4-ary */
+	uint32_t cap, sweep;    /* sweep: where cleaning goes on */
+	rt_timerslot *heap;     /* 4-ary */
+	rt_atomic32 zombies;    /* slots without meaning; any thread counts up */
 	rt_atomic64 next;       /* when of heap[0], INT64_MAX = empty; read without the lock */
 } rt_timerheap;
 

@@ -83,22 +83,25 @@ static inline int rt_waiter_end(rt_g *gp, rt_waiter *w)
  * under sched.lock, and never while such a lock is held, since nothing under one parks or stops the
  * world. GOMAXPROCS changes only with the world stopped. A debug build takes the lock all the same,
  * for its ranks. */
-static inline void rt_plock(rt_mutex *l, rt_lockrank rank)
+static inline bool rt_plock_elided(void)
 {
 #ifdef NDEBUG
-	if (rt_self()->p->alone)
-		return;
+	return rt_self()->p->alone;
+#else
+	return false;
 #endif
-	rt_lock(l, rank);
+}
+
+static inline void rt_plock(rt_mutex *l, rt_lockrank rank)
+{
+	if (!rt_plock_elided())
+		rt_lock(l, rank);
 }
 
 static inline void rt_punlock(rt_mutex *l, rt_lockrank rank)
 {
-#ifdef NDEBUG
-	if (rt_self()->p->alone)
-		return;
-#endif
-	rt_unlock(l, rank);
+	if (!rt_plock_elided())
+		rt_unlock(l, rank);
 }
 
 /* The flag is looked at after locks is 0: a signal before that was declined, one after it stops the thread here. The

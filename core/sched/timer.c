@@ -1,15 +1,60 @@
-/* timer.c: a 4-ary heap of timers for each P, under a lock of its own. A timer goes into the heap of the P
- * that armed it. The due ones are run by their P whenever it looks for work, by a P that looks for
- * work to steal, and, when all Ps are idle, by the one M that waits for the earliest (poll_wait in
- * proc.c).
+/* timer.c: a 4-ary heap of timers for each P, under a lock of its own. A timer goes into the heap
+ * of the P that armed it. The due ones are run by their P whenever it looks for work, by a P that
+ * looks for work to steal, and, when all Ps are idle, by the one M that waits for the earliest
+ * (poll_wait in proc.c).
  *
- * `next` repeats the first deadline for readers without the lock. The armer stores it, fences and
- * reads `polluntil`; the M that goes to wait stores polluntil, fences and reads every `next`: one
- * sees the other (tests/model/timerpoll.pml).
+ * `next` repeats the first deadline for readers without the lock. Who lowers it stores it, fences
+ * and reads `polluntil`; the M that goes to wait stores polluntil, fences and reads every `next`:
+ * one sees the other (tests/model/timerpoll.pml).
  *
- * A timer's function runs under the heap's lock, so rt_timer_disarm, which takes that lock, returns
- * only when the function is not running and will not run. That is what lets a timer lie in the
- * frame of the goroutine that waits.
+ * Two kinds lie in the heap.
+ *
+ * A timer (rt_timer) is part of a frame and must be gone from the heap when the frame goes. It
+ * knows its place (index), so it is taken out at once. Its function runs under the heap's lock, so
+ * rt_timer_disarm, which takes that lock, returns only when the function is not running and will
+ * not run. All that it does is to win the goroutine; that is made runnable after the lock is
+ * released.
+ *
+ * An alarm (rt_alarm) is part of a heap object and may stay too long. It does not follow its slot,
+ * so that a million of them are sifted without touching one. It remembers where the slot was put
+ * (hint): young timers, which are those that are stopped most, are still there.
+ *
+ *   cancel       from another P: marks it dead, without the heap's lock. Its slot remains as a
+ *                zombie. From the P whose heap it is: takes it out if it is where the hint says;
+ *                else the same.
+ *   set, later   nothing: whoever is reminded too early sets it again (the owner's business). Most
+ *                resets are of this kind: a deadline that is pushed away by each packet.
+ *   set, earlier the slot is taken out by the hint; else it does not count any more (its when
+ *                differs): a zombie, too.
+ *
+ * Its function runs without the heap's lock: it takes the owner's lock, under which it finds out
+ * what is true now. So there is no moment at which stop or reset could not decide
+ * (tests/model/timerheap.pml).
+ *
+ *   OUT    no slot counts. Only set leaves it, and only then may the alarm change its heap.
+ *   SET    the slot with the alarm's `when` in the heap of the alarm's `p` counts
+ *   DEAD   the same after cancel: a zombie
+ *
+ *            set                    cancel (no lock)
+ *     OUT ----------> SET -------------------------> DEAD
+ *      ^  heap lock   | ^            set             | |
+ *      +--------------+ +----------------------------+ |
+ *      +-----------------------------------------------+
+ *          its slot is taken out, heap lock
+ *
+ * Zombies. Those at the top are dropped when they are due. When more than a quarter of the slots
+ * are zombies every insertion looks at CLEAN_STEP slots and takes them out: after a round of n / 8
+ * insertions all are gone, and nobody ever sweeps a heap as a whole. (Go does that, in one go
+ * under the lock.) When only zombies are left they are dropped at once, so that a heap that means
+ * nothing does not look like something to wait for: rt_checkdead_locked relies on it. For that the
+ * last two can happen at the same time: cancel counts, then reads n; who takes out a slot writes
+ * n, fences, then reads the count.
+ *
+ * gc: the slots of alarms are roots; a zombie keeps its object until it is taken out.
+ *
+ * Rejected: a place in every alarm and removal at once (each sift writes to every timer that it
+ * moves: with a million, a cache miss a level); an adjusting pass over all slots for those set
+ * earlier (Go's; O(n) for each).
  */
 #include "core/sched/internal.h"
 
@@ -17,11 +62,38 @@
 
 #include <string.h>
 
-enum { ARITY = 4 };
+enum { ARITY = 4, CLEAN_STEP = 8, CLEAN_LEAST = 32 };
+enum { OUT = 0, SET = 1, DEAD = 2 };
 
-static size_t heap_bytes(int cap)
+/* ---- The heap -------------------------------------------------------------------------------- */
+
+/* As rt_plock; but the end of a run comes here with the world stopped and no P. */
+static bool elided(void)
 {
-	return (size_t)cap * sizeof(struct rt_timerslot);
+#ifdef NDEBUG
+	rt_m *mp = rt_self();
+
+	return mp->p != NULL && mp->p->alone;
+#else
+	return false;
+#endif
+}
+
+static void lock(rt_timerheap *h)
+{
+	if (!elided())
+		rt_lock(&h->lock, RT_RANK_timers);
+}
+
+static void unlock(rt_timerheap *h)
+{
+	if (!elided())
+		rt_unlock(&h->lock, RT_RANK_timers);
+}
+
+static size_t heap_bytes(uint32_t cap)
+{
+	return (size_t)cap * sizeof(rt_timerslot);
 }
 
 void rt_timerheap_init(rt_timerheap *h)
@@ -37,15 +109,25 @@ void rt_timerheap_fini(rt_timerheap *h)
 	rt_timerheap_init(h);
 }
 
-static bool grow_locked(rt_timerheap *h)
+static uint32_t len(const rt_timerheap *h)
 {
-	size_t unit = be_arena_query()->granularity;
-	int cap = h->cap == 0 ? (int)(unit / sizeof(struct rt_timerslot)) : 2 * h->cap;
-	struct rt_timerslot *heap;
+	return rt_load32_rlx(&h->n);
+}
 
-	if (h->n < h->cap)
+/* Room for `more` slots. */
+static bool grow(gort_runtime *rt, rt_timerheap *h, uint32_t more)
+{
+	uint32_t need = len(h) + more, cap = h->cap;
+	rt_timerslot *heap;
+
+	if (need <= cap)
 		return true;
-	/* Kept a power of two of pages: 16-byte slots divide them. */
+	if (cap == 0)
+		cap = (uint32_t)(be_arena_query()->granularity / sizeof *heap);
+	while (cap < need) /* a power of two of pages: 16-byte slots divide them */
+		cap *= 2;
+	if (rt_oom_now(&rt->debug))
+		return false;
 	heap = be_arena_reserve(NULL, heap_bytes(cap), be_arena_query()->page);
 	if (heap == NULL)
 		return false;
@@ -62,130 +144,380 @@ static bool grow_locked(rt_timerheap *h)
 	return true;
 }
 
-static void set_slot(rt_timerheap *h, int i, struct rt_timerslot s)
+static bool is_alarm(rt_timerslot s)
+{
+	return s.what & 1;
+}
+
+static rt_alarm *alarm_of(rt_timerslot s)
+{
+	return (rt_alarm *)(s.what - 1);
+}
+
+static rt_timer *timer_of(rt_timerslot s)
+{
+	return (rt_timer *)s.what;
+}
+
+static void put(rt_timerheap *h, uint32_t i, rt_timerslot s)
 {
 	h->heap[i] = s;
-	s.t->index = i;
+	if (!is_alarm(s))
+		timer_of(s)->index = (int)i;
 }
 
-static void sift_up(rt_timerheap *h, int i)
+/* Returns where it came to lie. */
+static uint32_t sift_up(rt_timerheap *h, uint32_t i)
 {
-	struct rt_timerslot s = h->heap[i];
+	rt_timerslot s = h->heap[i];
 
 	while (i > 0 && s.when < h->heap[(i - 1) / ARITY].when) {
-		set_slot(h, i, h->heap[(i - 1) / ARITY]);
+		put(h, i, h->heap[(i - 1) / ARITY]);
 		i = (i - 1) / ARITY;
 	}
-	set_slot(h, i, s);
+	put(h, i, s);
+	return i;
 }
 
-static void sift_down(rt_timerheap *h, int i)
+/* Returns where it came to lie. */
+static uint32_t sift_down(rt_timerheap *h, uint32_t i)
 {
-	struct rt_timerslot s = h->heap[i];
+	rt_timerslot s = h->heap[i];
+	uint32_t n = len(h);
 
 	for (;;) {
-		int first = i * ARITY + 1, least = -1;
+		uint32_t first = i * ARITY + 1, least = first, end = first + ARITY;
 
-		for (int c = first; c < first + ARITY && c < h->n; c++)
-			if (least < 0 || h->heap[c].when < h->heap[least].when)
-				least = c;
-		if (least < 0 || h->heap[least].when >= s.when)
+		if (first >= n)
 			break;
-		set_slot(h, i, h->heap[least]);
+		if (end > n)
+			end = n;
+		for (uint32_t c = first + 1; c < end; c++)
+			if (h->heap[c].when < h->heap[least].when)
+				least = c;
+		if (h->heap[least].when >= s.when)
+			break;
+		put(h, i, h->heap[least]);
 		i = least;
 	}
-	set_slot(h, i, s);
+	put(h, i, s);
+	return i;
 }
 
-static void publish_next(rt_timerheap *h)
+static void publish(rt_timerheap *h)
 {
-	rt_store64_rlx(&h->next, (uint64_t)(h->n > 0 ? h->heap[0].when : INT64_MAX));
+	rt_store64_rlx(&h->next, (uint64_t)(len(h) > 0 ? h->heap[0].when : INT64_MAX));
 }
 
-static void remove_locked(rt_timerheap *h, rt_timer *t)
+/* There is room. Returns where. */
+static uint32_t push(rt_timerheap *h, rt_timerslot s)
 {
-	int i = t->index;
-	struct rt_timerslot last = h->heap[--h->n];
+	uint32_t n = len(h);
 
-	RT_ASSERT(i >= 0 && i <= h->n);
-	t->index = -1;
-	if (last.t != t) {
-		set_slot(h, i, last);
-		sift_down(h, i);
-		sift_up(h, last.t->index);
-	}
-	publish_next(h);
+	rt_store32_rlx(&h->n, n + 1);
+	h->heap[n] = s;
+	return sift_up(h, n);
 }
 
-/* Memory has ended: the timer is due at once rather than never. The caller looks at the clock. */
-static void insert_locked(rt_p *pp, rt_timer *t)
+static void take_out(rt_timerheap *h, uint32_t i)
+{
+	uint32_t n = len(h) - 1;
+	rt_timerslot last = h->heap[n];
+
+	rt_store32_rlx(&h->n, n);
+	if (i == n)
+		return;
+	put(h, i, last);
+	if (sift_down(h, i) == i)
+		sift_up(h, i);
+}
+
+/* ---- Zombies --------------------------------------------------------------------------------- */
+
+static int32_t count_zombies(rt_timerheap *h, int32_t d)
+{
+	return (int32_t)rt_add32_full(&h->zombies, (uint32_t)d) + d;
+}
+
+/* Does the slot count? A heap is asked about its own slots under its lock. The alarm may have left
+ * this heap and be in another one. If it is at home here it stays: it changes heaps only under
+ * this lock. */
+static bool counts(const rt_p *pp, rt_timerslot s)
+{
+	const rt_alarm *a = alarm_of(s);
+
+	return rt_loadptr_acq(&a->p) == pp && rt_load32_rlx(&a->state) != OUT && a->when == s.when;
+}
+
+/* The alarm's slot goes, or has gone. True: it was SET. False: a zombie less. */
+static bool leave(rt_p *pp, rt_timerslot s)
+{
+	if (counts(pp, s) && rt_xchg32_full(&alarm_of(s)->state, OUT) == SET)
+		return true;
+	count_zombies(&pp->timers, -1);
+	return false;
+}
+
+/* Only zombies are left: the heap becomes empty. */
+static RT_NOINLINE void drop_zombies(rt_p *pp)
 {
 	rt_timerheap *h = &pp->timers;
 
-	t->p = pp;
-	if (!grow_locked(h)) {
-		t->index = -1;
-		t->fn(t);
-		return;
+	for (uint32_t i = len(h); i-- > 0;) {
+		RT_ASSERT(is_alarm(h->heap[i]));
+		if (leave(pp, h->heap[i]))
+			rt_throw("a timer that is set was counted as a zombie");
 	}
-	h->heap[h->n++] = (struct rt_timerslot){ t->when, t };
-	sift_up(h, h->n - 1);
-	publish_next(h);
+	rt_store32_rlx(&h->n, 0);
 }
 
-void rt_timer_arm(rt_timer *t, int64_t when, void (*fn)(rt_timer *))
+/* After slots were taken out; see the head. */
+static void removed(rt_p *pp)
 {
-	rt_m *mp = rt_self();
-	rt_sched *sc = &mp->rt->sched;
-	rt_timerheap *h = &mp->p->timers;
+	rt_timerheap *h = &pp->timers;
+
+	if (len(h) > 0) {
+		if (!elided())
+			rt_fence_full(); /* pairs with the count in rt_alarm_cancel */
+		if ((int32_t)rt_load32_rlx(&h->zombies) >= (int32_t)len(h))
+			drop_zombies(pp);
+	}
+	publish(h);
+}
+
+static RT_NOINLINE void clean_some(rt_p *pp)
+{
+	rt_timerheap *h = &pp->timers;
+
+	for (int k = 0; k < CLEAN_STEP && len(h) > 0; k++) {
+		uint32_t i = h->sweep < len(h) ? h->sweep : 0;
+		rt_timerslot s = h->heap[i];
+
+		h->sweep = i + 1;
+		if (!is_alarm(s) || (counts(pp, s) && rt_load32_rlx(&alarm_of(s)->state) == SET))
+			continue;
+		if (leave(pp, s)) /* cannot be: set needs this lock */
+			rt_throw("a timer was set without its heap's lock");
+		take_out(h, i);
+		h->sweep = i; /* what came there is next */
+	}
+}
+
+/* ---- Arming ---------------------------------------------------------------------------------- */
+
+/* The first deadline has become earlier. The timer may have fired and be gone: only `when` is
+ * looked at. */
+static void tell(int64_t when)
+{
+	gort_runtime *rt = rt_self()->rt;
+	rt_sched *sc = &rt->sched;
 	int64_t until;
 
-	t->when = when;
-	t->fn = fn;
-	rt_lock(&h->lock, RT_RANK_timers);
-	insert_locked(mp->p, t);
-	rt_unlock(&h->lock, RT_RANK_timers);
-	/* The timer may have fired and be gone: only `when` is looked at from here on. */
 	rt_fence_full(); /* pairs with the fence in poll_wait */
 	until = (int64_t)rt_load64_rlx(&sc->polluntil);
 	if (rt_load32_rlx(&sc->polling)) {
 		if (when < until)
 			be_netpoll_break(&sc->poll);
 	} else {
-		rt_wakep(mp->rt); /* somebody has to wait for it */
+		rt_wakep(rt); /* somebody has to wait for it */
 	}
+}
+
+/* Returns where; 0: it is the first deadline now. */
+static uint32_t insert(rt_p *pp, rt_timerslot s)
+{
+	rt_timerheap *h = &pp->timers;
+	uint32_t n = len(h);
+
+	if (n >= CLEAN_LEAST && (int32_t)rt_load32_rlx(&h->zombies) > (int32_t)(n / 4))
+		clean_some(pp);
+	n = push(h, s);
+	publish(h);
+	return n;
+}
+
+/* Memory has ended: the timer is due at once rather than never. The caller looks at the clock. */
+void rt_timer_arm(rt_timer *t, int64_t when, rt_g *(*fn)(rt_timer *))
+{
+	rt_m *mp = rt_self();
+	rt_p *pp = mp->p;
+	rt_g *gp = NULL;
+	bool first = false;
+
+	t->when = when;
+	t->fn = fn;
+	lock(&pp->timers);
+	rt_storeptr_rlx(&t->p, pp);
+	t->index = -1;
+	if (grow(mp->rt, &pp->timers, 1))
+		first = insert(pp, (rt_timerslot){ when, (uintptr_t)t }) == 0;
+	else
+		gp = fn(t);
+	unlock(&pp->timers);
+	if (gp != NULL)
+		rt_goready(gp);
+	if (first)
+		tell(when);
 }
 
 void rt_timer_disarm(rt_timer *t)
 {
 	for (;;) {
-		rt_p *pp = *(rt_p *volatile *)&t->p;
+		rt_p *pp = rt_loadptr_acq(&t->p);
 
-		rt_lock(&pp->timers.lock, RT_RANK_timers);
-		if (pp == t->p) { /* else it moved to another P meanwhile */
-			if (t->index >= 0)
-				remove_locked(&pp->timers, t);
-			rt_unlock(&pp->timers.lock, RT_RANK_timers);
-			return;
+		lock(&pp->timers);
+		if (pp != rt_loadptr_rlx(&t->p)) { /* it moved to another P meanwhile */
+			unlock(&pp->timers);
+			continue;
 		}
-		rt_unlock(&pp->timers.lock, RT_RANK_timers);
+		if (t->index >= 0) {
+			take_out(&pp->timers, (uint32_t)t->index);
+			t->index = -1;
+			removed(pp);
+		}
+		unlock(&pp->timers);
+		return;
 	}
 }
 
-void rt_timers_run(rt_p *pp, int64_t now)
+/* With the heap's lock: takes out the slot that counts if it is easily found. */
+static bool take_out_alarm(rt_timerheap *h, const rt_alarm *a)
+{
+	uint32_t i = a->hint;
+
+	if (i >= len(h) || h->heap[i].what != ((uintptr_t)a | 1) || h->heap[i].when != a->when)
+		return false;
+	take_out(h, i);
+	return true;
+}
+
+/* The caller's lock keeps other callers away, and no world stops meanwhile. */
+bool rt_alarm_set(rt_alarm *a, int64_t when)
+{
+	rt_m *mp = rt_self();
+	rt_p *pp = rt_loadptr_rlx(&a->p), *mine = mp->p;
+	bool first = false, ok = true;
+
+	/* If its slot is taken out meanwhile, fn comes to the caller's lock and finds what holds
+	 * then. */
+	if (rt_load32_rlx(&a->state) == SET && when >= a->when)
+		return true;
+	if (pp == NULL) {
+		rt_storeptr_rel(&a->p, pp = mine);
+		lock(&pp->timers);
+	} else {
+		lock(&pp->timers);
+		if (pp != mine && rt_load32_rlx(&a->state) == OUT) {
+			rt_storeptr_rel(&a->p, mine); /* under the lock of the heap that it leaves */
+			unlock(&pp->timers);
+			pp = mine;
+			lock(&pp->timers);
+		}
+	}
+	if (rt_load32_rlx(&a->state) == DEAD) { /* its slot is still there */
+		rt_store32_rlx(&a->state, SET);
+		count_zombies(&pp->timers, -1);
+	}
+	if (rt_load32_rlx(&a->state) == OUT || when < a->when) {
+		ok = grow(mp->rt, &pp->timers, 1);
+		if (ok) {
+			if (rt_load32_rlx(&a->state) == SET && !take_out_alarm(&pp->timers, a))
+				count_zombies(&pp->timers, 1); /* the slot before */
+			a->when = when;
+			rt_store32_rlx(&a->state, SET);
+			a->hint = insert(pp, (rt_timerslot){ when, (uintptr_t)a | 1 });
+			first = a->hint == 0;
+		}
+	}
+	unlock(&pp->timers);
+	if (first)
+		tell(when);
+	return ok;
+}
+
+/* Of this P: the lock is at hand. */
+static void cancel_mine(rt_alarm *a, rt_p *pp)
 {
 	rt_timerheap *h = &pp->timers;
 
+	lock(h);
+	if (rt_load32_rlx(&a->state) == SET) {
+		bool gone = take_out_alarm(h, a);
+
+		rt_store32_rlx(&a->state, gone ? OUT : DEAD);
+		if (!gone)
+			count_zombies(h, 1);
+		removed(pp);
+	}
+	unlock(h);
+}
+
+void rt_alarm_cancel(rt_alarm *a)
+{
+	rt_p *pp = rt_loadptr_rlx(&a->p);
+	rt_timerheap *h;
+
+	if (rt_load32_rlx(&a->state) != SET)
+		return;
+	if (pp == rt_self()->p) {
+		cancel_mine(a, pp);
+		return;
+	}
+	h = &pp->timers;
+	if (!rt_cas32_full(&a->state, SET, DEAD) || count_zombies(h, 1) < (int32_t)len(h))
+		return; /* the count is full: n is read after it */
+	lock(h);
+	removed(pp);
+	unlock(h);
+}
+
+/* ---- Running --------------------------------------------------------------------------------- */
+
+static void ready_all(rt_g *gp)
+{
+	rt_g *next;
+
+	for (; gp != NULL; gp = next) {
+		next = gp->schedlink;
+		rt_goready(gp);
+	}
+}
+
+/* Goroutines whose timers are due hang on schedlink: they are won, and on no other list. */
+void rt_timers_run(rt_p *pp, int64_t now)
+{
+	rt_timerheap *h = &pp->timers;
+	rt_g *won = NULL, **tail = &won;
+
 	if ((int64_t)rt_load64_rlx(&h->next) > now)
 		return;
-	rt_lock(&h->lock, RT_RANK_timers);
-	while (h->n > 0 && h->heap[0].when <= now) {
-		rt_timer *t = h->heap[0].t;
+	lock(h);
+	while (len(h) > 0 && h->heap[0].when <= now) {
+		rt_timerslot s = h->heap[0];
 
-		remove_locked(h, t);
-		t->fn(t);
+		take_out(h, 0);
+		if (!is_alarm(s)) {
+			rt_timer *t = timer_of(s);
+			rt_g *gp;
+
+			t->index = -1;
+			gp = t->fn(t);
+			if (gp != NULL) {
+				RT_TRACE(rt_self(), TIMER, TIMER, NULL, s.when, (uintptr_t)t, 0);
+				*tail = gp;
+				tail = &gp->schedlink;
+			}
+		} else if (leave(pp, s)) {
+			removed(pp);
+			unlock(h);
+			alarm_of(s)->fn(alarm_of(s));
+			lock(h);
+		}
 	}
-	rt_unlock(&h->lock, RT_RANK_timers);
+	removed(pp);
+	unlock(h);
+	*tail = NULL;
+	ready_all(won);
 }
 
 int64_t rt_timers_next(gort_runtime *rt)
@@ -201,20 +533,47 @@ int64_t rt_timers_next(gort_runtime *rt)
 	return next;
 }
 
+/* ---- World stopped --------------------------------------------------------------------------- */
+
+bool rt_timers_reserve(gort_runtime *rt, rt_p *pp, uint32_t more)
+{
+	return grow(rt, &pp->timers, more);
+}
+
 void rt_timers_move(rt_p *from, rt_p *to)
 {
 	rt_timerheap *h = &from->timers;
 
-	rt_lock(&h->lock, RT_RANK_timers);
-	while (h->n > 0) {
-		rt_timer *t = h->heap[0].t;
+	for (uint32_t i = 0; i < len(h); i++) {
+		rt_timerslot s = h->heap[i];
 
-		remove_locked(h, t);
-		rt_unlock(&h->lock, RT_RANK_timers);
-		rt_lock(&to->timers.lock, RT_RANK_timers);
-		insert_locked(to, t);
-		rt_unlock(&to->timers.lock, RT_RANK_timers);
-		rt_lock(&h->lock, RT_RANK_timers);
+		if (!is_alarm(s)) {
+			rt_storeptr_rel(&timer_of(s)->p, to);
+			push(&to->timers, s);
+		} else if (leave(from, s)) {
+			rt_storeptr_rel(&alarm_of(s)->p, to);
+			rt_store32_rlx(&alarm_of(s)->state, SET);
+			alarm_of(s)->hint = push(&to->timers, s);
+		}
 	}
-	rt_unlock(&h->lock, RT_RANK_timers);
+	rt_store32_rlx(&h->n, 0);
+	publish(h);
+	publish(&to->timers);
+}
+
+/* Goroutines have been dropped, and their timers with them: alarms are left, which will not ring.
+ * */
+void rt_timers_drop(gort_runtime *rt)
+{
+	for (int i = 0; i < rt_gomaxprocs(rt); i++) {
+		rt_p *pp = rt->sched.allp[i];
+		rt_timerheap *h = &pp->timers;
+
+		for (uint32_t k = 0; k < len(h); k++) {
+			RT_ASSERT(is_alarm(h->heap[k]));
+			(void)leave(pp, h->heap[k]);
+		}
+		rt_store32_rlx(&h->n, 0);
+		publish(h);
+	}
 }

@@ -97,13 +97,18 @@ bool rt_waiter_claim_timed(rt_waiter *w)
 	}
 }
 
-static void timed_out(rt_timer *t)
+bool rt_waiter_may_claim_timed(const rt_waiter *w)
+{
+	uint32_t state = rt_load32_rlx(&w->g->claim) & STATE;
+
+	return state == OPEN || state == FIXED;
+}
+
+static rt_g *timed_out(rt_timer *t)
 {
 	rt_waiter *w = RT_CONTAINER_OF(t, rt_waiter, timer);
-	rt_g *gp = w->g;
 
-	if (rt_waiter_claim(w))
-		rt_goready(gp);
+	return rt_waiter_claim(w) ? w->g : NULL;
 }
 
 void rt_waiter_open_timed(rt_waiter *w)
