@@ -78,6 +78,8 @@ enum {
 typedef struct gort_runtime gort_runtime; /* a scheduler, a heap, a collector, a trace */
 typedef struct gort_type gort_type;       /* never freed; equal types have equal pointers */
 typedef struct gort_chan gort_chan;       /* heap object */
+typedef struct gort_timer gort_timer;     /* heap object */
+typedef struct gort_ticker gort_ticker;   /* heap object */
 
 typedef void (*gort_func)(void *arg);     /* a goroutine, a deferred call, a cleanup */
 typedef void (*gort_code)(void);          /* a function of any signature; cast before the call */
@@ -237,7 +239,25 @@ GORT_API void gort_sleep(int64_t ns);
 /* Sleeps until the deadline. 0, or GORT_ECANCELED. */
 GORT_API int gort_sleep_until(int64_t deadline);
 
-/* ---- Channels ------------------------------------------------------------------------------ */
+/* time.NewTimer: sends the time (int64_t) on its channel once, ns from now. */
+GORT_API gort_timer *gort_timer_new(int64_t ns);
+/* time.AfterFunc: starts fn(arg) as a goroutine, ns from now; has no channel. */
+GORT_API gort_timer *gort_after_func(int64_t ns, gort_func fn, void *arg);
+/* The timer's channel, of int64_t; its length and capacity read 0. NULL for gort_after_func. */
+GORT_API gort_chan *gort_timer_chan(gort_timer *t);
+/* True if that keeps a value from being received or a function from running. No earlier value can
+ * be received after it. */
+GORT_API bool gort_timer_stop(gort_timer *t);
+GORT_API bool gort_timer_reset(gort_timer *t, int64_t ns);
+/* time.NewTicker: sends the time every ns; drops ticks for slow receivers. Panics if ns <= 0. */
+GORT_API gort_ticker *gort_ticker_new(int64_t ns);
+GORT_API gort_chan *gort_ticker_chan(gort_ticker *t);
+GORT_API void gort_ticker_stop(gort_ticker *t);
+GORT_API void gort_ticker_reset(gort_ticker *t, int64_t ns);
+/* time.After: the channel of a new timer. */
+GORT_API gort_chan *gort_after(int64_t ns);
+
+/* ---- Channels and select -------------------------------------------------------------------- */
 
 /* make(chan T, cap). Panics "makechan: size out of range". */
 GORT_API gort_chan *gort_chan_make(const gort_type *elem, size_t cap);
@@ -259,6 +279,17 @@ GORT_API void gort_chan_close(gort_chan *c);
 GORT_API size_t gort_chan_len(gort_chan *c);
 GORT_API size_t gort_chan_cap(gort_chan *c);
 
+enum { GORT_SEND = 1, GORT_RECV = 2 };
+typedef struct gort_select_case {
+	gort_chan *chan; /* NULL: never ready */
+	void *elem;      /* the value to send; where to put the received one, or NULL */
+	int dir;         /* GORT_SEND, GORT_RECV */
+	bool ok;         /* out, for the chosen receive: false if the channel was closed */
+} gort_select_case;
+/* select: the index of the case done, chosen uniformly among the ready. Deadline 0 is `default`:
+ * GORT_EAGAIN. GORT_ETIMEDOUT, GORT_ECANCELED (deadline not GORT_FOREVER). Panics when it chooses
+ * a send on a closed channel. n = 0 and GORT_FOREVER: blocks forever. */
+GORT_API int gort_select(gort_select_case *cases, size_t n, int64_t deadline);
 
 /* ---- sync: ready to use when zero-filled, `= GORT_INIT`; never copied after first use -------- */
 

@@ -6,98 +6,46 @@
  * after the lock is released.
  *
  * Invariants:
- *   - one of recvq and sendq is empty;
+ *   - one of recvq and sendq is empty, unless one select waits for both on an unbuffered channel;
  *   - buffered: count > 0 means recvq is empty, count < cap means sendq is empty.
+ * Waiters that another waker has won do not count.
  *
- * A wait with a deadline has a second waker, its timer. Both must win rt_waiter_claim; a waiter that the
- * timer has won stays queued until its goroutine takes it out, and partners pass it by.
+ * A wait with a deadline has a second waker, its timer, and a select waits in several queues. All
+ * wakers must win rt_waiter_claim; a waiter whose goroutine somebody else has won stays queued
+ * until that goroutine takes it out, and partners pass it by.
  *
- * Rejected: lock-free channels. They are faster when a buffered channel is shared by many cores, and slower when a
- * goroutine blocks, which is what most channels do; and Go's exact FIFO order is hard to keep.
+ * A try that cannot be done looks once, without the lock; `closed`, `count` and the heads of the
+ * queues are atomic for that. A receive looks whether there is anything, then whether the channel
+ * is closed: it was open and empty when it looked first, since a channel does not open again. In
+ * the other order it might have been filled, closed and emptied in between. For a send the order
+ * does not matter: a closed channel does not become full.
+ *
+ * Rejected: lock-free channels. They are faster when a buffered channel is shared by many cores,
+ * and slower when a goroutine blocks, which is what most channels do; and Go's exact FIFO order is
+ * hard to keep.
  */
 #include "core/sync/chan.h"
 
 #include "core/builtin/panic.h"
-#include "core/builtin/type.h"
-#include "core/gc/gc.h"
-#include "core/sched/sched_inline.h"
-
-typedef struct waitq {
-	rt_waiter *head, *tail;
-} waitq;
-
-struct gort_chan {
-	rt_mutex lock;      /* rank hchan */
-	rt_atomic32 closed; /* written under lock; read without by the try_ twins */
-	rt_atomic64 count;  /* elements in buf; the same */
-	/* set once */
-	size_t cap, elemsize;
-	const gort_type *elem;
-	char *buf;
-	/* guarded by lock */
-	size_t sendx, recvx;
-	waitq recvq, sendq;
-};
 
 enum { MAX_ELEM = 1 << 16 };
-
-/* ---- Wait queues; the channel's lock is held ------------------------------------------------- */
-
-static void enqueue(waitq *q, rt_waiter *w)
-{
-	w->next = NULL;
-	w->prev = q->tail;
-	if (q->tail != NULL)
-		q->tail->next = w;
-	else
-		q->head = w;
-	q->tail = w;
-}
-
-static void unlink_waiter(waitq *q, rt_waiter *w)
-{
-	if (w->prev != NULL)
-		w->prev->next = w->next;
-	else if (q->head == w)
-		q->head = w->next;
-	else
-		return; /* taken out already */
-	if (w->next != NULL)
-		w->next->prev = w->prev;
-	else
-		q->tail = w->prev;
-	w->next = w->prev = NULL;
-}
-
-/* The first waiter that is still to be had. */
-static rt_waiter *dequeue(waitq *q)
-{
-	rt_waiter *w;
-
-	while ((w = q->head) != NULL) {
-		q->head = w->next;
-		if (q->head != NULL)
-			q->head->prev = NULL;
-		else
-			q->tail = NULL;
-		w->next = w->prev = NULL;
-		if (rt_waiter_claim(w))
-			return w;
-	}
-	return NULL;
-}
 
 /* At the end of a run, world stopped. */
 static void unlink_recv(rt_waiter *w)
 {
-	unlink_waiter(&((gort_chan *)w->on)->recvq, w);
+	gort_chan *c = w->on;
+
+	rt_waitq_remove(&c->recvq, w);
+	if (c->timer != NULL)
+		rt_timer_unblock(c->timer);
+	w->on = NULL;
 }
 static void unlink_send(rt_waiter *w)
 {
-	unlink_waiter(&((gort_chan *)w->on)->sendq, w);
+	rt_waitq_remove(&((gort_chan *)w->on)->sendq, w);
 }
 
-/* ---- Make ----------------------------------------------------------------------------------- */
+/* ---- Make ------------------------------------------------------------------------------------ */
 
 GORT_API gort_chan *gort_chan_make(const gort_type *elem, size_t cap)
 {
@@ -109,7 +57,8 @@ GORT_API gort_chan *gort_chan_make(const gort_type *elem, size_t cap)
 		rt_fatal("makechan: invalid channel element type");
 	if (cap > (size_t)PTRDIFF_MAX / 2 || (size > 0 && cap > ((size_t)1 << 47) / size))
 		rt_panic_text("makechan: size out of range");
-	/* One object if the buffer holds no pointers; else the buffer is one of its own, with its type. */
+	/* One object if the buffer holds no pointers; else the buffer is one of its own, with its
+	 * type. */
 	if (size * cap == 0 || !rt_type_pointers(elem)) {
 		c = rt_new_bytes(sizeof *c + size * cap, false);
 		c->buf = (char *)(c + 1);
@@ -124,7 +73,7 @@ GORT_API gort_chan *gort_chan_make(const gort_type *elem, size_t cap)
 	return c;
 }
 
-/* ---- Waiting -------------------------------------------------------------------------------- */
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 /* On g0, the goroutine is WAITING. The timer is armed before the lock is released: afterwards the
  * waiter may be gone. */
@@ -145,19 +94,26 @@ static bool forever(rt_g *gp, void *arg)
 	return true;
 }
 
-/* On a nil channel. */
-static void wait_nil(rt_waitreason why)
+void rt_park_forever(rt_waitreason why)
 {
-	do
+	while (!rt_g_released(rt_curg()))
 		rt_gopark(forever, NULL, why, NULL);
-	while (!rt_g_released(rt_curg()));
+}
+
+/* On a nil channel: only a deadline or a cancellation ends it. */
+static int wait_nil(int64_t deadline, rt_waitreason why)
+{
+	if (deadline != RT_UNTIMED)
+		return rt_sleep_until(deadline, true, why) == 0 ? GORT_ETIMEDOUT : GORT_ECANCELED;
+	rt_park_forever(why);
+	return GORT_ECANCELED;
 }
 
 /* Enqueues the caller, releases the lock and waits. Returns 0 when a partner came, GORT_ECLOSED,
  * GORT_ETIMEDOUT or GORT_ECANCELED. */
 static int wait_on(gort_chan *c, bool send, void *elem, int64_t deadline, rt_waitreason why)
 {
-	waitq *q = send ? &c->sendq : &c->recvq;
+	rt_waitq *q = send ? &c->sendq : &c->recvq;
 	rt_g *gp = rt_curg();
 	rt_waiter w;
 	int r = rt_wait_refused(gp, deadline);
@@ -169,68 +125,47 @@ static int wait_on(gort_chan *c, bool send, void *elem, int64_t deadline, rt_wai
 	w.elem = elem;
 	w.on = c;
 	w.unlink = send ? unlink_send : unlink_recv;
+	if (RT_UNLIKELY(c->timer != NULL) && !send && !rt_timer_block(c->timer)) {
+		rt_timer_unblock(c->timer);
+		rt_punlock(&c->lock, RT_RANK_hchan);
+		rt_timer_no_memory();
+	}
 	rt_waiter_begin(gp, &w, deadline);
-	enqueue(q, &w);
+	rt_waitq_push(q, &w);
 	rt_gopark(commit, &w, why, c);
+	if (RT_UNLIKELY(c->timer != NULL) && !send && w.on != NULL) { /* else the end of a run did it */
+		rt_plock(&c->lock, RT_RANK_hchan);
+		rt_timer_unblock(c->timer);
+		rt_punlock(&c->lock, RT_RANK_hchan);
+	}
 	if (w.timed && !w.success) {
 		rt_plock(&c->lock, RT_RANK_hchan);
-		unlink_waiter(q, &w);
+		rt_waitq_remove(q, &w);
 		rt_punlock(&c->lock, RT_RANK_hchan);
 	}
 	r = rt_waiter_end(gp, &w);
 	return w.ticket ? GORT_ECLOSED : r;
 }
 
-/* ---- Send ----------------------------------------------------------------------------------- */
+/* ---- Send ------------------------------------------------------------------------------------ */
 
-static _Noreturn void send_on_closed(gort_chan *c)
-{
-	rt_punlock(&c->lock, RT_RANK_hchan);
-	rt_panic_text("send on closed channel");
-}
-
-static void trace_chan(unsigned event, gort_chan *c, uint64_t len)
-{
-	rt_m *mp = rt_self();
-
-	if (RT_UNLIKELY(rt_load32_rlx(&mp->rt->trace.groups) & GORT_TRACE_SYNC))
-		rt_trace_emit(mp, event, mp->curg, (uintptr_t)c, len, 0);
-}
-
-/* Under the lock: hands over or buffers. True: done and unlocked. */
+/* Under the lock. True: done and unlocked. */
 static inline bool send_now(gort_chan *c, const void *elem)
 {
-	rt_waiter *w;
-	uint64_t n;
+	rt_g *wake;
+	rt_chanop op = rt_chan_send_locked(c, elem, &wake);
 
-	if (RT_UNLIKELY(rt_load32_rlx(&c->closed)))
-		send_on_closed(c);
-	w = c->recvq.head != NULL ? dequeue(&c->recvq) : NULL;
-	if (w != NULL) {
-		trace_chan(GORT_EV_CHAN_SEND, c, 0);
-		if (w->elem != NULL)
-			rt_typed_move(c->elem, c->elemsize, w->elem, elem);
-		w->success = true;
-		rt_g *gp = w->g;
-
-		rt_punlock(&c->lock, RT_RANK_hchan);
-		rt_goready(gp);
-		return true;
-	}
-	n = rt_load64_rlx(&c->count);
-	if (n == c->cap)
+	if (op == RT_CHAN_BLOCK)
 		return false;
-	rt_typed_move(c->elem, c->elemsize, c->buf + c->sendx * c->elemsize, elem);
-	if (++c->sendx == c->cap)
-		c->sendx = 0;
-	rt_store64_rlx(&c->count, n + 1);
-	trace_chan(GORT_EV_CHAN_SEND, c, n + 1);
 	rt_punlock(&c->lock, RT_RANK_hchan);
+	if (RT_UNLIKELY(op == RT_CHAN_CLOSED))
+		rt_panic_text("send on closed channel");
+	if (wake != NULL)
+		rt_goready(wake);
 	return true;
 }
 
-/* 0, or GORT_ETIMEDOUT, GORT_ECANCELED. */
-static int send(gort_chan *c, const void *elem, int64_t deadline)
+static inline int send(gort_chan *c, const void *elem, int64_t deadline)
 {
 	int r;
 
@@ -243,20 +178,31 @@ static int send(gort_chan *c, const void *elem, int64_t deadline)
 	return r;
 }
 
+int rt_chan_send(gort_chan *c, const void *elem, int64_t deadline)
+{
+	return RT_LIKELY(c != NULL) ? send(c, elem, deadline)
+	                            : wait_nil(deadline, RT_WAIT_CHAN_SEND_NIL);
+}
+
+int rt_chan_try_send(gort_chan *c, const void *elem)
+{
+	if (c == NULL)
+		return GORT_EAGAIN;
+	if (!rt_load32_rlx(&c->closed) && rt_waitq_head(&c->recvq) == NULL &&
+	    rt_load64_rlx(&c->count) == c->cap)
+		return GORT_EAGAIN;
+	rt_plock(&c->lock, RT_RANK_hchan);
+	if (send_now(c, elem))
+		return 0;
+	rt_punlock(&c->lock, RT_RANK_hchan);
+	return GORT_EAGAIN;
+}
+
 GORT_API void gort_chan_send(gort_chan *c, const void *elem)
 {
 	(void)RT_ENTER();
-	if (RT_UNLIKELY(c == NULL))
-		wait_nil(RT_WAIT_CHAN_SEND_NIL);
-	else
-		(void)send(c, elem, RT_UNTIMED);
+	(void)rt_chan_send(c, elem, RT_UNTIMED);
 	rt_leave();
-}
-
-/* Nobody comes: only a deadline or a cancellation ends it. */
-static int sleep_nil(int64_t deadline, rt_waitreason why)
-{
-	return rt_sleep_until(deadline, true, why) == 0 ? GORT_ETIMEDOUT : GORT_ECANCELED;
 }
 
 GORT_API int gort_chan_send_until(gort_chan *c, const void *elem, int64_t deadline)
@@ -264,89 +210,39 @@ GORT_API int gort_chan_send_until(gort_chan *c, const void *elem, int64_t deadli
 	int r;
 
 	(void)RT_ENTER();
-	deadline = rt_deadline(deadline);
-	r = c != NULL ? send(c, elem, deadline) : sleep_nil(deadline, RT_WAIT_CHAN_SEND_NIL);
+	r = rt_chan_send(c, elem, rt_deadline(deadline));
 	rt_leave();
 	return r;
 }
 
 GORT_API bool gort_chan_try_send(gort_chan *c, const void *elem)
 {
-	bool done = false;
+	int r;
 
 	(void)RT_ENTER();
-	if (c != NULL) {
-		rt_plock(&c->lock, RT_RANK_hchan);
-		done = send_now(c, elem);
-		if (!done)
-			rt_punlock(&c->lock, RT_RANK_hchan);
-	}
+	r = rt_chan_try_send(c, elem);
 	rt_leave();
-	return done;
+	return r == 0;
 }
 
-/* ---- Receive -------------------------------------------------------------------------------- */
-
-/* A sender waits: unbuffered, its value; buffered, which is full then, the oldest value, and the
- * sender's takes its place. */
-static void take_from(gort_chan *c, rt_waiter *w, void *elem)
-{
-	char *slot = c->buf + c->recvx * c->elemsize;
-
-	if (c->cap == 0) {
-		if (elem != NULL)
-			rt_typed_move(c->elem, c->elemsize, elem, w->elem);
-		return;
-	}
-	if (elem != NULL)
-		rt_typed_move(c->elem, c->elemsize, elem, slot);
-	rt_typed_move(c->elem, c->elemsize, slot, w->elem);
-	if (++c->recvx == c->cap)
-		c->recvx = 0;
-	c->sendx = c->recvx;
-}
+/* ---- Receive --------------------------------------------------------------------------------- */
 
 /* Under the lock. 0: received, GORT_ECLOSED: closed and empty, both unlocked; GORT_EAGAIN: it would
  * block, still locked. */
 static inline int recv_now(gort_chan *c, void *elem)
 {
-	uint64_t n = rt_load64_rlx(&c->count);
-	rt_waiter *w;
+	rt_g *wake;
+	rt_chanop op = rt_chan_recv_locked(c, elem, &wake);
 
-	if (RT_UNLIKELY(rt_load32_rlx(&c->closed)) && n == 0) {
-		rt_punlock(&c->lock, RT_RANK_hchan);
-		if (elem != NULL)
-			rt_typed_clear(c->elem, c->elemsize, elem);
-		return GORT_ECLOSED;
-	}
-	w = c->sendq.head != NULL ? dequeue(&c->sendq) : NULL;
-	if (w != NULL) {
-		trace_chan(GORT_EV_CHAN_RECV, c, n);
-		take_from(c, w, elem);
-		w->success = true;
-		rt_g *gp = w->g;
-
-		rt_punlock(&c->lock, RT_RANK_hchan);
-		rt_goready(gp);
-		return 0;
-	}
-	if (n == 0)
+	if (op == RT_CHAN_BLOCK)
 		return GORT_EAGAIN;
-	char *slot = c->buf + c->recvx * c->elemsize;
-
-	if (elem != NULL)
-		rt_typed_move(c->elem, c->elemsize, elem, slot);
-	if (rt_type_pointers(c->elem)) /* the buffer keeps nothing alive that was received */
-		rt_typed_clear(c->elem, c->elemsize, slot);
-	if (++c->recvx == c->cap)
-		c->recvx = 0;
-	rt_store64_rlx(&c->count, n - 1);
-	trace_chan(GORT_EV_CHAN_RECV, c, n - 1);
 	rt_punlock(&c->lock, RT_RANK_hchan);
-	return 0;
+	if (wake != NULL)
+		rt_goready(wake);
+	return op == RT_CHAN_DONE ? 0 : GORT_ECLOSED;
 }
 
-static int recv(gort_chan *c, void *elem, int64_t deadline)
+static inline int recv(gort_chan *c, void *elem, int64_t deadline)
 {
 	int r;
 
@@ -360,17 +256,36 @@ static int recv(gort_chan *c, void *elem, int64_t deadline)
 	return r;
 }
 
+int rt_chan_recv(gort_chan *c, void *elem, int64_t deadline)
+{
+	return RT_LIKELY(c != NULL) ? recv(c, elem, deadline)
+	                            : wait_nil(deadline, RT_WAIT_CHAN_RECV_NIL);
+}
+
+int rt_chan_try_recv(gort_chan *c, void *elem)
+{
+	int r;
+
+	if (c == NULL)
+		return GORT_EAGAIN;
+	if (c->timer == NULL && rt_load64_acq(&c->count) == 0 && rt_loadptr_acq(&c->sendq.head) == NULL &&
+	    !rt_load32_rlx(&c->closed))
+		return GORT_EAGAIN;
+	rt_plock(&c->lock, RT_RANK_hchan);
+	r = recv_now(c, elem);
+	if (r == GORT_EAGAIN)
+		rt_punlock(&c->lock, RT_RANK_hchan);
+	return r;
+}
+
 GORT_API bool gort_chan_recv(gort_chan *c, void *elem)
 {
-	bool ok = false;
+	int r;
 
 	(void)RT_ENTER();
-	if (RT_UNLIKELY(c == NULL))
-		wait_nil(RT_WAIT_CHAN_RECV_NIL);
-	else
-		ok = recv(c, elem, RT_UNTIMED) == 0;
+	r = rt_chan_recv(c, elem, RT_UNTIMED);
 	rt_leave();
-	return ok;
+	return r == 0;
 }
 
 GORT_API int gort_chan_recv_until(gort_chan *c, void *elem, int64_t deadline)
@@ -378,35 +293,29 @@ GORT_API int gort_chan_recv_until(gort_chan *c, void *elem, int64_t deadline)
 	int r;
 
 	(void)RT_ENTER();
-	deadline = rt_deadline(deadline);
-	r = c != NULL ? recv(c, elem, deadline) : sleep_nil(deadline, RT_WAIT_CHAN_RECV_NIL);
+	r = rt_chan_recv(c, elem, rt_deadline(deadline));
 	rt_leave();
 	return r;
 }
 
 GORT_API int gort_chan_try_recv(gort_chan *c, void *elem)
 {
-	int r = GORT_EAGAIN;
+	int r;
 
 	(void)RT_ENTER();
-	if (c != NULL) {
-		rt_plock(&c->lock, RT_RANK_hchan);
-		r = recv_now(c, elem);
-		if (r == GORT_EAGAIN)
-			rt_punlock(&c->lock, RT_RANK_hchan);
-	}
+	r = rt_chan_try_recv(c, elem);
 	rt_leave();
 	return r;
 }
 
-/* ---- Close ---------------------------------------------------------------------------------- */
+/* ---- Close ----------------------------------------------------------------------------------- */
 
 /* Takes out all waiters of q that can be had and appends them to *tail. */
-static rt_waiter **collect(gort_chan *c, waitq *q, rt_waiter **tail, bool zero)
+static rt_waiter **collect(gort_chan *c, rt_waitq *q, rt_waiter **tail, bool zero)
 {
 	rt_waiter *w;
 
-	while ((w = dequeue(q)) != NULL) {
+	while ((w = rt_waitq_pop(q)) != NULL) {
 		if (zero && w->elem != NULL)
 			rt_typed_clear(c->elem, c->elemsize, w->elem);
 		w->ticket = 1; /* woken by close */
@@ -429,7 +338,7 @@ GORT_API void gort_chan_close(gort_chan *c)
 		rt_panic_text("close of closed channel");
 	}
 	rt_store32_rel(&c->closed, 1);
-	trace_chan(GORT_EV_CHAN_CLOSE, c, 0);
+	rt_chan_trace(GORT_EV_CHAN_CLOSE, c, 0);
 	tail = collect(c, &c->recvq, tail, true);
 	tail = collect(c, &c->sendq, tail, false);
 	*tail = NULL;
@@ -443,10 +352,10 @@ GORT_API void gort_chan_close(gort_chan *c)
 
 GORT_API size_t gort_chan_len(gort_chan *c)
 {
-	return c != NULL ? rt_load64_rlx(&c->count) : 0;
+	return c != NULL && c->timer == NULL ? rt_load64_rlx(&c->count) : 0;
 }
 
 GORT_API size_t gort_chan_cap(gort_chan *c)
 {
-	return c != NULL ? c->cap : 0;
+	return c != NULL && c->timer == NULL ? c->cap : 0;
 }
