@@ -22,7 +22,8 @@
 
 enum {
 	MANY = 1000, BATCH = 100, WORKERS = 8, BUFFER = 128,
-	LEAVES = 1000000, FANOUT = 10, PRIMES = 5000
+	LEAVES = 1000000, FANOUT = 10, PRIMES = 5000, TIMERS = 1000000, WINDOW = 64,
+	NAP = 50 * GORT_MICROSECOND
 };
 
 static void fail(const char *what)
@@ -174,6 +175,187 @@ static int64_t spsc(int64_t n)
 static int64_t mpmc(int64_t n)
 {
 	return stream_of(WORKERS, n);
+}
+
+/* ---- Select --------------------------------------------------------------------------------- */
+
+/* Both cases are ready; what was received goes back to where it came from. */
+static int64_t select_ready(int64_t n)
+{
+	gort_chan *c[2] = { chan_of_int(1), chan_of_int(1) };
+	int64_t v = 7, start;
+
+	gort_chan_send(c[0], &v);
+	gort_chan_send(c[1], &v);
+	start = gort_nanotime();
+	for (int64_t i = 0; i < n; i++) {
+		gort_select_case cases[2] = { { c[0], &v, GORT_RECV, false },
+			                      { c[1], &v, GORT_RECV, false } };
+
+		gort_chan_send(c[gort_select(cases, 2, GORT_FOREVER)], &v);
+	}
+	return gort_nanotime() - start;
+}
+
+typedef struct quartet {
+	gort_chan *ping[2], *pong[2];
+	int64_t n;
+} quartet;
+
+static int64_t recv_either(gort_chan *const *c)
+{
+	int64_t v;
+	gort_select_case cases[2] = { { c[0], &v, GORT_RECV, false }, { c[1], &v, GORT_RECV, false } };
+
+	(void)gort_select(cases, 2, GORT_FOREVER);
+	return v;
+}
+
+static void select_ponger(void *arg)
+{
+	const quartet q = *(quartet *)arg;
+
+	for (int64_t i = 0; i < q.n; i++) {
+		int64_t v = recv_either(q.ping);
+
+		gort_chan_send(q.pong[v & 1], &v);
+	}
+}
+
+/* Ping-pong in which every receive is a select that parks: n / 2 round trips. */
+static int64_t select_park(int64_t n)
+{
+	quartet q = { { chan_of_int(0), chan_of_int(0) }, { chan_of_int(0), chan_of_int(0) }, n / 2 };
+	int64_t start = gort_nanotime();
+
+	go(select_ponger, &q);
+	for (int64_t i = 0; i < n / 2; i++) {
+		gort_chan_send(q.ping[i & 1], &i);
+		if (recv_either(q.pong) != i)
+			fail("select_park: wrong value");
+	}
+	return gort_nanotime() - start;
+}
+
+static int64_t select_default2(int64_t n)
+{
+	gort_chan *a = chan_of_int(1), *b = chan_of_int(1);
+	int64_t v, start = gort_nanotime();
+
+	for (int64_t i = 0; i < n; i++) {
+		gort_select_case cases[2] = { { a, &v, GORT_RECV, false },
+			                      { b, &v, GORT_RECV, false } };
+
+		if (gort_select(cases, 2, 0) != GORT_EAGAIN)
+			fail("select: something was ready");
+	}
+	return gort_nanotime() - start;
+}
+
+static int64_t select_default8(int64_t n)
+{
+	gort_chan *c[8];
+	int64_t v, start;
+
+	for (int i = 0; i < 8; i++)
+		c[i] = chan_of_int(1);
+	start = gort_nanotime();
+	for (int64_t i = 0; i < n; i++) {
+		gort_select_case cases[8] = {
+			{ c[0], &v, GORT_RECV, false }, { c[1], &v, GORT_RECV, false },
+			{ c[2], &v, GORT_RECV, false }, { c[3], &v, GORT_RECV, false },
+			{ c[4], &v, GORT_RECV, false }, { c[5], &v, GORT_RECV, false },
+			{ c[6], &v, GORT_RECV, false }, { c[7], &v, GORT_RECV, false },
+		};
+
+		if (gort_select(cases, 8, 0) != GORT_EAGAIN)
+			fail("select: something was ready");
+	}
+	return gort_nanotime() - start;
+}
+
+/* ---- Timers -------------------------------------------------------------------------------- */
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+/* A million timers that will not fire while we look, at moments spread over an hour. */
+static void live_timers(void)
+{
+	static bool done;
+	uint64_t x = 1;
+
+	for (int i = 0; !done && i < TIMERS; i++) {
+		x = x * 6364136223846793005u + 1442695040888963407u;
+		gort_after_func(3600 * GORT_SECOND + (int64_t)(x >> 22) % (3600 * GORT_SECOND), nothing,
+		                NULL);
+	}
+	done = true;
+}
+
+/* Start and stop, at once: what an operation with a timeout does. */
+static int64_t timer_startstop(int64_t n)
+{
+	int64_t start;
+
+	live_timers();
+	start = gort_nanotime();
+	for (int64_t i = 0; i < n; i++)
+		if (!gort_timer_stop(gort_after_func(5400 * GORT_SECOND, nothing, NULL)))
+			fail("timer: it ran");
+	return gort_nanotime() - start;
+}
+
+/* The same with others in between, at moments all over the heap. */
+static int64_t timer_window(int64_t n)
+{
+	gort_timer *window[WINDOW] = { NULL };
+	uint64_t x = 1;
+	int64_t start;
+
+	live_timers();
+	start = gort_nanotime();
+	for (int64_t i = 0; i < n; i++) {
+		gort_timer **t = &window[i % WINDOW];
+
+		if (*t != NULL && !gort_timer_stop(*t))
+			fail("timer: it ran");
+		x = x * 6364136223846793005u + 1442695040888963407u;
+		*t = gort_after_func(3600 * GORT_SECOND + (int64_t)(x >> 22) % (3600 * GORT_SECOND),
+		                     nothing, NULL);
+	}
+	for (int i = 0; i < WINDOW; i++)
+		if (window[i] != NULL)
+			gort_timer_stop(window[i]);
+	return gort_nanotime() - start;
+}
+
+/* A deadline that is put off again and again. */
+static int64_t timer_reset(int64_t n)
+{
+	gort_timer *t;
+	int64_t start;
+
+	live_timers();
+	t = gort_after_func(5400 * GORT_SECOND, nothing, NULL);
+	start = gort_nanotime();
+	for (int64_t i = 0; i < n; i++)
+		gort_timer_reset(t, 5400 * GORT_SECOND);
+	start = gort_nanotime() - start;
+	gort_timer_stop(t);
+	return start;
+}
+
+/* How much later than asked for a sleep of 50 us ends: the sum over n of them. */
+static int64_t nap(int64_t n)
+{
+	int64_t start = gort_nanotime();
+
+	for (int64_t i = 0; i < n; i++)
+		gort_sleep(NAP);
+	return gort_nanotime() - start - n * NAP;
 }
 
 /* ---- Spawn ---------------------------------------------------------------------------------- */
@@ -520,6 +702,14 @@ static const workload workloads[] = {
 	{ "pingpong", pingpong, 1, 0 },
 	{ "spsc128", spsc, 1, 0 },
 	{ "mpmc128", mpmc, WORKERS, 0 },
+	{ "select2_ready", select_ready, 1, 0 },
+	{ "select2_park", select_park, 2, 0 },
+	{ "select2_default", select_default2, 1, 0 },
+	{ "select8_default", select_default8, 1, 0 },
+	{ "timer_startstop", timer_startstop, 1, 0 },
+	{ "timer_window", timer_window, 1, 0 },
+	{ "timer_reset", timer_reset, 1, 0 },
+	{ "sleep50us", nap, 1, 0 },
 	{ "spawn100", spawn, BATCH, 0 },
 	{ "mutex1", mutex1, 1, 0 },
 	{ "mutex8", mutex8, WORKERS, 0 },

@@ -25,6 +25,9 @@ const (
 	fanout  = 10
 	primes  = 5000
 	parkers = 1000000
+	timers  = 1000000
+	window  = 64
+	nap     = 50 * time.Microsecond
 )
 
 func fail(what string) {
@@ -111,6 +114,158 @@ func streamOf(workers, n int) time.Duration {
 
 func spsc(n int) time.Duration { return streamOf(1, n) }
 func mpmc(n int) time.Duration { return streamOf(workers, n) }
+
+// ---- Select
+
+func selectReady(n int) time.Duration {
+	a, b := make(chan int, 1), make(chan int, 1)
+	a <- 7
+	b <- 7
+	start := time.Now()
+	for i := 0; i < n; i++ {
+		select {
+		case v := <-a:
+			a <- v
+		case v := <-b:
+			b <- v
+		}
+	}
+	return time.Since(start)
+}
+
+func recvEither(a, b chan int) int {
+	select {
+	case v := <-a:
+		return v
+	case v := <-b:
+		return v
+	}
+}
+
+func selectPark(n int) time.Duration {
+	ping := [2]chan int{make(chan int), make(chan int)}
+	pong := [2]chan int{make(chan int), make(chan int)}
+	start := time.Now()
+	go func() {
+		for i := 0; i < n/2; i++ {
+			v := recvEither(ping[0], ping[1])
+			pong[v&1] <- v
+		}
+	}()
+	for i := 0; i < n/2; i++ {
+		ping[i&1] <- i
+		if recvEither(pong[0], pong[1]) != i {
+			fail("select_park: wrong value")
+		}
+	}
+	return time.Since(start)
+}
+
+func selectDefault2(n int) time.Duration {
+	a, b := make(chan int, 1), make(chan int, 1)
+	start := time.Now()
+	for i := 0; i < n; i++ {
+		select {
+		case <-a:
+			fail("select: something was ready")
+		case <-b:
+			fail("select: something was ready")
+		default:
+		}
+	}
+	return time.Since(start)
+}
+
+func selectDefault8(n int) time.Duration {
+	var c [8]chan int
+	for i := range c {
+		c[i] = make(chan int, 1)
+	}
+	start := time.Now()
+	for i := 0; i < n; i++ {
+		select {
+		case <-c[0]:
+		case <-c[1]:
+		case <-c[2]:
+		case <-c[3]:
+		case <-c[4]:
+		case <-c[5]:
+		case <-c[6]:
+		case <-c[7]:
+		default:
+			continue
+		}
+		fail("select: something was ready")
+	}
+	return time.Since(start)
+}
+
+// ---- Timers
+
+func nothing() {}
+
+var live bool
+
+func liveTimers() {
+	x := uint64(1)
+	for i := 0; !live && i < timers; i++ {
+		x = x*6364136223846793005 + 1442695040888963407
+		time.AfterFunc(time.Hour+time.Duration(x>>22)%time.Hour, nothing)
+	}
+	live = true
+}
+
+func timerStartstop(n int) time.Duration {
+	liveTimers()
+	start := time.Now()
+	for i := 0; i < n; i++ {
+		if !time.AfterFunc(5400*time.Second, nothing).Stop() {
+			fail("timer: it ran")
+		}
+	}
+	return time.Since(start)
+}
+
+func timerWindow(n int) time.Duration {
+	var w [window]*time.Timer
+	x := uint64(1)
+	liveTimers()
+	start := time.Now()
+	for i := 0; i < n; i++ {
+		t := &w[i%window]
+		if *t != nil && !(*t).Stop() {
+			fail("timer: it ran")
+		}
+		x = x*6364136223846793005 + 1442695040888963407
+		*t = time.AfterFunc(time.Hour+time.Duration(x>>22)%time.Hour, nothing)
+	}
+	for _, t := range w {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	return time.Since(start)
+}
+
+func timerReset(n int) time.Duration {
+	liveTimers()
+	t := time.AfterFunc(5400*time.Second, nothing)
+	start := time.Now()
+	for i := 0; i < n; i++ {
+		t.Reset(5400 * time.Second)
+	}
+	elapsed := time.Since(start)
+	t.Stop()
+	return elapsed
+}
+
+func naps(n int) time.Duration {
+	start := time.Now()
+	for i := 0; i < n; i++ {
+		time.Sleep(nap)
+	}
+	return time.Since(start) - time.Duration(n)*nap
+}
 
 // ---- Spawn
 
@@ -390,6 +545,14 @@ var workloads = []struct {
 	{"pingpong", pingpong, 1, 0},
 	{"spsc128", spsc, 1, 0},
 	{"mpmc128", mpmc, workers, 0},
+	{"select2_ready", selectReady, 1, 0},
+	{"select2_park", selectPark, 2, 0},
+	{"select2_default", selectDefault2, 1, 0},
+	{"select8_default", selectDefault8, 1, 0},
+	{"timer_startstop", timerStartstop, 1, 0},
+	{"timer_window", timerWindow, 1, 0},
+	{"timer_reset", timerReset, 1, 0},
+	{"sleep50us", naps, 1, 0},
 	{"spawn100", spawn, batch, 0},
 	{"mutex1", mutex1, 1, 0},
 	{"mutex8", mutex8, workers, 0},
