@@ -42,6 +42,24 @@ static inline struct machine machine_get(const ucontext_t *uc)
 #endif
 }
 
+/* Of the function that this is inlined into: true for its unwind information at `pc`. */
+static inline __attribute__((always_inline)) struct machine machine_here(void)
+{
+	struct machine m = {.fp = (uintptr_t)__builtin_frame_address(0)};
+
+#if defined __x86_64__
+	__asm__ volatile("leaq 0(%%rip), %0\n\tmovq %%rsp, %1\n\tmovq %%rbp, %2"
+	                 : "=&r"(m.pc), "=&r"(m.sp), "=r"(m.fp));
+#elif defined __aarch64__
+	__asm__ volatile("adr %0, .\n\tmov %1, sp\n\tmov %2, x29"
+	                 : "=&r"(m.pc), "=&r"(m.sp), "=r"(m.fp));
+#elif defined __riscv
+	__asm__ volatile("auipc %0, 0\n\tmv %1, sp\n\tmv %2, s0"
+	                 : "=&r"(m.pc), "=&r"(m.sp), "=r"(m.fp));
+#endif
+	return m;
+}
+
 /* Makes the interrupted code go on as the first instruction of land(arg), as if called with an
  * empty stack below top. Frame pointer and return address are cleared so that backtraces end there. What
  * an interrupted instruction may leave and a function's entry must not see is cleared too: x86's

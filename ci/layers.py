@@ -39,6 +39,7 @@ MAY = {
     'bindings': [],
     'bindings/workloads': [],  # programs of a user
     'tests/bench': [],
+    'tests/golden': [],
     'tests/packaging': [],
     'tests/*': ['core/*', 'backends/*', 'tests/support'],
 }

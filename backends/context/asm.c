@@ -98,6 +98,16 @@ void *be_context_sp(const be_context *c)
 	return c->sp;
 }
 
+/* In be_context_switch, on the stack that goes on: its unwind information finds the rest. */
+extern const char be_context_resumed[];
+
+void be_context_place(const be_context *c, void **pc, void **sp, void **fp)
+{
+	*pc = (void *)(uintptr_t)be_context_resumed;
+	*sp = c->sp;
+	*fp = NULL;
+}
+
 void be_context_bounds(const be_context *c, void **lo, void **hi)
 {
 	*lo = c->lo;

@@ -149,6 +149,15 @@ _\name:
 	ldr x11, [x1]
 	str x10, [x0]
 	mov sp, x11
+#ifdef __APPLE__
+	.private_extern _be_context_resumed
+	.globl _be_context_resumed
+_be_context_resumed:
+#else
+	.globl be_context_resumed
+	.hidden be_context_resumed
+be_context_resumed:
+#endif
 	ldr x10, [sp, #160]
 	cmp x9, x10
 	b.ne 2f
@@ -208,19 +217,23 @@ END(be_context_leave)
 	.cfi_startproc
 	.cfi_undefined 30
 	nop
-entry:
+#ifndef __APPLE__
+	.type be_context_entry, %function
+#endif
+be_context_entry:
 	mov x29, #0
 	mov x30, #0
 	mov x0, x20
 	blr x19
 	brk #1
 	.cfi_endproc
+END(be_context_entry)
 
 /* void be_context_frame(be_context *c, void (*fn)(void *), void *arg) */
 	FUNC be_context_frame
 	.cfi_startproc
 	BTI_C
-	adr x17, entry
+	adr x17, be_context_entry
 #if SIGNED
 	mov x16, x0                     /* the sp at the end of the switch */
 	hint #8                         /* pacia1716 */

@@ -70,6 +70,9 @@ FUNCTION(be_context_switch)
 	ld t1, 0(a1)
 	sd sp, 0(a0)
 	mv sp, t1
+	.globl be_context_resumed
+	.hidden be_context_resumed
+be_context_resumed:
 #ifdef __riscv_flen
 	ld t1, 104(sp)
 	bne t0, t1, 2f
@@ -130,12 +133,14 @@ END(be_context_leave)
 	.cfi_startproc
 	.cfi_undefined ra
 	nop
-entry:
+	.type be_context_entry, @function
+be_context_entry:
 	li ra, 0
 	mv a0, s2
 	jalr s1
 	ebreak
 	.cfi_endproc
+END(be_context_entry)
 
 /* void be_context_frame(be_context *c, void (*fn)(void *), void *arg) */
 #define ZERO_S(n) sd zero, 8 + 8 * n(t0);
@@ -146,7 +151,7 @@ FUNCTION(be_context_frame)
 	EACH_S(ZERO_S)
 	EACH_S(ZERO_F)
 	sd zero, 104(t0)                /* round to nearest */
-	lla t1, entry
+	lla t1, be_context_entry
 	sd t1, 0(t0)
 	sd a1, 16(t0)                   /* s1 */
 	sd a2, 24(t0)                   /* s2 */

@@ -73,6 +73,13 @@ FUNCTION(be_context_switch)
 	SAVE_ALL
 	movq %rsp, (%rdi)
 	movq (%rsi), %rsp
+	.globl SYM(be_context_resumed)
+#ifdef __APPLE__
+	.private_extern SYM(be_context_resumed)
+#else
+	.hidden be_context_resumed
+#endif
+SYM(be_context_resumed):
 	ldmxcsr (%rsp)
 	fldcw 4(%rsp)
 	RESTORE_ALL
@@ -184,25 +191,25 @@ END(be_context_leave)
  * frame pointers. Unwinders look up the instruction before a return address; the nop keeps the
  * start of the range apart from whatever lies before it. */
 #ifndef __APPLE__
-	.type entry, @function
+	.type be_context_entry, @function
 #endif
 	.p2align 4
 	.cfi_startproc
 	.cfi_undefined %rip
 	nop
-entry:
+be_context_entry:
 	endbr64
 	movq %rbx, %rdi
 	callq *%r12
 	ud2
 	.cfi_endproc
-END(entry)
+END(be_context_entry)
 
 /* void be_context_frame(be_context *c, void (*fn)(void *), void *arg) */
 FUNCTION(be_context_frame)
 	.cfi_startproc
 	endbr64
-	leaq entry(%rip), %rax
+	leaq be_context_entry(%rip), %rax
 	xorl %ecx, %ecx
 	movq %rax, -8(%rdi)
 	movq %rcx, -16(%rdi)            /* rbp */

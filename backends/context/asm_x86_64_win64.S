@@ -112,6 +112,8 @@ FUNCTION(be_context_switch)
 	movl %eax, 192(%rsp)
 	movq %rsp, (%rcx)
 	movq (%rdx), %rsp
+	.globl be_context_resumed
+be_context_resumed:
 	RESTORE_TEB TEB_STACK_BASE, 160
 	RESTORE_TEB TEB_STACK_LIMIT, 168
 	RESTORE_TEB TEB_DEALLOCATION_STACK, 176
@@ -167,8 +169,8 @@ FUNCTION(be_context_leave)
 /* Where a made context begins: r12 = fn, rbx = arg, rsp 16-aligned with a zero where a called
  * function has its return address: unwinding ends there. */
 	.p2align 4
-	.seh_proc entry
-entry:
+	.seh_proc be_context_entry
+be_context_entry:
 	subq $32, %rsp
 	.seh_stackalloc 32
 	.seh_endprologue
@@ -198,7 +200,7 @@ FUNCTION(be_context_frame)
 	movl $X87_DEFAULT, 204(%r9)
 	movq %rdx, (LOCALS + 24)(%r9)   /* r12 */
 	movq %r8, (LOCALS + 48)(%r9)    /* rbx */
-	leaq entry(%rip), %rax
+	leaq be_context_entry(%rip), %rax
 	movq %rax, FRAME(%r9)
 	movq %r9, (%rcx)
 	retq

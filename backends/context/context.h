@@ -64,6 +64,9 @@ void *be_context_limit(const be_context *c);
 
 /* The lowest address that belongs to a Saved context's stack: scan [sp, hi). */
 void *be_context_sp(const be_context *c);
+/* Where an unwinder begins to walk a Saved context's stack: program counter (of an instruction, not
+ * behind a call), stack and frame pointer. */
+void be_context_place(const be_context *c, void **pc, void **sp, void **fp);
 /* Where the stack of a made context really lies. */
 void be_context_bounds(const be_context *c, void **lo, void **hi);
 /* Forgets a Saved made context; gives back what make allocated. */

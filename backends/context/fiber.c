@@ -24,7 +24,8 @@
 
 struct be_context {
 	void *fiber;
-	void *sp; /* valid while Saved */
+	void *sp; /* valid while Saved, as are: */
+	void *pc, *fp;
 	char *lo, *hi; /* of a made one */
 	void (*fn)(void *);
 	void *arg;
@@ -61,10 +62,10 @@ static RT_NOINLINE void leave(be_context *self, void *fiber)
 	struct control fp = control_get();
 	void *volatile frame = __builtin_frame_address(0);
 
-	__asm__ volatile("movq %%rsp, %0"
-	                 : "=m"(self->sp)
+	__asm__ volatile("movq %%rsp, %0\n\tmovq %%rbp, %1\n\tleaq 0(%%rip), %%rax\n\tmovq %%rax, %2"
+	                 : "=m"(self->sp), "=m"(self->fp), "=m"(self->pc)
 	                 :
-	                 : "memory", "rbx", "rsi", "rdi", "r12", "r13", "r14", "r15", "xmm6",
+	                 : "memory", "rax", "rbx", "rsi", "rdi", "r12", "r13", "r14", "r15", "xmm6",
 	                   "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
 	                   "xmm15");
 	(void)frame;
@@ -169,6 +170,14 @@ void *be_context_limit(const be_context *c)
 void *be_context_sp(const be_context *c)
 {
 	return c->sp;
+}
+
+/* In `leave`, which has spilled everything: its unwind information finds the rest. */
+void be_context_place(const be_context *c, void **pc, void **sp, void **fp)
+{
+	*pc = c->pc;
+	*sp = c->sp;
+	*fp = c->fp;
 }
 
 void be_context_bounds(const be_context *c, void **lo, void **hi)

@@ -130,6 +130,29 @@ void *be_context_sp(const be_context *c)
 	return c->sp;
 }
 
+/* What swapcontext saved is its caller's state, as it will be after the return. */
+void be_context_place(const be_context *c, void **pc, void **sp, void **fp)
+{
+#if defined __x86_64__
+	const greg_t *r = c->saved->uc_mcontext.gregs;
+
+	*pc = (void *)(uintptr_t)r[REG_RIP];
+	*sp = (void *)(uintptr_t)r[REG_RSP];
+	*fp = (void *)(uintptr_t)r[REG_RBP];
+#elif defined __aarch64__
+	*pc = (void *)(uintptr_t)c->saved->uc_mcontext.pc;
+	*sp = (void *)(uintptr_t)c->saved->uc_mcontext.sp;
+	*fp = (void *)(uintptr_t)c->saved->uc_mcontext.regs[29];
+#elif defined __riscv && __riscv_xlen == 64
+	*pc = (void *)(uintptr_t)c->saved->uc_mcontext.__gregs[REG_PC];
+	*sp = (void *)(uintptr_t)c->saved->uc_mcontext.__gregs[REG_SP];
+	*fp = (void *)(uintptr_t)c->saved->uc_mcontext.__gregs[REG_S0];
+#else
+	*pc = *fp = NULL; /* a walk finds nothing */
+	*sp = c->sp;
+#endif
+}
+
 void be_context_bounds(const be_context *c, void **lo, void **hi)
 {
 	*lo = c->lo;

@@ -14,6 +14,7 @@
 #ifndef BACKENDS_FAULT_H
 #define BACKENDS_FAULT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,8 +50,47 @@ void be_fault_detach(void);
 size_t be_fault_backtrace(const be_fault *f, void **pcs, size_t max);
 /* The same for the calling function's own stack, outside a fault. */
 size_t be_fault_backtrace_here(void **pcs, size_t max);
-/* "function+0x1f (file)" of a pc into buf; always NUL-terminated. */
-void be_fault_symbol(void *pc, char *buf, size_t size);
+
+/* Frames of a stack that may be anybody's, one after the other; of a long one the innermost and the outermost. */
+enum { BE_FAULT_KEEP = 100 };
+typedef struct be_fault_frame {
+	uintptr_t pc, sp;
+	bool exact;              /* pc is an instruction that was stopped at; else the one after a call */
+} be_fault_frame;
+typedef struct be_fault_trace {
+	size_t n;                /* of frames, kept or not; set it to 0 before the first walk */
+	be_fault_frame inner[BE_FAULT_KEEP];
+	be_fault_frame outer[BE_FAULT_KEEP]; /* frame i >= KEEP is in outer[i % KEEP] if i + KEEP >= n */
+} be_fault_trace;
+typedef struct be_fault_place { /* where a stack stands */
+	uintptr_t pc, sp, fp;
+	uintptr_t link;          /* return address register, or 0 */
+	bool exact;
+} be_fault_place;
+/* Of the faulting instruction. */
+void be_fault_place_of(const be_fault *f, be_fault_place *out);
+/* Appends the frames from `from` outwards. Nobody runs on the stack [lo, hi); nothing outside it is read. Takes no
+ * lock and does not allocate: in handlers, too, and while others are stopped anywhere. */
+void be_fault_walk(const be_fault_place *from, void *lo, void *hi, be_fault_trace *t);
+/* The same for the caller's own stack, its own frame first. */
+void be_fault_walk_here(void *lo, void *hi, be_fault_trace *t);
+
+/* What code is called. Not in handlers: it reads files. Allocates by pages of its own only. */
+typedef struct be_fault_symbol {
+	char function[128];      /* "": unknown */
+	char file[400];          /* the source file; the module if no line is known; "" outside all */
+	unsigned line;           /* 0: unknown */
+	uintptr_t offset;        /* from the start of the function; of the module if that is unknown */
+	bool internal;           /* it belongs to this library */
+	bool exported;           /* it is a public function of this library */
+} be_fault_symbol;
+/* Files that are open while a report is written: be_fault_files_size bytes, zeroed by the caller. */
+typedef struct be_fault_files be_fault_files;
+extern const size_t be_fault_files_size;
+/* 0, or -ENOENT: outside all modules. *out is complete in any case. */
+int be_fault_lookup(be_fault_files *files, uintptr_t pc, bool exact, be_fault_symbol *out);
+void be_fault_files_close(be_fault_files *files);
+
 /* The text range of the module (program or shared library) that holds code; -ENOENT. `whole` = libc lives in
  * the same module (static link). */
 int be_fault_module(const void *code, uintptr_t *lo, uintptr_t *hi, int *whole);

@@ -41,23 +41,36 @@ size_t be_fault_backtrace_here(void **pcs, size_t max)
 	return 0;
 }
 
-/* Only the number: "0x1234". */
-void be_fault_symbol(void *pc, char *buf, size_t size)
+void be_fault_place_of(const be_fault *f, be_fault_place *out)
 {
-	char digits[2 * sizeof(uintptr_t) + 2];
-	uintptr_t v = (uintptr_t)pc;
-	size_t n = 0, at = 0;
+	*out = (be_fault_place){ .pc = f->pc, .sp = f->sp, .exact = true };
+}
 
-	do
-		digits[n++] = "0123456789abcdef"[v & 15];
-	while ((v >>= 4) != 0);
-	digits[n++] = 'x';
-	digits[n++] = '0';
-	if (size == 0)
-		return;
-	while (n > 0 && at + 1 < size)
-		buf[at++] = digits[--n];
-	buf[at] = '\0';
+void be_fault_walk(const be_fault_place *from, void *lo, void *hi, be_fault_trace *t)
+{
+	(void)from, (void)lo, (void)hi, (void)t;
+}
+
+void be_fault_walk_here(void *lo, void *hi, be_fault_trace *t)
+{
+	(void)lo, (void)hi, (void)t;
+}
+
+struct be_fault_files {
+	char none;
+};
+const size_t be_fault_files_size = sizeof(struct be_fault_files);
+
+int be_fault_lookup(be_fault_files *files, uintptr_t pc, bool exact, be_fault_symbol *out)
+{
+	(void)files, (void)exact;
+	*out = (be_fault_symbol){ .offset = pc };
+	return -ENOENT;
+}
+
+void be_fault_files_close(be_fault_files *files)
+{
+	(void)files;
 }
 
 int be_fault_module(const void *code, uintptr_t *lo, uintptr_t *hi, int *whole)

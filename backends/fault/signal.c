@@ -21,6 +21,7 @@
  */
 #include "backends/fault/fault.h"
 
+#include "backends/fault/elf.h"
 #include "backends/machine.h"
 #include "core/base/atomic.h"
 #include "core/base/attrs.h"
@@ -177,24 +178,23 @@ static void uninstall(size_t i)
 	found[i].buried = !is_ours(&now);
 }
 
-/* What the first use of the unwinder and of the symbol lookup loads, binds or allocates must not
+/* What the first use of the unwinder loads, binds or allocates must not
  * happen inside a handler, perhaps inside malloc. */
 static void warm_up(void)
 {
 	void *pcs[4];
-	char text[64];
 	uintptr_t lo, hi;
 	int whole;
 
 	if (be_fault_backtrace_here(pcs, RT_NELEM(pcs)) == 0)
 		return;
-	be_fault_symbol(pcs[0], text, sizeof text);
 	(void)be_fault_module(pcs[0], &lo, &hi, &whole);
 }
 
 static int first_init(be_fault_handler fn)
 {
 	warm_up();
+	be_module_refresh();
 	for (size_t i = 0; i < NSIGNALS; i++) {
 		int err = install(i);
 

@@ -1,4 +1,4 @@
-/* unwind.c: backtraces, symbols and modules for signal.c, on ELF systems.
+/* unwind.c: backtraces and modules for signal.c, on ELF systems.
  *
  * Backtraces use the compiler's unwinder, which reads the .eh_frame of every module and steps
  * through the frame that the kernel put between the handler and the fault; what lies above the
@@ -18,11 +18,16 @@
  * A stack that was overwritten with wild return addresses can make the unwinder fault: the process
  * then dies of that second fault.
  *
- * Nothing here allocates. dladdr and dl_iterate_phdr take the loader's lock, which is recursive: a
- * fault inside the loader can still be named.
+ * Stacks other than the faulting one are walked by cfi.c, which reads the same tables and begins
+ * anywhere; frame pointers help out there, too.
+ *
+ * Nothing here allocates. dl_iterate_phdr takes the loader's lock, which is recursive: a fault inside the
+ * loader can still be named.
  */
 #include "backends/fault/fault.h"
 
+#include "backends/fault/cfi.h"
+#include "backends/fault/elf.h"
 #include "backends/machine.h"
 #include "core/base/attrs.h"
 
@@ -192,58 +197,86 @@ RT_NOINLINE size_t be_fault_backtrace_here(void **pcs, size_t max)
 	return follow_frames(&m, pcs, max);
 }
 
-/* ---- Symbols ---- */
+/* ---- Any stack ---- */
 
-struct text {
-	char *at, *end; /* end: the place of the NUL at the latest */
-};
-
-static void put(struct text *t, const char *s)
+void be_fault_place_of(const be_fault *f, be_fault_place *out)
 {
-	while (*s != '\0' && t->at < t->end)
-		*t->at++ = *s++;
+	struct machine m = machine_get(f->machine);
+
+	*out = (be_fault_place){
+		.pc = m.pc, .sp = m.sp, .fp = m.fp, .link = m.link, .exact = true
+	};
 }
 
-static void put_hex(struct text *t, uintptr_t v)
+static void keep(be_fault_trace *t, const be_cfi_frame *f)
 {
-	char digits[2 * sizeof v + 3], *p = digits + sizeof digits;
+	be_fault_frame *to = t->n < BE_FAULT_KEEP ? &t->inner[t->n] : &t->outer[t->n % BE_FAULT_KEEP];
 
-	*--p = '\0';
-	do
-		*--p = "0123456789abcdef"[v & 15];
-	while ((v >>= 4) != 0);
-	*--p = 'x';
-	*--p = '0';
-	put(t, p);
+	*to = (be_fault_frame){ .pc = f->pc, .sp = f->reg[BE_CFI_SP], .exact = f->exact };
+	t->n++;
 }
 
-/* Without a name of its own (static functions have none at run time) the module and the offset
- * in it, which addr2line takes: "libfoo.so+0x1234"; outside all modules the number. */
-void be_fault_symbol(void *pc, char *buf, size_t size)
+/* Called through a wild pointer, and nothing ran since: the caller's frame is as it was. */
+static bool step_wild(be_cfi_frame *f, bool first)
 {
-	struct text t = {buf, buf + size - 1};
-	const char *file;
-	Dl_info in;
+	uintptr_t sp = f->reg[BE_CFI_SP];
+	be_module m;
 
-	if (size == 0)
-		return;
-	if (dladdr(pc, &in) == 0 || in.dli_fname == NULL) {
-		put_hex(&t, (uintptr_t)pc);
-		*t.at = '\0';
-		return;
-	}
-	file = strrchr(in.dli_fname, '/');
-	file = file != NULL ? file + 1 : in.dli_fname;
-	put(&t, in.dli_sname != NULL ? in.dli_sname : file);
-	put(&t, "+");
-	put_hex(&t, (uintptr_t)pc -
-	                    (uintptr_t)(in.dli_sname != NULL ? in.dli_saddr : in.dli_fbase));
-	if (in.dli_sname != NULL) {
-		put(&t, " (");
-		put(&t, file);
-		put(&t, ")");
-	}
-	*t.at = '\0';
+	if (!first || !f->exact || be_module_find(f->pc, &m))
+		return false;
+#ifdef __x86_64__
+	if (sp < f->lo || sp > f->hi - sizeof sp)
+		return false;
+	f->pc = *(const uintptr_t *)sp;
+	be_cfi_set(f, BE_CFI_SP, sp + sizeof sp);
+#else
+	(void)sp;
+	if (!(f->known >> BE_CFI_RA & 1) || f->reg[BE_CFI_RA] == 0)
+		return false;
+	f->pc = (uintptr_t)unsigned_pc(f->reg[BE_CFI_RA]);
+#endif
+	f->exact = false;
+	return f->pc != 0;
+}
+
+static void walk(be_cfi_frame *f, be_fault_trace *t)
+{
+	bool first = true;
+
+	do {
+		keep(t, f);
+		if (!step_wild(f, first) && !be_fault_cfi_step(f) && !be_fault_fp_step(f))
+			return;
+		first = false;
+	} while (f->pc != 0);
+}
+
+static void begin_at(be_cfi_frame *f, const be_fault_place *from, void *lo, void *hi)
+{
+	*f = (be_cfi_frame){ .pc = from->pc, .exact = from->exact, .lo = (uintptr_t)lo, .hi = (uintptr_t)hi };
+	be_cfi_set(f, BE_CFI_SP, from->sp);
+	be_cfi_set(f, BE_CFI_FP, from->fp);
+	if (from->link != 0)
+		be_cfi_set(f, BE_CFI_RA, from->link);
+}
+
+void be_fault_walk(const be_fault_place *from, void *lo, void *hi, be_fault_trace *t)
+{
+	be_cfi_frame f;
+
+	begin_at(&f, from, lo, hi);
+	walk(&f, t);
+}
+
+RT_NOINLINE void be_fault_walk_here(void *lo, void *hi, be_fault_trace *t)
+{
+	struct machine m = machine_here();
+	be_fault_place here = { .pc = m.pc, .sp = m.sp, .fp = m.fp, .exact = true };
+	be_cfi_frame f;
+
+	begin_at(&f, &here, lo, hi);
+	if (be_fault_cfi_step(&f) || be_fault_fp_step(&f))
+		walk(&f, t);
 }
 
 /* ---- Modules ---- */

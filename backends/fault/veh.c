@@ -217,14 +217,19 @@ static RT_NOINLINE size_t walk_from(const CONTEXT *from, void **pcs, size_t max)
 
 /* An overflow may have left less room than unwinding needs (wine ignores what attach asks for);
  * then the place of the fault has to do. */
-size_t be_fault_backtrace(const be_fault *f, void **pcs, size_t max)
+static bool has_room(void)
 {
 	uintptr_t lowest;
 
+	__asm__("movq %%gs:0x1478, %0" : "=r"(lowest)); /* DeallocationStack */
+	return (uintptr_t)&lowest - lowest >= WALK_ROOM;
+}
+
+size_t be_fault_backtrace(const be_fault *f, void **pcs, size_t max)
+{
 	if (max == 0)
 		return 0;
-	__asm__("movq %%gs:0x1478, %0" : "=r"(lowest)); /* DeallocationStack */
-	if ((uintptr_t)&lowest - lowest >= WALK_ROOM)
+	if (has_room())
 		return walk_from(f->machine, pcs, max);
 	pcs[0] = (void *)f->pc;
 	return 1;
@@ -242,7 +247,53 @@ RT_NOINLINE size_t be_fault_backtrace_here(void **pcs, size_t max)
 	return walk(&c, pcs, max);
 }
 
-/* ---- Symbols and modules ---- */
+void be_fault_place_of(const be_fault *f, be_fault_place *out)
+{
+	const CONTEXT *c = f->machine;
+
+	*out = (be_fault_place){ .pc = c->Rip, .sp = c->Rsp, .fp = c->Rbp, .exact = true };
+}
+
+static void keep(be_fault_trace *t, uintptr_t pc, uintptr_t sp, bool exact)
+{
+	be_fault_frame *to = t->n < BE_FAULT_KEEP ? &t->inner[t->n] : &t->outer[t->n % BE_FAULT_KEEP];
+
+	*to = (be_fault_frame){ .pc = pc, .sp = sp, .exact = exact };
+	t->n++;
+}
+
+static void walk_any(CONTEXT *c, void *lo, void *hi, be_fault_trace *t)
+{
+	while (step(c, (uintptr_t)hi) && c->Rsp >= (uintptr_t)lo)
+		keep(t, c->Rip, c->Rsp, false);
+}
+
+static RT_NOINLINE void walk_place(const be_fault_place *from, void *lo, void *hi, be_fault_trace *t)
+{
+	CONTEXT c = { .ContextFlags = CONTEXT_FULL };
+
+	c.Rip = from->pc;
+	c.Rsp = from->sp;
+	c.Rbp = from->fp;
+	walk_any(&c, lo, hi, t);
+}
+
+void be_fault_walk(const be_fault_place *from, void *lo, void *hi, be_fault_trace *t)
+{
+	keep(t, from->pc, from->sp, from->exact);
+	if (has_room())
+		walk_place(from, lo, hi, t);
+}
+
+RT_NOINLINE void be_fault_walk_here(void *lo, void *hi, be_fault_trace *t)
+{
+	CONTEXT c;
+
+	RtlCaptureContext(&c); /* in this function, whose frame is left by the first step */
+	walk_any(&c, lo, hi, t);
+}
+
+/* ---- Names and modules ---- */
 
 struct text {
 	char *at, *end; /* end: the place of the NUL at the latest */
@@ -252,18 +303,6 @@ static void put(struct text *t, char c)
 {
 	if (t->at < t->end)
 		*t->at++ = c;
-}
-
-static void put_hex(struct text *t, uintptr_t v)
-{
-	int shift = 60;
-
-	while (shift > 0 && v >> shift == 0)
-		shift -= 4;
-	put(t, '0');
-	put(t, 'x');
-	for (; shift >= 0; shift -= 4)
-		put(t, "0123456789abcdef"[v >> shift & 15]);
 }
 
 static HMODULE module_of(const void *code)
@@ -291,19 +330,27 @@ static void put_name(struct text *t, HMODULE m)
 		put(t, *name < 0x80 ? (char)*name : '?');
 }
 
-void be_fault_symbol(void *pc, char *buf, size_t size)
-{
-	struct text t = {buf, buf + size - 1};
-	HMODULE m = module_of(pc);
+struct be_fault_files {
+	char none;
+};
+const size_t be_fault_files_size = sizeof(struct be_fault_files);
 
-	if (size == 0)
-		return;
-	if (m != NULL) {
-		put_name(&t, m);
-		put(&t, '+');
-	}
-	put_hex(&t, (uintptr_t)pc - (uintptr_t)m);
-	*t.at = '\0';
+int be_fault_lookup(be_fault_files *files, uintptr_t pc, bool exact, be_fault_symbol *out)
+{
+	HMODULE m = module_of((void *)(exact ? pc : pc - 1));
+	struct text t = {out->file, out->file + sizeof out->file - 1};
+
+	(void)files;
+	*out = (be_fault_symbol){ .offset = pc - (uintptr_t)m };
+	if (m == NULL)
+		return -ENOENT;
+	put_name(&t, m);
+	return 0;
+}
+
+void be_fault_files_close(be_fault_files *files)
+{
+	(void)files;
 }
 
 /* libc is a library of the system's here, never part of the module. */

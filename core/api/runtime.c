@@ -15,8 +15,6 @@
 #include "core/sync/sema.h"
 #include "core/watch/watch.h"
 
-#include "backends/arena/arena.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,8 +87,7 @@ static void sched_fini(gort_runtime *rt)
 	rt_fixalloc_fini(&sc->names);
 	rt_fixalloc_fini(&sc->ms);
 	rt_fixalloc_fini(&sc->gs);
-	if (rt->error != NULL)
-		be_arena_release(rt->error, rt->errorcap);
+	rt_text_free(&rt->error);
 }
 
 static int start_procs(gort_runtime *rt)
@@ -203,6 +200,7 @@ static int copy_config(gort_runtime *rt, const gort_config *cfg)
 			return GORT_EINVAL;
 	}
 	rt->cfg.collector = "none";
+	rt_traceback_init(rt, getenv("GOTRACEBACK"));
 	return 0;
 }
 
@@ -390,10 +388,12 @@ GORT_API int gort_runtime_free(gort_runtime *rt)
 
 static void exit_on_fatal(gort_runtime *rt)
 {
-	if (!(rt->cfg.flags & GORT_EXIT_ON_FATAL) || rt->errorlen == 0)
+	if (!(rt->cfg.flags & GORT_EXIT_ON_FATAL) || rt->error.n == 0)
 		return;
 	fflush(NULL);
-	fwrite(rt->error, 1, rt->errorlen, stderr);
+	rt_print_bytes(rt->error.p, rt->error.n);
+	if (rt->traceback.crash)
+		abort();
 	exit(2);
 }
 
@@ -463,9 +463,9 @@ GORT_API int gort_runtime_stop(gort_runtime *rt, int code)
 
 GORT_API const char *gort_runtime_error(gort_runtime *rt)
 {
-	if (rt_runtime_alive(rt) == GORT_EINVAL || rt->error == NULL)
+	if (rt_runtime_alive(rt) == GORT_EINVAL || rt->error.p == NULL)
 		return "";
-	return rt->error;
+	return rt->error.p;
 }
 
 GORT_API int gort_main(gort_func main, void *arg)

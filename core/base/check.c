@@ -16,15 +16,15 @@
 enum { LINE = 1024 };
 
 struct line {
-	size_t n;
-	char text[LINE];
+	char *text;
+	size_t n, cap;
 };
 
 void (*rt_throw_hook)(const char *what);
 
 static void put(struct line *l, char c)
 {
-	if (l->n < sizeof l->text)
+	if (l->n < l->cap)
 		l->text[l->n++] = c;
 }
 
@@ -107,22 +107,44 @@ static void write_out(const char *p, size_t n)
 	errno = saved;
 }
 
-void rt_print(const char *format, ...)
+static void put_all(struct line *l, const char *format, va_list *ap)
 {
-	struct line l;
-	va_list ap;
-
-	l.n = 0;
-	va_start(ap, format);
 	while (*format != '\0')
 		if (*format == '%')
-			format = put_conversion(&l, format + 1, &ap);
+			format = put_conversion(l, format + 1, ap);
 		else
-			put(&l, *format++);
+			put(l, *format++);
+}
+
+void rt_print(const char *format, ...)
+{
+	char text[LINE];
+	struct line l = {text, 0, sizeof text};
+	va_list ap;
+
+	va_start(ap, format);
+	put_all(&l, format, &ap);
 	va_end(ap);
-	if (l.n == sizeof l.text)
-		l.text[l.n - 1] = '\n'; /* cut: the next line must not stick to it */
-	write_out(l.text, l.n);
+	if (l.n == sizeof text)
+		text[l.n - 1] = '\n'; /* cut: the next line must not stick to it */
+	write_out(text, l.n);
+}
+
+void rt_print_bytes(const char *p, size_t n)
+{
+	write_out(p, n);
+}
+
+size_t rt_format(char *buf, size_t size, const char *format, ...)
+{
+	struct line l = {buf, 0, size - 1};
+	va_list ap;
+
+	va_start(ap, format);
+	put_all(&l, format, &ap);
+	va_end(ap);
+	buf[l.n] = '\0';
+	return l.n;
 }
 
 _Noreturn RT_COLD void rt_throw_at(const char *what, const char *file, int line)

@@ -14,10 +14,17 @@
 
 #include "core/base/attrs.h"
 
+#include <stddef.h>
+
 _Noreturn void rt_throw_at(const char *what, const char *file, int line);
 _Noreturn void rt_misuse(const char *function, const char *what);
 void rt_print(const char *format, ...) RT_PRINTF(1, 2); /* cut at 1 KiB; async-signal-safe subset:
                                                          * %s %d %u %zu %llu %llx %p %% */
+
+/* The same of n bytes, uncut; by more than one write if the system wants it so. */
+void rt_print_bytes(const char *p, size_t n);
+/* The same conversions into buf, cut to size - 1 bytes and NUL-terminated; how many bytes those are. */
+size_t rt_format(char *buf, size_t size, const char *format, ...) RT_PRINTF(3, 4);
 
 /* Called with the message before rt_throw_at and rt_misuse abort. Only tests set it, and only they
  * may leave it by longjmp. */

@@ -44,7 +44,7 @@ typedef struct deferred {
 } deferred;
 
 typedef struct panic {
-	struct panic *link;  /* the panic or Goexit that this one came upon */
+	rt_panicking head;   /* first */
 	gort_eface value;
 	bool goexit, recovered;
 } panic;
@@ -53,7 +53,7 @@ enum { OWN_CALLS = 4 };
 
 typedef struct scope {
 	struct scope *outer;
-	panic *panics;       /* gp->panics when it began */
+	panic *panics;       /* newest(gp) when it began */
 	void *mark;          /* for be_context_leave; NULL: none yet */
 	gort_func fn;
 	void *arg;
@@ -75,12 +75,27 @@ typedef struct block {
 
 _Static_assert(sizeof(block) <= RT_DEFERBLOCK_SIZE, "a block is one record of rt->defers");
 
+static panic *newest(const rt_g *gp)
+{
+	return (panic *)gp->panics;
+}
+
+static void set_newest(rt_g *gp, panic *p)
+{
+	gp->panics = p != NULL ? &p->head : NULL;
+}
+
+static panic *older_than(const panic *p)
+{
+	return (panic *)p->head.link;
+}
+
 /* ---- Deferred calls ------------------------------------------------------------------------- */
 
 static void scope_push(rt_g *gp, scope *s, gort_func fn, void *arg)
 {
 	s->outer = gp->scope;
-	s->panics = gp->panics;
+	s->panics = newest(gp);
 	s->mark = NULL;
 	s->fn = fn;
 	s->arg = arg;
@@ -95,7 +110,7 @@ static block *add_block(rt_g *gp, scope *s)
 	block *b = rt_fixalloc_get(&gp->rt->defers);
 
 	if (b == NULL)
-		rt_run_fail(GORT_ENOMEM, "fatal error: runtime: out of memory\n", true);
+		rt_run_fail(GORT_ENOMEM, "fatal error: runtime: out of memory\n");
 	b->older = gp->defers;
 	b->owner = s;
 	b->n = 0;
@@ -204,17 +219,17 @@ static void run_call(rt_g *gp, deferred d, bool for_panic)
 	rt_leave();
 	scope_drive(&s, body_call);
 	(void)rt_enter("gort");
-	RT_ASSERT(gp->scope == &s && gp->panics == s.panics);
+	RT_ASSERT(gp->scope == &s && newest(gp) == s.panics);
 	gp->scope = s.outer;
 }
 
 /* A recovery in s, which is the innermost scope: drops the panics that began above it. */
 static void drop_panics(rt_g *gp, scope *s)
 {
-	for (panic *p = gp->panics; p != s->panics; p = p->link)
+	for (panic *p = newest(gp); p != s->panics; p = older_than(p))
 		if (p->goexit)
 			s->goexit = true;
-	gp->panics = s->panics;
+	set_newest(gp, s->panics);
 }
 
 /* Leaves all frames above s and goes on there. */
@@ -241,8 +256,8 @@ _Noreturn static void panic_run(rt_g *gp, panic *p)
 
 	if (rt_self()->locks != 1)
 		rt_throw("panic while the runtime is busy");
-	p->link = gp->panics;
-	gp->panics = p;
+	p->head.link = gp->panics;
+	set_newest(gp, p);
 	while ((s = gp->scope) != NULL) {
 		if (pop_call(gp, s, &d)) {
 			run_call(gp, d, true);
@@ -470,27 +485,27 @@ static void put_value(out *o, gort_eface v)
 	}
 }
 
-/* The panics of a goroutine that did not recover, oldest first. link points to the older one, so
- * the list is turned round in place: nobody needs it any more. */
-static panic *oldest_first(panic *p)
+/* The list in place, the other way round. */
+static panic *reversed(panic *p)
 {
-	panic *newer = NULL;
+	rt_panicking *newer = NULL;
 
 	while (p != NULL) {
-		panic *older = p->link;
+		panic *older = older_than(p);
 
-		p->link = newer;
-		newer = p;
+		p->head.link = newer;
+		newer = &p->head;
 		p = older;
 	}
-	return newer;
+	return (panic *)newer;
 }
 
+/* Oldest first. */
 static void put_panics(out *o, const panic *p)
 {
 	bool after_panic = false;
 
-	for (; p != NULL; p = p->link) {
+	for (; p != NULL; p = older_than(p)) {
 		if (after_panic)
 			puts_(o, "\t");
 		after_panic = !p->goexit;
@@ -505,14 +520,13 @@ static void put_panics(out *o, const panic *p)
 _Noreturn static void give_up(panic *p)
 {
 	out o = { NULL, 0 };
-	rt_g *gp = rt_curg();
 
-	gp->panics = NULL;
-	p = oldest_first(p);
+	p = reversed(p);
 	put_panics(&o, p);
 	o = (out){ rt_new_bytes(o.n + 1, true), 0 };
 	put_panics(&o, p);
-	rt_run_fail(GORT_EPANIC, o.at, true);
+	(void)reversed(p); /* the backtrace asks for it */
+	rt_run_fail(GORT_EPANIC, o.at);
 }
 
 /* ---- Public --------------------------------------------------------------------------------- */
@@ -573,7 +587,7 @@ GORT_API bool gort_recover(gort_eface *v)
 	rt_m *mp = RT_ENTER();
 	rt_g *gp = mp->curg;
 	scope *s = gp->scope;
-	panic *p = gp->panics;
+	panic *p = newest(gp);
 	bool ok = s != NULL && s->running_panic && p == s->panics && !p->goexit && !p->recovered;
 
 	if (ok) {
@@ -593,7 +607,7 @@ GORT_API void gort_scope(gort_func fn, void *arg)
 	scope_push(gp, &s, fn, arg);
 	rt_leave();
 	scope_drive(&s, body_call);
-	RT_ASSERT(gp->scope == &s && gp->panics == s.panics);
+	RT_ASSERT(gp->scope == &s && newest(gp) == s.panics);
 	gp->scope = s.outer;
 }
 
@@ -607,7 +621,7 @@ GORT_API int gort_try(gort_func fn, void *arg, gort_eface *panicked)
 	rt_leave();
 	scope_drive(&s, body_call);
 	(void)RT_ENTER();
-	RT_ASSERT(gp->scope == &s && gp->panics == s.panics);
+	RT_ASSERT(gp->scope == &s && newest(gp) == s.panics);
 	gp->scope = s.outer;
 	if (s.panicked && panicked != NULL)
 		rt_typed_move(GORT_TYPE(gort_eface), sizeof *panicked, panicked, &s.value);
@@ -651,7 +665,8 @@ void rt_panic_drop(rt_g *gp)
 		gp->defers = b->older;
 		rt_fixalloc_put(&gp->rt->defers, b);
 	}
-	gp->scope = gp->panics = NULL;
+	gp->scope = NULL;
+	gp->panics = NULL;
 }
 
 static void visit_calls(deferred *calls, uint32_t n, void (*visit)(void *, void **), void *data)
@@ -669,6 +684,6 @@ void rt_panic_roots(rt_g *gp, void (*visit)(void *data, void **slot), void *data
 		visit(data, &s->value.data);
 		visit_calls(s->calls, s->n, visit, data);
 	}
-	for (panic *p = gp->panics; p != NULL; p = p->link)
+	for (panic *p = newest(gp); p != NULL; p = older_than(p))
 		visit(data, &p->value.data);
 }

@@ -214,7 +214,7 @@ _Noreturn static RT_COLD void no_memory(void)
 	if (mp == NULL || mp->p == NULL || mp->curg == NULL)
 		rt_throw("out of memory for a type");
 	mp->locks++;
-	rt_run_fail(GORT_ENOMEM, "fatal error: runtime: out of memory\n", true);
+	rt_run_fail(GORT_ENOMEM, "fatal error: runtime: out of memory\n");
 }
 
 /* Takes def apart. The caller frees s->fields. */

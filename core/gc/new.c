@@ -128,7 +128,7 @@ static void *region_take_locked(gort_runtime *rt, rt_heap *h, size_t size)
 
 static _Noreturn void out_of_memory(void)
 {
-	rt_run_fail(GORT_ENOMEM, "fatal error: runtime: out of memory\n", true);
+	rt_run_fail(GORT_ENOMEM, "fatal error: runtime: out of memory\n");
 }
 
 static RT_NOINLINE void *new_slow(size_t size)

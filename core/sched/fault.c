@@ -22,7 +22,7 @@ static bool user_code(rt_m *mp, uintptr_t pc)
 }
 
 /* Whether addr lies below what gp may use. */
-static bool overflowed(rt_g *gp, uintptr_t addr)
+static bool is_overflow(rt_g *gp, uintptr_t addr)
 {
 	void *lo, *hi;
 
@@ -34,19 +34,41 @@ static bool overflowed(rt_g *gp, uintptr_t addr)
 	return addr - (uintptr_t)lo <= be_fault_stack_room + be_arena_query()->page;
 }
 
-static void overflow_text(rt_g *gp)
+/* In the handler, whose goroutine goes no further: it has claimed the end of the run. */
+static void overflow_text(gort_runtime *rt, const rt_g *gp, const be_fault *f)
 {
-	gort_runtime *rt = gp->rt;
+	char line[160];
 	void *lo, *hi;
 
 	be_context_bounds(gp->ctx, &lo, &hi);
 	rt_error_set(rt, "");
-	rt_error_add(rt, "runtime: goroutine stack exceeds %zu-byte limit\n",
-	             (size_t)((char *)hi - (char *)lo));
-	rt_error_add(rt, "fatal error: stack overflow\n");
-	if (gp->name != NULL)
-		rt_error_add(rt, "\ngoroutine %llu is \"%s\"\n", (unsigned long long)gp->goid,
-		             gp->name);
+	rt_format(line, sizeof line,
+	          "runtime: goroutine stack exceeds %zu-byte limit\n"
+	          "runtime: sp=0x%llx stack=[0x%llx, 0x%llx]\nfatal error: stack overflow\n",
+	          (size_t)((char *)hi - (char *)lo), (unsigned long long)f->sp,
+	          (unsigned long long)(uintptr_t)lo, (unsigned long long)(uintptr_t)hi);
+	rt_text_add(&rt->error, line);
+	if (gp->name != NULL) {
+		rt_format(line, sizeof line, "\ngoroutine %llu is \"%s\"\n",
+		          (unsigned long long)gp->goid, gp->name);
+		rt_text_add(&rt->error, line);
+	}
+}
+
+static void overflowed(rt_m *mp, rt_g *gp, const be_fault *f)
+{
+	gort_runtime *rt = mp->rt;
+	be_fault_place at;
+	void *lo, *hi;
+
+	mp->failing = rt_run_claim(rt, GORT_EFATAL);
+	if (!mp->failing)
+		return;
+	overflow_text(rt, gp, f);
+	rt_failure_begin(rt, gp, true);
+	be_fault_place_of(f, &at);
+	rt_g_bounds(gp, &lo, &hi);
+	be_fault_walk(&at, lo, hi, &rt->failure.trace);
 }
 
 /* On the goroutine's stack, from its top, on the same thread. */
@@ -57,12 +79,8 @@ static void landed(void *arg)
 	gort_runtime *rt = mp->rt;
 
 	(void)rt_enter("gort"); /* in its own right again: its P may have been taken meanwhile */
-	if (rt_run_claim(rt, GORT_EFATAL)) {
-		overflow_text(gp);
-		rt_error_header(rt, gp);
-		rt_error_frames(rt, mp->faultpcs, mp->nfaultpcs);
+	if (mp->failing)
 		rt_run_wake(rt);
-	}
 	rt->up.goroutine_drop(gp);
 	rt_mcall_dying(mp, rt_goexit0);
 }
@@ -83,14 +101,14 @@ static int on_fault(const be_fault *f, be_fault_action *act)
 	rt_m *mp = rt_self();
 	rt_g *gp = mp != NULL ? mp->curg : NULL;
 
-	if (gp == NULL || !overflowed(gp, f->address))
+	if (gp == NULL || !is_overflow(gp, f->address))
 		return BE_FAULT_CHAIN;
 	if (!user_code(mp, f->pc)) {
 		rt_print("runtime: goroutine %llu: stack overflow outside goroutine code\n",
 		         (unsigned long long)gp->goid);
 		abort();
 	}
-	mp->nfaultpcs = (uint32_t)be_fault_backtrace(f, mp->faultpcs, RT_NELEM(mp->faultpcs));
+	overflowed(mp, gp, f);
 	act->land = landed;
 	act->arg = mp;
 	act->stack_top = rt_landing_top(gp);

@@ -113,7 +113,8 @@ void rt_g_free(gort_runtime *rt, rt_p *pp, rt_g *gp)
 	gp->waiting = NULL;
 	rt_claim_reset(gp);
 	rt_store32_rlx(&gp->canceled, 0);
-	gp->scope = gp->panics = gp->member = NULL;
+	gp->scope = gp->member = NULL;
+	gp->panics = NULL;
 	gp->attached = gp->dropped = gp->ismain = 0;
 	gp->runs = 0;
 	if (pp == NULL) {

@@ -141,9 +141,31 @@ void rt_run_wake_locked(gort_runtime *rt);
 int rt_run_main(gort_runtime *rt, gort_func fn, void *arg);
 void rt_drop_all(gort_runtime *rt);        /* world stopped */
 void rt_error_set(gort_runtime *rt, const char *text);
-void rt_error_add(gort_runtime *rt, const char *format, ...) RT_PRINTF(2, 3);
-void rt_error_header(gort_runtime *rt, const rt_g *gp);
-void rt_error_frames(gort_runtime *rt, void *const *pcs, size_t n);
+
+/* traceback.c */
+void *rt_pages_new(size_t *bytes);         /* rounded up, zeroed; NULL: no memory */
+void rt_pages_free(void *p, size_t bytes); /* as rounded */
+void rt_text_add(rt_text *t, const char *s);
+void rt_text_clear(rt_text *t);
+void rt_text_free(rt_text *t);
+void rt_traceback_init(gort_runtime *rt, const char *level);
+void rt_g_bounds(const rt_g *gp, void **lo, void **hi); /* of its stack; NULL: none */
+void rt_g_walk(const rt_g *gp, be_fault_trace *t);      /* gp->ctx is Saved */
+typedef struct rt_glist { /* live goroutines by goid */
+	rt_g **g;
+	size_t n, bytes;
+} rt_glist;
+bool rt_glist_make(gort_runtime *rt, rt_glist *l); /* world stopped; false: no memory */
+void rt_glist_free(rt_glist *l);
+typedef struct rt_report rt_report;
+rt_report *rt_report_new(rt_text *to, int level); /* NULL: no memory */
+void rt_report_free(rt_report *r);
+void rt_report_g(rt_report *r, rt_g *gp, int64_t now);
+void rt_report_all(gort_runtime *rt, rt_report *r, const rt_g *but); /* world stopped */
+void rt_failure_begin(gort_runtime *rt, const rt_g *gp, bool fatal); /* then its frames */
+void rt_failure_report(gort_runtime *rt);  /* to rt->error, which has the message; world stopped */
+/* At once, to descriptor 2: outside a run. On g0; gp has left its stack. */
+void rt_failure_print(gort_runtime *rt, const rt_g *gp, const char *message);
 
 /* fault.c */
 bool rt_user_code(const gort_runtime *rt, uintptr_t pc); /* goroutine code, by gort_module_add */

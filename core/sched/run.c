@@ -11,13 +11,6 @@
  */
 #include "core/sched/internal.h"
 
-#include "backends/arena/arena.h"
-
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 bool rt_run_claim(gort_runtime *rt, int code)
 {
 	if (!rt_cas32_full(&rt->runstate, RT_RUN_ACTIVE, RT_RUN_CLAIMED))
@@ -63,114 +56,12 @@ void rt_checkdead_locked(gort_runtime *rt)
 	}
 }
 
-/* ---- The text of a failure ------------------------------------------------------------------ */
-
-static bool error_room(gort_runtime *rt, size_t more)
-{
-	size_t cap = rt->errorcap != 0 ? rt->errorcap : 64 << 10;
-	char *p;
-
-	while (cap < rt->errorlen + more + 1)
-		cap *= 2;
-	if (cap == rt->errorcap)
-		return true;
-	p = be_arena_reserve(NULL, cap, be_arena_query()->page);
-	if (p == NULL)
-		return false;
-	if (be_arena_commit(p, cap) != 0) {
-		be_arena_release(p, cap);
-		return false;
-	}
-	if (rt->error != NULL) {
-		memcpy(p, rt->error, rt->errorlen + 1);
-		be_arena_release(rt->error, rt->errorcap);
-	}
-	rt->error = p;
-	rt->errorcap = cap;
-	return true;
-}
-
-/* Without memory the text is cut: a failure is being reported, and the code says the rest. */
-static void error_append(gort_runtime *rt, const char *s, size_t n)
-{
-	if (!error_room(rt, n))
-		return;
-	memcpy(rt->error + rt->errorlen, s, n);
-	rt->errorlen += n;
-	rt->error[rt->errorlen] = '\0';
-}
+/* ---- Failures ------------------------------------------------------------------------------- */
 
 void rt_error_set(gort_runtime *rt, const char *text)
 {
-	rt->errorlen = 0;
-	if (rt->error != NULL)
-		rt->error[0] = '\0';
-	error_append(rt, text, strlen(text));
-}
-
-void rt_error_add(gort_runtime *rt, const char *format, ...)
-{
-	char line[512];
-	va_list ap;
-	int n;
-
-	va_start(ap, format);
-	n = vsnprintf(line, sizeof line, format, ap);
-	va_end(ap);
-	if (n > 0)
-		error_append(rt, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
-}
-
-static const char *state_text(const rt_g *gp)
-{
-	switch (rt_load32_rlx(&gp->status)) {
-	case RT_G_RUNNABLE:
-		return "runnable";
-	case RT_G_RUNNING:
-		return "running";
-	case RT_G_SYSCALL:
-		return "syscall";
-	default:
-		return rt_waitreason_text(gp->waitreason);
-	}
-}
-
-void rt_error_header(gort_runtime *rt, const rt_g *gp)
-{
-	rt_error_add(rt, "\ngoroutine %llu [%s%s]:\n", (unsigned long long)gp->goid, state_text(gp),
-	             gp->lockedm != NULL ? ", locked to thread" : "");
-}
-
-void rt_error_frames(gort_runtime *rt, void *const *pcs, size_t n)
-{
-	char name[256];
-
-	for (size_t i = 0; i < n; i++) {
-		be_fault_symbol(pcs[i], name, sizeof name);
-		rt_error_add(rt, "%s\n", name);
-	}
-}
-
-static void created_by(gort_runtime *rt, const rt_g *gp)
-{
-	char name[256];
-
-	if (gp->creator == NULL)
-		return;
-	be_fault_symbol(gp->creator, name, sizeof name);
-	rt_error_add(rt, "created by %s in goroutine %llu\n", name, (unsigned long long)gp->parent);
-}
-
-/* Every goroutine that is there, in the order of its number but for the first failing one; world
- * stopped. */
-static void error_goroutines(gort_runtime *rt)
-{
-	for (rt_g *gp = rt->sched.allg; gp != NULL; gp = gp->alllink) {
-		if (rt_load32_rlx(&gp->status) == RT_G_DEAD)
-			continue;
-		rt_error_header(rt, gp);
-		created_by(rt, gp);
-	}
+	rt_text_clear(&rt->error);
+	rt_text_add(&rt->error, text); /* even "": a handler that fails finds room there */
 }
 
 bool rt_run_out_of_memory(gort_runtime *rt, const char *text)
@@ -182,42 +73,60 @@ bool rt_run_out_of_memory(gort_runtime *rt, const char *text)
 	return true;
 }
 
-_Noreturn void rt_run_fail(int code, const char *text, bool trace)
+/* On g0: gp, whose message is mp->commitarg, has failed. Outside a run only this goroutine ends: a library does not
+ * kill its host. */
+static void failed(rt_m *mp, rt_g *gp, int code)
 {
-	rt_m *mp = rt_self();
 	gort_runtime *rt = mp->rt;
+	const char *text = mp->commitarg;
 	bool ours = rt_run_claim(rt, code);
 
-	if (ours || rt_load32_rlx(&rt->runstate) == RT_RUN_NONE) {
-		/* Outside a run only this goroutine ends: a library does not kill its host. */
+	if (ours) {
 		rt_error_set(rt, text);
-		if (trace) {
-			void *pcs[64];
-
-			rt_error_header(rt, mp->curg);
-			rt_error_frames(rt, pcs, be_fault_backtrace_here(pcs, RT_NELEM(pcs)));
-			created_by(rt, mp->curg);
-		}
-		if (!ours)
-			rt_print("%s", rt->error != NULL ? rt->error : text);
+		rt_failure_begin(rt, gp, code != GORT_EPANIC);
+		rt_g_walk(gp, &rt->failure.trace);
 	}
+	if (gp->attached || (!ours && rt_load32_rlx(&rt->runstate) == RT_RUN_NONE))
+		rt_failure_print(rt, gp, text);
 	if (ours)
 		rt_run_wake(rt);
-	if (mp->curg->attached) {
-		if (ours)
-			rt_print("%s", rt->error != NULL ? rt->error : text);
+	if (gp->attached)
 		rt_misuse("gort", "a program failed on an attached thread");
-	}
-	rt->up.goroutine_drop(mp->curg);
-	rt_mcall_dying(mp, rt_goexit0);
+	rt->up.goroutine_drop(gp);
+	rt_goexit0(mp, gp);
+}
+
+static void panicked0(rt_m *mp, rt_g *gp)
+{
+	failed(mp, gp, GORT_EPANIC);
+}
+
+static void fatal0(rt_m *mp, rt_g *gp)
+{
+	failed(mp, gp, GORT_EFATAL);
+}
+
+static void nomem0(rt_m *mp, rt_g *gp)
+{
+	failed(mp, gp, GORT_ENOMEM);
+}
+
+_Noreturn void rt_run_fail(int code, const char *text)
+{
+	rt_m *mp = rt_self();
+
+	mp->commitarg = (void *)(uintptr_t)text;
+	rt_mcall_dying(mp, code == GORT_EPANIC   ? panicked0
+	                   : code == GORT_EFATAL ? fatal0
+	                                         : nomem0);
 }
 
 _Noreturn void rt_fatal(const char *text)
 {
 	char line[512];
 
-	snprintf(line, sizeof line, "fatal error: %s\n", text);
-	rt_run_fail(GORT_EFATAL, line, true);
+	rt_format(line, sizeof line, "fatal error: %s\n", text);
+	rt_run_fail(GORT_EFATAL, line);
 }
 
 /* ---- Begin and end -------------------------------------------------------------------------- */
@@ -249,6 +158,7 @@ static void begin(gort_runtime *rt, rt_m *mp, rt_g *gp)
 
 	rt_store32_rlx(&rt->mainexited, 0);
 	rt->deadlock = 0;
+	rt->failure.there = rt->failure.fatal = false;
 	rt_error_set(rt, "");
 	rt_lock(&sc->lock, RT_RANK_sched);
 	rt->host = mp;
@@ -411,8 +321,8 @@ static void finish(gort_runtime *rt, rt_m *mp)
 	rt_stop_world(rt, RT_STW_END_OF_RUN);
 	if (rt->deadlock)
 		deadlock_text(rt);
-	if (rt->errorlen > 0)
-		error_goroutines(rt);
+	if (rt->error.n > 0)
+		rt_failure_report(rt);
 	rt_drop_all(rt);
 	rt_lock(&rt->sched.lock, RT_RANK_sched);
 	rt->host = NULL;

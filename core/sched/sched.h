@@ -137,10 +137,10 @@ void rt_user_end(void);
 
 uint64_t rt_g_goid(rt_g *gp);
 
-/* Ends the run in progress of the calling goroutine's runtime with code; text is copied into what
- * gort_runtime_error returns, followed by the goroutine's header and its backtrace if
- * `trace`. Does not return: the goroutine is dropped. GORT_EXIT_ON_FATAL prints and exits(2). */
-_Noreturn void rt_run_fail(int code, const char *text, bool trace);
+/* Ends the run in progress of the calling goroutine's runtime with code (GORT_EPANIC, GORT_EFATAL, GORT_ENOMEM);
+ * text is copied into what gort_runtime_error returns, followed by the goroutine's frames. Does not
+ * return: the goroutine is dropped. GORT_EXIT_ON_FATAL prints and exits(2). */
+_Noreturn void rt_run_fail(int code, const char *text);
 /* Go's fatal error: rt_run_fail(GORT_EFATAL, "fatal error: ...") */
 _Noreturn void rt_fatal(const char *text);
 

@@ -3,6 +3,7 @@
 #define CORE_SCHED_IMPL_H
 
 #include "backends/context/context.h"
+#include "backends/fault/fault.h"
 #include "backends/netpoll/netpoll.h"
 #include "backends/preempt/preempt.h"
 #include "core/alloc/fixalloc.h"
@@ -41,7 +42,10 @@ enum { RT_DROPPED = 1, RT_DROPPED_LANDING = 2 };
 struct rt_g {
 	/* owner of the stack, see above, if nothing else is said */
 	be_context *ctx;       /* saved state; NULL until it first runs */
-	rt_g *schedlink;       /* owner of the queue that it is on */
+	union {
+		rt_g *schedlink;   /* owner of the queue that it is on */
+		int64_t since;     /* WAITING: since when, by sched.coarse; 0 = not known */
+	};
 	rt_atomic32 status;    /* RT_G_*; release on leaving a state, acquire by who takes it over */
 	uint8_t waitreason;    /* RT_WAIT_* while WAITING */
 	uint8_t attached;      /* a thread between gort_attach and gort_detach */
@@ -64,7 +68,8 @@ struct rt_g {
 	gort_runtime *rt;
 	rt_stack *stack;       /* owner; NULL until it first runs, and for an attached thread */
 
-	void *scope, *panics, *defers; /* owner; builtin/panic.c */
+	void *scope, *defers;  /* owner; builtin/panic.c */
+	struct rt_panicking *panics; /* owner; in its frames, the newest first */
 	void *member;          /* sync/group.c: its place in a gort_group, or NULL */
 	int64_t trace_last;    /* owner: stamp of its last event */
 	char *name;            /* 32 bytes, or NULL */
@@ -185,8 +190,9 @@ struct rt_m {
 	rt_note park;
 	be_thread thread;
 	uint64_t tid;            /* the system's number */
-	void *faultpcs[32];      /* fault.c: from the handler to the landing */
-	uint32_t nfaultpcs;
+	be_fault fault;          /* fault.c: from the handler to the landing */
+	be_fault_place faultplace;
+	bool failing;            /* its goroutine has claimed the end of the run */
 	max_align_t g0record[]; /* be_context_size bytes: ucontext's are 4.5 KiB on arm64 */
 };
 
@@ -246,6 +252,37 @@ typedef struct rt_sched {
 	be_netpoll poll;
 } rt_sched;
 
+/* Text of any length, in pages of its own; always NUL-terminated; p NULL = "". */
+typedef struct rt_text {
+	char *p;
+	size_t n, cap;
+} rt_text;
+
+typedef struct rt_traceback { /* GOTRACEBACK: see traceback.c */
+	int level;
+	bool all, crash;
+} rt_traceback;
+
+typedef struct rt_gstate { /* what a report says of a goroutine besides its frames */
+	uint64_t goid, parent;
+	void *creator;
+	bool locked;
+	uint32_t mid;
+	const void *g, *m;       /* only printed */
+} rt_gstate;
+
+typedef struct rt_failure { /* of the goroutine that ended the run, if one did */
+	bool there, fatal;
+	rt_gstate g;
+	be_fault_trace trace;
+} rt_failure;
+
+/* The head of a panic's record. If a fault raised it, the goroutine's frames end there, and go on at the fault. */
+typedef struct rt_panicking {
+	struct rt_panicking *link; /* the panic or Goexit that this one came upon */
+	const be_fault_place *fault; /* or NULL */
+} rt_panicking;
+
 /* NONE -run-> ACTIVE -claim-> CLAIMED (its author writes runcode and the text) -wake-> ENDING (the
  * host's M leaves its loop) -> NONE */
 enum { RT_RUN_NONE = 0, RT_RUN_ACTIVE = 1, RT_RUN_CLAIMED = 2, RT_RUN_ENDING = 3 };
@@ -273,8 +310,9 @@ struct gort_runtime {
 	rt_m *host;              /* the M of gort_runtime_run; guarded by sched.lock */
 	rt_atomic32 mainexited;  /* main called gort_goexit */
 	uintptr_t modlo, modhi;  /* text of the module that holds main: goroutine code; 0 = unknown */
-	char *error;             /* text for gort_runtime_error; NULL = "" */
-	size_t errorlen, errorcap; /* off-heap: written by who claimed the end, then by the host */
+	rt_text error;           /* for gort_runtime_error: by who claimed the end, then by the host */
+	rt_failure failure;      /* by who claimed the end */
+	rt_traceback traceback;  /* set once */
 	gort_runtime *next;      /* registry */
 	char *debugtext;
 };

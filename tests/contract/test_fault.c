@@ -411,30 +411,181 @@ static void test_backtrace_here(void **state)
 
 /* ---- Symbols and modules ---- */
 
+static bool ends_in(const char *s, const char *with)
+{
+	return strlen(s) >= strlen(with) && strcmp(s + strlen(s) - strlen(with), with) == 0;
+}
+
 static void test_symbol(void **state)
 {
-	void *const of[] = {(void *)(uintptr_t)touch, (void *)(uintptr_t)abort,
-	                    (void *)(uintptr_t)BAD, NULL};
-	char whole[256], buf[256];
+	be_fault_files *files = calloc(1, be_fault_files_size);
+	be_fault_symbol n;
+	uintptr_t code = (uintptr_t)touch;
 
 	(void)state;
-	for (size_t i = 0; i < RT_NELEM(of); i++) {
-		memset(whole, 'x', sizeof whole);
-		be_fault_symbol(of[i], whole, sizeof whole);
-		assert_true(memchr(whole, '\0', sizeof whole) != NULL);
-		assert_non_null(strstr(whole, "0x"));
-		for (size_t size = 0; size < sizeof buf; size++) { /* cut, never overrun */
-			memset(buf, 'x', sizeof buf);
-			be_fault_symbol(of[i], buf, size);
-			assert_true(buf[size] == 'x');
-			if (size == 0)
-				continue;
-			assert_true(memchr(buf, '\0', size) != NULL);
-			assert_true(strncmp(buf, whole, size - 1) == 0);
+	memset(&n, 'x', sizeof n);
+	assert_int_equal(be_fault_lookup(files, BAD, true, &n), -ENOENT);
+	assert_true(n.function[0] == '\0' && n.file[0] == '\0' && n.line == 0 && !n.internal);
+	for (int i = 0; i < 3 && !is_none(); i++) { /* the file is open already, then closed */
+		memset(&n, 'x', sizeof n);
+		assert_int_equal(be_fault_lookup(files, code + 1, i == 1, &n), 0);
+		assert_true(strlen(n.file) > 0 && !n.exported && !n.internal);
+		if (strcmp(be_fault_name, "signal") == 0) {
+			assert_string_equal(n.function, "touch"); /* static: no loader knows it */
+			assert_true(ends_in(n.file, "test_fault.c"));
+			assert_in_range(n.line, 50, 200);
+			assert_int_equal(n.offset, 1);
+			/* The instruction after the last one belongs to the call before it. */
+			assert_int_equal(be_fault_lookup(files, code, false, &n), 0);
+			assert_string_not_equal(n.function, "touch");
+			assert_int_equal(be_fault_lookup(files, (uintptr_t)be_fault_init, true, &n), 0);
+			assert_string_equal(n.function, "be_fault_init");
+			assert_true(n.internal);
+			assert_int_equal(be_fault_lookup(files, (uintptr_t)abort, true, &n), 0);
 		}
+		if (i == 1)
+			be_fault_files_close(files);
 	}
-	be_fault_symbol((void *)(uintptr_t)BAD, buf, sizeof buf);
-	assert_string_equal(buf, "0x10");
+	be_fault_files_close(files);
+	free(files);
+}
+
+/* ---- Walks ---- */
+
+static be_fault_trace trace;
+static char *stack_lo, *stack_hi;
+
+static RT_NOINLINE void deep_walk(int n)
+{
+	if (n > 0)
+		deep_walk(n - 1);
+	else
+		be_fault_walk_here(stack_lo, stack_hi, &trace);
+	__asm__ volatile("" : : : "memory");
+}
+
+static bool within(const be_fault_frame *f, uintptr_t function, size_t size)
+{
+	return f->pc - function < size;
+}
+
+/* Is frame i, and the n after it, one of deep_walk's recursion? */
+static void check_recursion(size_t i, size_t n)
+{
+	for (size_t k = i; k < i + n; k++) {
+		const be_fault_frame *f = k < BE_FAULT_KEEP ? &trace.inner[k]
+		                                            : &trace.outer[k % BE_FAULT_KEEP];
+
+		assert_true(within(f, (uintptr_t)deep_walk, 256));
+		assert_true((char *)f->sp >= stack_lo && (char *)f->sp <= stack_hi);
+		assert_false(f->exact);
+	}
+}
+
+static void walk_thread(void *arg)
+{
+	void *lo = NULL, *hi = NULL;
+
+	(void)be_thread_stack(&lo, &hi);
+	stack_lo = lo;
+	stack_hi = hi;
+	trace.n = 0;
+	deep_walk(*(int *)arg);
+}
+
+static void test_walk_here(void **state)
+{
+	static const int depths[] = {0, 10, 99, 250, 1000};
+	be_thread t;
+
+	(void)state;
+	if (is_none())
+		skip_it();
+	for (size_t i = 0; i < RT_NELEM(depths); i++) {
+		size_t d = (size_t)depths[i] + 1, from;
+
+		assert_int_equal(be_thread_start(&t, walk_thread, (void *)(uintptr_t)&depths[i], 1 << 20), 0);
+		be_thread_join(&t);
+		assert_in_range(trace.n, d + 1, d + 8); /* and walk_thread, and what starts a thread */
+		check_recursion(0, d < BE_FAULT_KEEP ? d : BE_FAULT_KEEP);
+		from = trace.n > 2 * BE_FAULT_KEEP ? trace.n - BE_FAULT_KEEP : BE_FAULT_KEEP;
+		if (d > from)
+			check_recursion(from, d - from);
+	}
+}
+
+static int walk_handler(const be_fault *f, be_fault_action *act)
+{
+	be_fault_place at;
+
+	be_fault_place_of(f, &at);
+	trace.n = 0;
+	be_fault_walk(&at, stack_lo, stack_hi, &trace);
+	return handler(f, act);
+}
+
+static void fault_thread(void *arg)
+{
+	void *lo = NULL, *hi = NULL;
+
+	(void)be_fault_attach();
+	(void)be_thread_stack(&lo, &hi);
+	stack_lo = lo;
+	stack_hi = hi;
+	faulting((void (*)(uintptr_t))(uintptr_t)arg, 10);
+	be_fault_detach();
+}
+
+static void check_walked(void (*recursive)(uintptr_t), size_t first)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < trace.n && i < BE_FAULT_KEEP; i++)
+		n += within(&trace.inner[i], (uintptr_t)recursive, 256);
+	assert_int_equal(n, 11);
+	assert_true(within(&trace.inner[first], (uintptr_t)recursive, 256));
+}
+
+static void test_walk_fault(void **state)
+{
+	be_thread t;
+
+	(void)state;
+	if (is_none())
+		skip_it();
+	tear_down(NULL);
+	assert_int_equal(be_fault_init(walk_handler), 0);
+	assert_int_equal(be_thread_start(&t, fault_thread, (void *)(uintptr_t)deep, 1 << 20), 0);
+	be_thread_join(&t);
+	assert_true(trace.inner[0].exact && within(&trace.inner[0], (uintptr_t)touch, 256));
+	check_walked(deep, 1);
+	assert_int_equal(be_thread_start(&t, fault_thread, (void *)(uintptr_t)call_bad, 1 << 20), 0);
+	be_thread_join(&t);
+	assert_true(trace.inner[0].exact && trace.inner[0].pc == BAD);
+	check_walked(call_bad, 1);
+	be_fault_fini();
+	assert_int_equal(set_up(NULL), 0);
+}
+
+/* Nothing outside the bounds is read, whatever the registers say. */
+static void test_walk_wild(void **state)
+{
+	static char small[256] __attribute__((aligned(16)));
+	be_fault_place at = {.exact = true};
+
+	(void)state;
+	if (is_none())
+		skip_it();
+	for (uintptr_t i = 0; i < 4096; i++) {
+		at.pc = (uintptr_t)(i & 1 ? (uintptr_t)deep : i & 2 ? BAD : (uintptr_t)small) + i / 8;
+		at.sp = i & 4 ? (uintptr_t)small + i % sizeof small : i * 0x1000003;
+		at.fp = i & 8 ? (uintptr_t)small + i * 8 % sizeof small : i << 40;
+		for (size_t k = 0; k < sizeof small / sizeof at.pc; k++)
+			((uintptr_t *)(void *)small)[k] = i & 16 ? (uintptr_t)&small[k * 8 + 16] : i * k;
+		trace.n = 0;
+		be_fault_walk(&at, small, small + sizeof small, &trace);
+		assert_in_range(trace.n, 0, sizeof small);
+	}
 }
 
 static void test_module(void **state)
@@ -860,6 +1011,9 @@ int main(void)
 	        T(test_backtrace_of_wild_call),
 	        T(test_backtrace_here),
 	        T(test_symbol),
+	        T(test_walk_here),
+	        T(test_walk_fault),
+	        T(test_walk_wild),
 	        T(test_module),
 #ifndef _WIN32
 	        T(test_chain),
