@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 extern const char be_fault_name[]; /* "signal", "veh", "none" */
+extern const bool be_fault_works; /* false: none */
 extern const size_t be_fault_stack_room; /* below each stack, for the handler of its overflow; whole pages;
                                           * 0 with alternate stacks */
 
@@ -27,6 +28,9 @@ typedef struct be_fault {
 	int code;            /* si_code, or the exception code */
 	uintptr_t address;   /* that was accessed; for an overflow on Windows, the end of that stack */
 	uintptr_t pc, sp;    /* of the faulting instruction */
+	const char *what;    /* as Go names it: "SIGSEGV: segmentation violation" */
+	bool access;         /* memory at `address` is not there, or not for this */
+	bool divide;         /* an integer was divided by 0 */
 	void *machine;       /* the backend's context record */
 } be_fault;
 
@@ -67,6 +71,8 @@ typedef struct be_fault_place { /* where a stack stands */
 	uintptr_t link;          /* return address register, or 0 */
 	bool exact;
 } be_fault_place;
+/* The return address of a function that has not begun, where a call has just led to `at`. */
+uintptr_t be_fault_caller(const be_fault_place *at);
 /* Of the faulting instruction. */
 void be_fault_place_of(const be_fault *f, be_fault_place *out);
 /* Appends the frames from `from` outwards. Nobody runs on the stack [lo, hi); nothing outside it is read. Takes no

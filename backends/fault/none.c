@@ -8,6 +8,7 @@
 #include <errno.h>
 
 const char be_fault_name[] = "none";
+const bool be_fault_works = false;
 const size_t be_fault_stack_room = 0;
 
 int be_fault_init(be_fault_handler handler)
@@ -39,6 +40,11 @@ size_t be_fault_backtrace_here(void **pcs, size_t max)
 {
 	(void)pcs, (void)max;
 	return 0;
+}
+
+uintptr_t be_fault_caller(const be_fault_place *at)
+{
+	return at->link;
 }
 
 void be_fault_place_of(const be_fault *f, be_fault_place *out)

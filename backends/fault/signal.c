@@ -40,6 +40,7 @@
 #endif
 
 const char be_fault_name[] = "signal";
+const bool be_fault_works = true;
 const size_t be_fault_stack_room = 0;
 
 static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE};
@@ -110,6 +111,20 @@ static struct found *found_of(int sig)
 
 /* ---- The handler ---- */
 
+static const char *what(int sig)
+{
+	return sig == SIGSEGV ? "SIGSEGV: segmentation violation"
+	       : sig == SIGBUS ? "SIGBUS: bus error"
+	                       : "SIGFPE: floating-point exception";
+}
+
+/* Not with SI_KERNEL: an address that no page can have is not told. */
+static bool is_access(int sig, int code)
+{
+	return sig == SIGSEGV ? code == SEGV_MAPERR || code == SEGV_ACCERR
+	                      : sig == SIGBUS && code == BUS_ADRERR;
+}
+
 static int ask(int sig, siginfo_t *info, ucontext_t *uc, be_fault_action *act)
 {
 	be_fault_handler fn = (be_fault_handler)rt_loadptr_acq(&handler);
@@ -119,6 +134,9 @@ static int ask(int sig, siginfo_t *info, ucontext_t *uc, be_fault_action *act)
 	              .address = (uintptr_t)info->si_addr,
 	              .pc = m.pc,
 	              .sp = m.sp,
+	              .what = what(sig),
+	              .access = is_access(sig, info->si_code),
+	              .divide = sig == SIGFPE && info->si_code == FPE_INTDIV,
 	              .machine = uc};
 
 	if (fn == NULL || info->si_code <= 0)

@@ -208,6 +208,15 @@ void be_fault_place_of(const be_fault *f, be_fault_place *out)
 	};
 }
 
+uintptr_t be_fault_caller(const be_fault_place *at)
+{
+#ifdef __x86_64__
+	return *(const uintptr_t *)at->sp;
+#else
+	return (uintptr_t)unsigned_pc(at->link);
+#endif
+}
+
 static void keep(be_fault_trace *t, const be_cfi_frame *f)
 {
 	be_fault_frame *to = t->n < BE_FAULT_KEEP ? &t->inner[t->n] : &t->outer[t->n % BE_FAULT_KEEP];

@@ -34,6 +34,7 @@
 enum { ROOM = 32 << 10, WALK_ROOM = 12 << 10 }; /* for the handler, below an overflown stack */
 
 const char be_fault_name[] = "veh";
+const bool be_fault_works = true;
 const size_t be_fault_stack_room = ROOM;
 
 /* guarded by `lock` */
@@ -104,6 +105,21 @@ static void go_on_in(CONTEXT *c, const be_fault_action *act)
 	c->FltSave.TagWord = 0;
 }
 
+/* Go prints the numbers here. */
+static const char *what(DWORD code)
+{
+	switch (code) {
+	case EXCEPTION_ACCESS_VIOLATION:
+		return "0xc0000005";
+	case EXCEPTION_IN_PAGE_ERROR:
+		return "0xc0000006";
+	case EXCEPTION_INT_DIVIDE_BY_ZERO:
+		return "0xc0000094";
+	default:
+		return "exception";
+	}
+}
+
 static LONG CALLBACK on_fault(EXCEPTION_POINTERS *e)
 {
 	const EXCEPTION_RECORD *r = e->ExceptionRecord;
@@ -114,6 +130,9 @@ static LONG CALLBACK on_fault(EXCEPTION_POINTERS *e)
 	              .address = address_of(r, c),
 	              .pc = c->Rip,
 	              .sp = c->Rsp,
+	              .what = what(r->ExceptionCode),
+	              .access = r->ExceptionCode == EXCEPTION_ACCESS_VIOLATION,
+	              .divide = r->ExceptionCode == EXCEPTION_INT_DIVIDE_BY_ZERO,
 	              .machine = c};
 	be_fault_action act = {0};
 	DWORD saved;
@@ -245,6 +264,11 @@ RT_NOINLINE size_t be_fault_backtrace_here(void **pcs, size_t max)
 	if (max == 0 || !step(&c, end)) /* this function's frame */
 		return 0;
 	return walk(&c, pcs, max);
+}
+
+uintptr_t be_fault_caller(const be_fault_place *at)
+{
+	return *(const uintptr_t *)at->sp;
 }
 
 void be_fault_place_of(const be_fault *f, be_fault_place *out)

@@ -235,6 +235,7 @@ GORT_API int gort_runtime_new(gort_runtime **out, const gort_config *cfg)
 	rt->up.goroutine_main = rt_goroutine_main;
 	rt->up.goroutine_drop = goroutine_drop;
 	rt->up.pool_cleanup = rt_pool_cleanup;
+	rt->up.goroutine_fault = rt_panic_fault;
 	r = copy_config(rt, cfg);
 	if (r != 0) {
 		free(rt->debugtext);

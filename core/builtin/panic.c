@@ -517,14 +517,31 @@ static void put_panics(out *o, const panic *p)
 	}
 }
 
+/* Of the newest fault, if a memory fault raised one of them; p is the oldest. */
+static void put_signal(out *o, const panic *p)
+{
+	const rt_faulted *f = NULL;
+	char line[240];
+
+	for (; p != NULL; p = older_than(p))
+		if (p->head.fault != NULL && !p->head.fault->fault.divide)
+			f = p->head.fault;
+	if (f == NULL)
+		return;
+	rt_fault_line(&f->fault, line, sizeof line);
+	puts_(o, line);
+}
+
 _Noreturn static void give_up(panic *p)
 {
 	out o = { NULL, 0 };
 
 	p = reversed(p);
 	put_panics(&o, p);
+	put_signal(&o, p);
 	o = (out){ rt_new_bytes(o.n + 1, true), 0 };
 	put_panics(&o, p);
+	put_signal(&o, p);
 	(void)reversed(p); /* the backtrace asks for it */
 	rt_run_fail(GORT_EPANIC, o.at);
 }
@@ -655,6 +672,13 @@ void rt_goroutine_main(rt_g *gp, gort_func fn, void *arg)
 		scope_drive(&s, body_rest);
 	RT_ASSERT(gp->scope == &s && gp->defers == NULL);
 	gp->scope = NULL;
+}
+
+void rt_panic_fault(rt_g *gp, const char *error, const rt_faulted *fault)
+{
+	panic p = { .head.fault = fault, .value = constant(&error_string, error) };
+
+	panic_run(gp, &p);
 }
 
 void rt_panic_drop(rt_g *gp)

@@ -16,6 +16,8 @@ _Noreturn void rt_panic_error(const char *text);
  * has gp to itself, and does not look at gp's stack. */
 void rt_goroutine_main(rt_g *gp, gort_func fn, void *arg);
 void rt_panic_drop(rt_g *gp);
+/* A fault in gp's code, inside the runtime, on top of the frames of the fault. Does not return. */
+void rt_panic_fault(rt_g *gp, const char *error, const struct rt_faulted *fault);
 
 /* Every word by which gp's deferred calls and panics may hold a heap object. gp does not run. */
 void rt_panic_roots(rt_g *gp, void (*visit)(void *data, void **slot), void *data);

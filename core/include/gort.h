@@ -165,6 +165,12 @@ GORT_API int gort_detach(void);
  * exit status for main: 0, or 1 if no runtime could be made. Not from a goroutine. */
 GORT_API int gort_main(gort_func main, void *arg);
 
+/* [T] Says that the program or shared library that holds `code` is goroutine code: a fault there is
+ * a panic (GORT_SIGNAL_FAULT), and a goroutine that computes there is dropped at once when the run
+ * ends; elsewhere it is when it next calls the runtime. gort_runtime_run does it for the module of
+ * main. GORT_ENOTSUP: the C library is linked into the same file. */
+GORT_API int gort_module_add(gort_code code);
+
 /* fork(): the child's runtimes are dead. gort_runtime_free gives back what they hold, everything
  * else reports GORT_EFORKED or behaves as outside a goroutine. New runtimes work as usual. */
 

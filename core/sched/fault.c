@@ -1,25 +1,124 @@
-/* fault.c: a goroutine that runs off its stack is named, and the run ends, instead of the process.
+/* fault.c: memory faults of goroutines: nil pointers and divisions become panics, and who runs off its
+ * stack ends the run instead of the process.
  *
- * The handler runs on the alternate stack. In code of the user the goroutine can be given up where it
- * stands: the handler notes the backtrace, and the thread goes on in `landed` on that goroutine's
- * own stack, from its top, where nothing is needed any more. Inside the runtime (locks is not 0) or
- * in code of other libraries, which may hold locks, nothing can be saved: message, abort.
+ * The handler runs on the alternate stack (Windows: on what is left of the goroutine's). In code of the user the
+ * goroutine can be taken out of what it does: the handler notes the fault in its M, and the thread goes on
+ *
+ *   in gort_faulted, right below the frames of the fault, which stay for the backtrace and for those
+ *       that are left by a recovery; the panic is raised there;
+ *   in landed, at the top of the same stack, when it is used up or the run is to end: nothing of it is needed.
+ *
+ * Inside the runtime (locks is not 0), in code of other libraries, which may hold locks, on other stacks and threads
+ * the fault is not ours: it goes to the handler that was there before, or the process dies of it. An
+ * overflow there is named before.
+ *
+ * Which code is the user's: the module of main, by gort_runtime_run, and those of gort_module_add. They are a list of
+ * the process that only grows; a handler reads it. Where the runtime itself is linked into such a module
+ * its code is told apart by `locks`.
+ *
+ * What becomes of a fault is Go's rule: below address 4096 a nil pointer, elsewhere a fatal error, for memory
+ * that is not there means that the program is beyond help.
  */
 #include "backends/arena/arena.h"
 #include "core/sched/internal.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
+
+enum { NIL_PAGE = 4096 };  /* an address below it was computed from a nil pointer */
+enum { RED_ZONE = 128 };   /* below its sp a function of x86-64 may keep data; harmless elsewhere */
+enum { ROOM = 4096 };      /* on the stack, or raising a panic overflows it, as it would anyway */
+
+/* ---- Which code is goroutine code ------------------------------------------------------------- */
+
+enum { FEW = 32 };
+typedef struct modules {
+	rt_atomicptr next;       /* a further modules, or NULL; released when complete */
+	rt_atomic32 n;           /* released after the entry */
+	struct {
+		uintptr_t lo, hi;
+	} at[FEW];
+} modules;
+
+static modules known;        /* with those behind it, for ever: handlers read it */
+static rt_mutex known_lock;  /* rank fault: who adds */
+
+static bool is_known(uintptr_t pc)
+{
+	for (const modules *m = &known; m != NULL; m = rt_loadptr_acq(&m->next)) {
+		uint32_t n = rt_load32_acq(&m->n);
+
+		for (uint32_t i = 0; i < n; i++)
+			if (pc - m->at[i].lo < m->at[i].hi - m->at[i].lo)
+				return true;
+	}
+	return false;
+}
+
+static int add_locked(uintptr_t lo, uintptr_t hi)
+{
+	modules *m = &known, *more;
+	size_t bytes = sizeof *m;
+	uint32_t n;
+
+	while ((more = rt_loadptr_rlx(&m->next)) != NULL)
+		m = more;
+	n = rt_load32_rlx(&m->n);
+	if (n == FEW) {
+		more = rt_pages_new(&bytes);
+		if (more == NULL)
+			return GORT_ENOMEM;
+		rt_storeptr_rel(&m->next, more);
+		m = more;
+		n = 0;
+	}
+	m->at[n].lo = lo;
+	m->at[n].hi = hi;
+	rt_store32_rel(&m->n, n + 1);
+	return 0;
+}
+
+GORT_API int gort_module_add(gort_code code)
+{
+	uintptr_t lo, hi;
+	int whole = 0, r = 0;
+
+	if (code == NULL)
+		return GORT_EINVAL;
+	if (be_fault_module((const void *)(uintptr_t)code, &lo, &hi, &whole) != 0)
+		return be_fault_works ? GORT_EINVAL : GORT_ENOTSUP;
+	if (whole)
+		return GORT_ENOTSUP;
+	rt_lock(&known_lock, RT_RANK_fault);
+	if (!is_known((uintptr_t)code))
+		r = add_locked(lo, hi);
+	rt_unlock(&known_lock, RT_RANK_fault);
+	return r;
+}
 
 bool rt_user_code(const gort_runtime *rt, uintptr_t pc)
 {
-	return pc >= rt->modlo && pc < rt->modhi;
+	return pc - rt->modlo < rt->modhi - rt->modlo || is_known(pc);
+}
+
+/* A call through a bad pointer has come nowhere: it is its caller's fault. */
+static uintptr_t blamed(const be_fault *f, const be_fault_place *at)
+{
+	uintptr_t lo, hi;
+	int whole;
+
+	if (f->address != f->pc || be_fault_module((const void *)f->pc, &lo, &hi, &whole) == 0)
+		return f->pc;
+	return be_fault_caller(at);
 }
 
 static bool user_code(rt_m *mp, uintptr_t pc)
 {
 	return mp->locks == 0 && rt_user_code(mp->rt, pc);
 }
+
+/* ---- Ends of stacks ---------------------------------------------------------------------------- */
 
 /* Whether addr lies below what gp may use. */
 static bool is_overflow(rt_g *gp, uintptr_t addr)
@@ -55,20 +154,14 @@ static void overflow_text(gort_runtime *rt, const rt_g *gp, const be_fault *f)
 	}
 }
 
-static void overflowed(rt_m *mp, rt_g *gp, const be_fault *f)
+/* The same. */
+static void note_frames(rt_g *gp, const be_fault_place *at)
 {
-	gort_runtime *rt = mp->rt;
-	be_fault_place at;
 	void *lo, *hi;
 
-	mp->failing = rt_run_claim(rt, GORT_EFATAL);
-	if (!mp->failing)
-		return;
-	overflow_text(rt, gp, f);
-	rt_failure_begin(rt, gp, true);
-	be_fault_place_of(f, &at);
+	rt_failure_begin(gp->rt, gp, true);
 	rt_g_bounds(gp, &lo, &hi);
-	be_fault_walk(&at, lo, hi, &rt->failure.trace);
+	be_fault_walk(at, lo, hi, &gp->rt->failure.trace);
 }
 
 /* On the goroutine's stack, from its top, on the same thread. */
@@ -96,24 +189,117 @@ void *rt_landing_top(rt_g *gp)
 	return (void *)(top & ~(uintptr_t)15);
 }
 
+/* ---- Panics ----------------------------------------------------------------------------------- */
+
+static const char nil_text[] = "invalid memory address or nil pointer dereference";
+
+/* What Go says of it; NULL: fatal. */
+static const char *error_text(const be_fault *f)
+{
+	if (f->signal != SIGFPE)
+		return f->access && f->address < NIL_PAGE ? nil_text : NULL;
+	return f->divide ? "integer divide by zero" : "floating point error";
+}
+
+/* Right below the frames of the fault. The name marks it as a frame that raises a panic: traceback.c. */
+_Noreturn static void gort_faulted(void *arg)
+{
+	rt_m *mp = arg;
+	rt_faulted here = mp->faulted;
+	rt_g *gp = mp->curg;
+
+	(void)rt_enter("gort"); /* its P may have been taken meanwhile */
+	gp->rt->up.goroutine_fault(gp, error_text(&here.fault), &here);
+	RT_UNREACHABLE("a fault went on");
+}
+
+static void fatal_text(gort_runtime *rt, const be_fault *f)
+{
+	char line[240];
+
+	rt_error_set(rt, "");
+	rt_format(line, sizeof line, "unexpected fault address 0x%llx\nfatal error: fault\n",
+	          (unsigned long long)f->address);
+	rt_text_add(&rt->error, line);
+	rt_fault_line(f, line, sizeof line);
+	rt_text_add(&rt->error, line);
+}
+
+void rt_fault_line(const be_fault *f, char *buf, size_t size)
+{
+	rt_format(buf, size, "[signal %s code=0x%llx addr=0x%llx pc=0x%llx]\n", f->what,
+	          (unsigned long long)(unsigned)f->code,
+	          (unsigned long long)f->address, (unsigned long long)f->pc);
+}
+
+static int land_above(rt_m *mp, be_fault_action *act)
+{
+	act->land = landed;
+	act->arg = mp;
+	act->stack_top = rt_landing_top(mp->curg);
+	return BE_FAULT_LAND;
+}
+
+static int on_overflow(rt_m *mp, const be_fault *f, be_fault_action *act)
+{
+	be_fault_place at;
+
+	if (!user_code(mp, f->pc)) {
+		rt_print("runtime: goroutine %llu: stack overflow outside goroutine code\n",
+		         (unsigned long long)mp->curg->goid);
+		abort();
+	}
+	be_fault_place_of(f, &at);
+	mp->failing = rt_run_claim(mp->rt, GORT_EFATAL);
+	if (mp->failing) {
+		overflow_text(mp->rt, mp->curg, f);
+		note_frames(mp->curg, &at);
+	}
+	return land_above(mp, act);
+}
+
+/* Outside a run the goroutine ends, and says why. */
+static int on_wild(rt_m *mp, const be_fault *f, const be_fault_place *at, be_fault_action *act)
+{
+	mp->failing = rt_run_claim(mp->rt, GORT_EFATAL);
+	if (mp->failing) {
+		fatal_text(mp->rt, f);
+		note_frames(mp->curg, at);
+	} else if (rt_load32_rlx(&mp->rt->runstate) == RT_RUN_NONE) {
+		rt_print("unexpected fault address 0x%llx\nfatal error: fault\n", (unsigned long long)f->address);
+	}
+	return land_above(mp, act);
+}
+
 static int on_fault(const be_fault *f, be_fault_action *act)
 {
 	rt_m *mp = rt_self();
 	rt_g *gp = mp != NULL ? mp->curg : NULL;
+	be_fault_place at;
+	void *lo, *hi;
 
-	if (gp == NULL || !is_overflow(gp, f->address))
+	if (gp == NULL)
 		return BE_FAULT_CHAIN;
-	if (!user_code(mp, f->pc)) {
-		rt_print("runtime: goroutine %llu: stack overflow outside goroutine code\n",
-		         (unsigned long long)gp->goid);
-		abort();
-	}
-	overflowed(mp, gp, f);
-	act->land = landed;
+	if (is_overflow(gp, f->address))
+		return on_overflow(mp, f, act);
+	be_fault_place_of(f, &at);
+	rt_g_bounds(gp, &lo, &hi);
+	if (f->sp < (uintptr_t)lo + ROOM || f->sp > (uintptr_t)hi || !user_code(mp, blamed(f, &at)))
+		return BE_FAULT_CHAIN;
+	if (error_text(f) == NULL && !gp->attached)
+		return on_wild(mp, f, &at, act);
+	if (error_text(f) == NULL)
+		return BE_FAULT_CHAIN; /* that stack is its thread's, and not ours to leave */
+	mp->faulted.place = at;
+	mp->faulted.fault = *f;
+	mp->faulted.fault.machine = NULL;
+	act->land = gort_faulted;
 	act->arg = mp;
-	act->stack_top = rt_landing_top(gp);
+	act->stack_top = (void *)((f->sp - RED_ZONE) & ~(uintptr_t)15);
 	return BE_FAULT_LAND;
 }
+
+/* ---- Set-up ------------------------------------------------------------------------------------ */
 
 void rt_fault_module(gort_runtime *rt, gort_func main)
 {

@@ -156,6 +156,8 @@ typedef struct rt_upcalls {
 	void (*goroutine_drop)(rt_g *gp); /* builtin, sync: forget its deferred calls, leave its group;
 	                                   * on gp, or world stopped */
 	void (*pool_cleanup)(gort_runtime *rt); /* sync: a collection begins; world stopped */
+	void (*goroutine_fault)(rt_g *gp, const char *error, const struct rt_faulted *fault); /* builtin: raises the
+	                                   * run-time error of a fault; does not return */
 } rt_upcalls;
 
 

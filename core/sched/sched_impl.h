@@ -38,6 +38,18 @@ enum { RT_G_RUNNABLE = 1, RT_G_RUNNING = 2, RT_G_SYSCALL = 3, RT_G_WAITING = 4, 
 /* rt_g.dropped. LANDING: it is on its way to its end, and the end of the run waits for it. */
 enum { RT_DROPPED = 1, RT_DROPPED_LANDING = 2 };
 
+/* The head of a panic's record. If a fault raised it, the goroutine's frames end there, and go on at the fault. */
+typedef struct rt_panicking {
+	struct rt_panicking *link; /* the panic or Goexit that this one came upon */
+	const struct rt_faulted *fault; /* or NULL */
+} rt_panicking;
+
+typedef struct rt_faulted { /* a fault that became a panic */
+	be_fault_place place;
+	be_fault fault;          /* without the machine's record, which is gone */
+} rt_faulted;
+void rt_fault_line(const be_fault *f, char *buf, size_t size); /* "[signal SIGSEGV: ...]\n" */
+
 /* Three cache lines: what every switch touches; what birth writes; the rest. */
 struct rt_g {
 	/* owner of the stack, see above, if nothing else is said */
@@ -190,8 +202,7 @@ struct rt_m {
 	rt_note park;
 	be_thread thread;
 	uint64_t tid;            /* the system's number */
-	be_fault fault;          /* fault.c: from the handler to the landing */
-	be_fault_place faultplace;
+	rt_faulted faulted;      /* fault.c: from the handler to the landing */
 	bool failing;            /* its goroutine has claimed the end of the run */
 	max_align_t g0record[]; /* be_context_size bytes: ucontext's are 4.5 KiB on arm64 */
 };
@@ -276,12 +287,6 @@ typedef struct rt_failure { /* of the goroutine that ended the run, if one did *
 	rt_gstate g;
 	be_fault_trace trace;
 } rt_failure;
-
-/* The head of a panic's record. If a fault raised it, the goroutine's frames end there, and go on at the fault. */
-typedef struct rt_panicking {
-	struct rt_panicking *link; /* the panic or Goexit that this one came upon */
-	const be_fault_place *fault; /* or NULL */
-} rt_panicking;
 
 /* NONE -run-> ACTIVE -claim-> CLAIMED (its author writes runcode and the text) -wake-> ENDING (the
  * host's M leaves its loop) -> NONE */

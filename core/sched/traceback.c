@@ -220,7 +220,8 @@ static const be_fault_frame *frame_at(const be_fault_trace *t, size_t i)
 static bool is_panic(const be_fault_symbol *n)
 {
 	return n->exported &&
-	       (strcmp(n->function, "gort_panic") == 0 || strcmp(n->function, "gort_panics") == 0);
+	       (strcmp(n->function, "gort_panic") == 0 || strcmp(n->function, "gort_panics") == 0 ||
+	        strcmp(n->function, "gort_faulted") == 0); /* fault.c */
 }
 
 /* `first`: nothing was shown yet. What raised the panic that failed is not shown, as in Go; what
@@ -231,6 +232,8 @@ static bool is_shown(rt_report *r, const be_fault_frame *f, bool first)
 
 	if (r->level >= 2)
 		return true;
+	if (n->file[0] == '\0') /* outside all modules: the fault's own line tells */
+		return false;
 	return (!n->internal || n->exported) && !(first && is_panic(n));
 }
 
@@ -330,7 +333,7 @@ static void walk_faults(const rt_g *gp, void *lo, void *hi, be_fault_trace *t)
 {
 	for (const rt_panicking *p = gp->panics; p != NULL; p = p->link)
 		if (p->fault != NULL)
-			be_fault_walk(p->fault, lo, hi, t);
+			be_fault_walk(&p->fault->place, lo, hi, t);
 }
 
 void rt_g_walk(const rt_g *gp, be_fault_trace *t)
