@@ -46,6 +46,7 @@ typedef struct be_preempt { /* one a thread */
 
 typedef struct be_preempt_at { /* where a thread was stopped */
 	uintptr_t pc, sp;
+	uintptr_t fp, link;    /* frame pointer, return address register; 0: unknown, there is none */
 } be_preempt_at;
 
 typedef int (*be_preempt_decide)(be_preempt *t, const be_preempt_at *at);

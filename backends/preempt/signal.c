@@ -76,7 +76,7 @@ static void stopped(be_preempt *t, ucontext_t *uc)
 {
 	be_preempt_decide fn = (be_preempt_decide)rt_loadptr_acq(&decide);
 	struct machine m = machine_get(uc);
-	be_preempt_at at = { m.pc, m.sp };
+	be_preempt_at at = { m.pc, m.sp, m.fp, m.link };
 
 	if (fn == NULL)
 		return;

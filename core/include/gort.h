@@ -450,6 +450,42 @@ GORT_API const char *gort_type_name(const gort_type *t);
 
 /* ---- Watching [T] --------------------------------------------------------------------------- */
 
+enum { GORT_METRIC_UINT64 = 1, GORT_METRIC_FLOAT64 = 2, GORT_METRIC_HISTOGRAM = 3 };
+typedef struct gort_metric_desc {
+	const char *name;        /* of Go's runtime/metrics: "/sched/goroutines:goroutines" */
+	const char *description;
+	int kind;                /* GORT_METRIC_* */
+	bool cumulative;
+	size_t nbuckets;         /* of a histogram */
+	const double *bounds;    /* nbuckets + 1 of them */
+} gort_metric_desc;
+/* Metric i of all; NULL past the last. */
+GORT_API const gort_metric_desc *gort_metric_at(size_t i);
+typedef struct gort_metric {
+	const char *name;        /* in */
+	int kind;                /* out; 0: no such metric */
+	union { uint64_t u64; double f64; uint64_t *counts; } value; /* counts: in, room or NULL */
+} gort_metric;
+/* Reads n metrics by name; returns how many are known. */
+GORT_API size_t gort_metrics_read(gort_runtime *rt, gort_metric *metrics, size_t n);
+
+enum { GORT_G_RUNNABLE = 1, GORT_G_RUNNING = 2, GORT_G_SYSCALL = 3, GORT_G_WAITING = 4 };
+typedef struct gort_goroutine {
+	uint64_t goid, parent;   /* parent 0: started from outside */
+	int status;              /* GORT_G_* */
+	const char *wait_reason; /* Go's words, "chan receive", if waiting; else "" */
+	int64_t since;           /* when it began to wait, to about 10 ms; 0 if it does not */
+	gort_func start;         /* its function */
+	void *creator;           /* the code address that started it; NULL from outside */
+	size_t stack_used;       /* bytes */
+	uint64_t thread;         /* the system's id while it runs or is wired; else 0 */
+	bool locked;             /* wired to its thread */
+	bool system;             /* the runtime's own: gort_num_goroutine leaves it out */
+	char name[32];           /* gort_go_attr.name */
+} gort_goroutine;
+/* Stops the world for a moment. Stores up to n goroutines in order of goid; returns how many there
+ * are. A macro below calls it as gort_goroutines(rt, out, n). */
+GORT_API size_t gort_goroutines_sized(gort_runtime *rt, gort_goroutine *out, size_t n, size_t size);
 typedef struct gort_proc_stats { /* of one P, counted since the runtime was made */
 	int id;
 	bool idle;
@@ -464,6 +500,8 @@ typedef struct gort_proc_stats { /* of one P, counted since the runtime was made
  * gort_proc_stats_read(rt, out, n). */
 GORT_API size_t gort_proc_stats_read_sized(gort_runtime *rt, gort_proc_stats *out, size_t n,
                                            size_t size);
+/* All goroutines with their backtraces, in Go's format. What write returned, GORT_ENOMEM, or 0. */
+GORT_API int gort_stack_dump(gort_runtime *rt, gort_writer write, void *data);
 
 enum { /* gort_event.id; in brackets its group, then what args hold. goid is the goroutine that did
         * it or whose state changed. Numbers never change; new ones come at the end. */
@@ -567,6 +605,7 @@ GORT_API void gort_trace_buffer_free(gort_trace_buffer *b);
 
 /* Structs that the library fills are passed with their size, so that they can grow. */
 #define gort_config_init(cfg) gort_config_init_sized((cfg), sizeof *(cfg))
+#define gort_goroutines(rt, out, n) gort_goroutines_sized((rt), (out), (n), sizeof *(out))
 #define gort_proc_stats_read(rt, out, n)                                                           \
 	gort_proc_stats_read_sized((rt), (out), (n), sizeof *(out))
 

@@ -117,6 +117,7 @@ void rt_g_free(gort_runtime *rt, rt_p *pp, rt_g *gp)
 	gp->panics = NULL;
 	gp->attached = gp->dropped = gp->ismain = 0;
 	gp->runs = 0;
+	gp->readied = 0;
 	if (pp == NULL) {
 		rt_lock(&rt->sched.lock, RT_RANK_sched);
 		rt_gqueue_push(&rt->sched.gfree, gp);
@@ -167,6 +168,7 @@ int rt_newproc(gort_runtime *rt, rt_m *mp, const gort_go_attr *attr, gort_func f
 	gp->parent = mp != NULL && mp->curg != NULL ? mp->curg->goid : 0;
 	gp->trace_last = 0;
 	if (pp != NULL) {
+		rt_runnable(gp);
 		rt_gstatus_set(gp, RT_G_DEAD, RT_G_RUNNABLE);
 		rt_count64_owner(&pp->created, 1);
 		RT_TRACE(mp, SCHED, GO_CREATE, gp, gp->goid, (uintptr_t)fn, 0);

@@ -45,8 +45,10 @@ rt_p *rt_pidle_get_locked(gort_runtime *rt)
 	if (pp != NULL) {
 		rt->sched.pidle = pp->idlelink;
 		rt_add32_full(&rt->sched.npidle, (uint32_t)-1);
-		if (RT_UNLIKELY(rt_load32_rlx(&rt->sched.sysmonsleeps)))
+		if (RT_UNLIKELY(rt_load32_rlx(&rt->sched.sysmonsleeps))) {
+			rt_store64_rlx(&rt->sched.coarse, (uint64_t)be_nanotime());
 			rt_sysmon_wake(rt);
+		}
 	}
 	return pp;
 }

@@ -44,6 +44,7 @@ static void park0(rt_m *mp, rt_g *gp)
 	rt_count64_owner(&mp->p->parked, 1);
 	RT_TRACE(mp, SCHED, GO_BLOCK, gp, gp->waitreason, (uintptr_t)mp->waiton, 0);
 	gp->m = NULL;
+	gp->since = (int64_t)rt_load64_rlx(&mp->rt->sched.coarse);
 	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_WAITING);
 	if (commit != NULL && !commit(gp, arg)) {
 		RT_TRACE(mp, SCHED, GO_UNBLOCK, gp, gp->goid, 0, 0);
@@ -72,6 +73,7 @@ void rt_goready(rt_g *gp)
 
 	rt_count64_owner(&mp->p->readied, 1);
 	RT_TRACE(mp, SCHED, GO_UNBLOCK, gp, gp->goid, 0, 0);
+	rt_runnable(gp);
 	rt_gstatus_set(gp, RT_G_WAITING, RT_G_RUNNABLE);
 	rt_runq_put(mp->p, gp, true, mp->rt);
 	if (!mp->p->alone) /* else there is no other P to wake */
@@ -84,6 +86,7 @@ static void requeue(rt_m *mp, rt_g *gp)
 	rt_p *pp = mp->p;
 
 	gp->m = NULL;
+	rt_runnable(gp);
 	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_RUNNABLE);
 	rt_yielded_put(pp, gp);
 	if (!pp->alone)
@@ -153,4 +156,24 @@ RT_COLD void rt_preempt_point(void)
 	if (rt_load32_acq(&mp->rt->sched.gcwaiting) || rt_run_leaving(mp) || rt_turn_is_over(mp->p))
 		rt_mcall(mp, preempted0);
 	rt_leave();
+}
+
+/* ---- Latencies -------------------------------------------------------------------------------- */
+
+/* 30 bits of 64 ns, the narrowest bucket: waits of more than 68 s count as what is left of them. 0: not measured. */
+enum { LATENCY_SHIFT = 6, LATENCY_MASK = (1 << 30) - 1 };
+
+RT_NOINLINE void rt_latency_begin(rt_g *gp)
+{
+	uint32_t t = (uint32_t)(be_nanotime() >> LATENCY_SHIFT) & LATENCY_MASK;
+
+	gp->readied = t != 0 ? t : 1;
+}
+
+RT_NOINLINE void rt_latency_end(rt_p *pp, rt_g *gp)
+{
+	uint32_t t = (uint32_t)(be_nanotime() >> LATENCY_SHIFT) - (uint32_t)gp->readied;
+
+	gp->readied = 0;
+	rt_hist_add_owner(&pp->latencies, (int64_t)(t & LATENCY_MASK) << LATENCY_SHIFT);
 }

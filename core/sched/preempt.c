@@ -68,7 +68,7 @@ rt_m *rt_stand_assign_locked(rt_p *pp, rt_g *gp)
 	rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_RUNNING);
 	rt_store32_rlx(&pp->schedtick, rt_load32_rlx(&pp->schedtick) + 1);
 	rt_count64_owner(&pp->switches, 1);
-	gp->runs++;
+	rt_runs(pp, gp);
 	RT_TRACE(mp, SCHED, GO_START, gp, gp->runs, 0, 0);
 	/* The world may have begun to stop meanwhile: then the flag is up again, or this sees it. */
 	if (rt_load32_rlx(&mp->rt->sched.gcwaiting))
@@ -177,6 +177,7 @@ static int give_up_locked(rt_m *mp, rt_m **spare, rt_m **stands)
 		return BE_PREEMPT_GO;
 	rt_count64_owner(&pp->preempted, 1);
 	RT_TRACE(mp, SCHED, GO_YIELD, gp, 1, 0, 0);
+	rt_runnable(gp);
 	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_RUNNABLE);
 	(void)rt_releasep(mp);
 	if (*spare != NULL) {
@@ -203,6 +204,7 @@ static int stop_taken_locked(rt_m *mp)
 		return BE_PREEMPT_LAND;
 	}
 	mp->rt->sched.ntaken--;
+	rt_runnable(gp);
 	rt_gstatus_set(gp, RT_G_SYSCALL, RT_G_RUNNABLE);
 	stand_locked(mp, RT_STANDS_STOPPED);
 	return BE_PREEMPT_STAY;
@@ -249,6 +251,7 @@ static int decide(be_preempt *t, const be_preempt_at *at)
 		return BE_PREEMPT_GO;
 	mp->locks = 1;
 	mp->stoppc = at->pc;
+	mp->stopat = *at;
 	r = stop(mp);
 	if (r == BE_PREEMPT_GO)
 		mp->locks = 0;
@@ -364,6 +367,7 @@ static void take_back(rt_m *mp)
 		rt_unlock(&sc->lock, RT_RANK_sched);
 		rt_mcall_dying(mp, rt_landed0);
 	}
+	rt_runnable(gp);
 	rt_gstatus_set(gp, RT_G_SYSCALL, RT_G_RUNNABLE);
 	stand_locked(mp, RT_STANDS_ENTERING);
 	rt_unlock(&sc->lock, RT_RANK_sched);

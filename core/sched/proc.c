@@ -415,7 +415,7 @@ static bool execute(rt_m *mp, rt_g *gp, bool inherit)
 	rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_RUNNING);
 	if (!inherit)
 		rt_store32_rlx(&pp->schedtick, rt_load32_rlx(&pp->schedtick) + 1);
-	gp->runs++;
+	rt_runs(pp, gp);
 	rt_count64_owner(&pp->switches, 1);
 	RT_TRACE(mp, SCHED, GO_START, gp, gp->runs, 0, 0);
 	return true;

@@ -159,6 +159,7 @@ static void begin(gort_runtime *rt, rt_m *mp, rt_g *gp)
 	rt_store32_rlx(&rt->mainexited, 0);
 	rt->deadlock = 0;
 	rt->failure.there = rt->failure.fatal = false;
+	rt_store64_rlx(&sc->coarse, (uint64_t)be_nanotime());
 	rt_error_set(rt, "");
 	rt_lock(&sc->lock, RT_RANK_sched);
 	rt->host = mp;

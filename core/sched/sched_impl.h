@@ -8,6 +8,7 @@
 #include "backends/preempt/preempt.h"
 #include "core/alloc/fixalloc.h"
 #include "core/base/debugvars.h"
+#include "core/base/hist.h"
 #include "core/base/list.h"
 #include "core/base/lock.h"
 #include "core/base/rand.h"
@@ -69,7 +70,8 @@ struct rt_g {
 	rt_m *m;               /* that runs it, or NULL */
 	rt_m *lockedm;         /* that it is wired to, or NULL */
 	rt_waiter *waiting;    /* what it waits on, or NULL */
-	uint64_t runs;         /* how often it was started */
+	uint64_t runs : 34;    /* how often it was started */
+	uint64_t readied : 30; /* when it became runnable, in 64 ns, if that is measured: rt_latency_begin */
 
 	/* set once by newproc, if nothing else is said */
 	rt_atomicptr ahead;    /* RT_AHEAD further on when it was queued: only prefetched, may be stale */
@@ -133,6 +135,7 @@ struct rt_p {
 	/* counters: the owner writes, anybody reads */
 	rt_atomic64 created, ended, switches, steals, parked, readied, preempted, handoffs;
 	uint64_t heap_bytes, heap_objects;
+	rt_hist latencies;       /* from runnable to running, one in eight; owner */
 	/* guarded by sched.lock */
 	rt_p *idlelink;
 	rt_atomic32 status;      /* RT_P_*; written by the owner or under sched.lock */
@@ -195,6 +198,7 @@ struct rt_m {
 	uint8_t standing;        /* RT_STANDS_* */
 	uint32_t standticket;    /* how many had ever come to the global queue when it came to stand */
 	uintptr_t stoppc;        /* where it was stopped */
+	be_preempt_at stopat;    /* the same, for backtraces */
 	int64_t takencpu, takenwhen; /* CPU time that it had used when sysmon looked last, after its P was taken */
 	be_preempt pre;
 	rt_m *schedlink;         /* idle list, LIFO */
@@ -254,6 +258,8 @@ typedef struct rt_sched {
 	rt_atomic32 ending;      /* maker and sysmon end */
 	be_thread maker, sysmon;
 	int64_t stwbegin, stwstopped;
+	rt_hist stopping, pauses; /* pauses; owner: who holds stopworld */
+	rt_atomic64 coarse;      /* the time, to about 10 ms while anybody runs: by sysmon and who ends its sleep */
 	rt_atomic32 gomaxprocs;  /* changes only with the world stopped; Ms without a P read it, too */
 	rt_p **allp;             /* nallp of them; grows only with the world stopped, never moves */
 	int nallp;

@@ -26,6 +26,23 @@ static inline rt_m *rt_enter(const char *function)
 	return mp;
 }
 
+void rt_latency_begin(rt_g *gp);
+void rt_latency_end(rt_p *pp, rt_g *gp);
+
+/* gp, which the caller owns, becomes runnable; it runs on pp. One start in eight is measured, as in Go. */
+static inline void rt_runnable(rt_g *gp)
+{
+	if (RT_UNLIKELY(((gp->runs + gp->goid) & 7) == 0))
+		rt_latency_begin(gp);
+}
+
+static inline void rt_runs(rt_p *pp, rt_g *gp)
+{
+	if (RT_UNLIKELY(gp->readied != 0))
+		rt_latency_end(pp, gp);
+	gp->runs++;
+}
+
 /* Of this thread; NULL outside a goroutine. */
 static inline rt_g *rt_curg(void)
 {

@@ -200,5 +200,7 @@ void rt_start_world(gort_runtime *rt)
 	if (mp != NULL)
 		RT_TRACE(mp, GC, STW_END, mp->curg, sc->stwstopped - sc->stwbegin,
 		         be_nanotime() - sc->stwstopped, 0);
+	rt_hist_add_owner(&sc->stopping, sc->stwstopped - sc->stwbegin);
+	rt_hist_add_owner(&sc->pauses, be_nanotime() - sc->stwbegin);
 	rt_unlock(&sc->stopworld, RT_RANK_stopworld);
 }

@@ -51,6 +51,7 @@ static void exitsyscall0(rt_m *mp, rt_g *gp)
 	rt_lock(&sc->lock, RT_RANK_sched);
 	RT_TRACE(mp, SCHED, SYSCALL_END, gp, 1, 0, 0);
 	gp->m = NULL;
+	rt_runnable(gp);
 	rt_gstatus_set(gp, RT_G_SYSCALL, RT_G_RUNNABLE);
 	rt_globq_put_locked(mp->rt, gp);
 	rt_unlock(&sc->lock, RT_RANK_sched);

@@ -286,6 +286,7 @@ static void run(void *arg)
 		if (trace > 0 || !deep_sleep(&s, rt_stackpool_idle(rt->stacks) ? GORT_SECOND : -1))
 			wait_for(rt, s.delay);
 		now = be_nanotime();
+		rt_store64_rlx(&rt->sched.coarse, (uint64_t)now);
 		look(&s, now);
 		set_delay(&s, now);
 		if (now - cooled >= GORT_SECOND) {

@@ -350,6 +350,25 @@ void rt_g_walk(const rt_g *gp, be_fault_trace *t)
 	walk_faults(gp, lo, hi, t);
 }
 
+/* Stopped in place, by its M's backend. */
+static bool stands(const rt_g *gp)
+{
+	return gp->m != NULL && gp->m->curg == gp && gp->m->standing == RT_STANDS_STOPPED;
+}
+
+static void walk_standing(const rt_g *gp, be_fault_trace *t)
+{
+	const be_preempt_at *stop = &gp->m->stopat;
+	be_fault_place at = {
+		.pc = stop->pc, .sp = stop->sp, .fp = stop->fp, .link = stop->link, .exact = true
+	};
+	void *lo, *hi;
+
+	rt_g_bounds(gp, &lo, &hi);
+	be_fault_walk(&at, lo, hi, t);
+	walk_faults(gp, lo, hi, t);
+}
+
 static void walk_self(const rt_g *gp, be_fault_trace *t)
 {
 	void *lo, *hi;
@@ -370,7 +389,8 @@ void rt_report_g(rt_report *r, rt_g *gp, int64_t now)
 {
 	uint32_t status = rt_load32_acq(&gp->status);
 	rt_gstate s = state_of(gp);
-	bool parked = status == RT_G_WAITING || status == RT_G_RUNNABLE, self = gp == rt_curg();
+	bool parked = (status == RT_G_WAITING || status == RT_G_RUNNABLE) && gp->m == NULL;
+	bool self = gp == rt_curg();
 	int64_t since = status == RT_G_WAITING ? gp->since : 0;
 
 	if (status == RT_G_DEAD)
@@ -379,6 +399,8 @@ void rt_report_g(rt_report *r, rt_g *gp, int64_t now)
 	r->trace.n = 0;
 	if (self)
 		walk_self(gp, &r->trace);
+	else if (stands(gp))
+		walk_standing(gp, &r->trace);
 	else if (parked && gp->ctx != NULL)
 		rt_g_walk(gp, &r->trace);
 	if (r->trace.n > 0)

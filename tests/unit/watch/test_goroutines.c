@@ -1,0 +1,291 @@
+/* The list of goroutines, the dump of their stacks, and metrics. */
+#include "tests/support/program.h"
+
+#include "core/base/attrs.h"
+#include "core/sched/internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX = 64 };
+
+static gort_goroutine list[MAX];
+static size_t listed;
+static gort_chan *ch;
+static char dump[1 << 16];
+static size_t dumped;
+
+static int keep(void *data, const void *bytes, size_t n)
+{
+	(void)data;
+	if (dumped + n >= sizeof dump)
+		n = sizeof dump - 1 - dumped;
+	memcpy(dump + dumped, bytes, n);
+	dumped += n;
+	dump[dumped] = '\0';
+	return 7;
+}
+
+static RT_NOINLINE void receives(void *arg)
+{
+	gort_chan_recv(ch, arg);
+	__asm__ volatile("" : : : "memory");
+}
+
+static void sleeps(void *arg)
+{
+	(void)arg;
+	gort_sleep(1000 * GORT_SECOND);
+}
+
+static void wired(void *arg)
+{
+	gort_lock_os_thread();
+	gort_chan_recv(ch, arg);
+}
+
+static void never_runs(void *arg)
+{
+	(void)arg;
+}
+
+static void settle(void)
+{
+	for (int i = 0; i < 50; i++)
+		gort_gosched();
+}
+
+/* ---- The list ---- */
+
+static void listing(void *arg)
+{
+	gort_go_attr attr = {sizeof attr, 0, "sleeper"};
+
+	(void)arg;
+	ch = gort_chan_make(GORT_TYPE(int), 0);
+	gort_go(receives, NULL);
+	gort_go_with(&attr, sleeps, NULL);
+	gort_go(wired, NULL);
+	settle();
+	gort_go(never_runs, NULL);
+	listed = gort_goroutines(gort_self(), list, MAX);
+}
+
+static gort_goroutine *of(gort_func start)
+{
+	for (size_t i = 0; i < listed; i++)
+		if (list[i].start == start)
+			return &list[i];
+	fail();
+	return NULL;
+}
+
+static void check_waits(const gort_goroutine *g, const char *why)
+{
+	assert_int_equal(g->status, GORT_G_WAITING);
+	assert_string_equal(g->wait_reason, why);
+	assert_true(g->since > 0 && g->since <= gort_nanotime());
+	assert_int_equal(g->parent, 1);
+	assert_non_null(g->creator);
+	if (!be_context_owns_stack)
+		assert_in_range(g->stack_used, 64, 64 << 10);
+}
+
+static void test_list(void **state)
+{
+	gort_goroutine *g;
+
+	(void)state;
+	assert_int_equal(program(1, listing, NULL), 0);
+	assert_int_equal(listed, 5);
+	for (size_t i = 1; i < listed; i++)
+		assert_true(list[i - 1].goid < list[i].goid);
+	g = of(listing);
+	assert_int_equal(g->goid, 1);
+	assert_int_equal(g->status, GORT_G_RUNNING);
+	assert_true(g->parent == 0 && g->creator == NULL && g->thread != 0 && !g->locked);
+	assert_string_equal(g->wait_reason, "");
+	check_waits(of(receives), "chan receive");
+	assert_int_equal(of(receives)->thread, 0);
+	check_waits(of(sleeps), "sleep");
+	assert_string_equal(of(sleeps)->name, "sleeper");
+	check_waits(of(wired), "chan receive");
+	assert_true(of(wired)->locked && of(wired)->thread != 0);
+	g = of(never_runs);
+	assert_int_equal(g->status, GORT_G_RUNNABLE);
+	assert_true(g->since == 0 && g->stack_used == 0);
+}
+
+/* An older caller's struct, and less room than there are. */
+static void listing_less(void *arg)
+{
+	char small[2][16];
+
+	(void)arg;
+	for (int i = 0; i < 5; i++)
+		gort_go(sleeps, NULL);
+	memset(small, 'x', sizeof small);
+	listed = gort_goroutines_sized(gort_self(), (gort_goroutine *)(void *)small, 1, sizeof small[0]);
+	memcpy(&list[0].goid, small[0], 8);
+	list[1].name[0] = small[1][0];
+	if (listed == 6)
+		listed += gort_goroutines(gort_self(), list, 0);
+}
+
+static void test_list_sizes(void **state)
+{
+	(void)state;
+	assert_int_equal(program(2, listing_less, NULL), 0);
+	assert_int_equal(listed, 12);
+	assert_int_equal(list[0].goid, 1);
+	assert_int_equal(list[1].name[0], 'x');
+}
+
+/* ---- The dump ---- */
+
+static RT_NOINLINE void dumping(void *arg)
+{
+	ch = gort_chan_make(GORT_TYPE(int), 0);
+	gort_go(receives, arg);
+	settle();
+	gort_go(never_runs, NULL);
+	dumped = 0;
+	listed = gort_stack_dump(gort_self(), keep, NULL) == 7;
+	__asm__ volatile("" : : : "memory");
+}
+
+static void check_dump(void)
+{
+	assert_int_equal(listed, 1);
+	assert_memory_equal(dump, "goroutine ", 10);
+	assert_non_null(strstr(dump, "\n\ngoroutine "));
+	assert_non_null(strstr(dump, " [chan receive]:\n"));
+	assert_non_null(strstr(dump, " [runnable]:\n"));
+	if (strcmp(be_fault_name, "signal") == 0) {
+		assert_non_null(strstr(dump, "\nreceives(...)\n\t"));
+		assert_non_null(strstr(dump, "\nnever_runs(...)\n\t"));
+		assert_non_null(strstr(dump, "\ncreated by dumping in goroutine 1\n\t"));
+	}
+}
+
+static void test_dump(void **state)
+{
+	(void)state;
+	assert_int_equal(program(1, dumping, NULL), 0);
+	check_dump();
+	assert_memory_equal(dump, "goroutine 1 [running]:\n", 23);
+}
+
+/* From a thread that is no goroutine: while nothing runs there is nobody. */
+static void test_dump_outside(void **state)
+{
+	gort_runtime *rt;
+
+	(void)state;
+	assert_int_equal(gort_runtime_new(&rt, NULL), 0);
+	dumped = 0;
+	assert_int_equal(gort_stack_dump(rt, keep, NULL), 0);
+	assert_int_equal(dumped, 0);
+	assert_int_equal(gort_goroutines(rt, list, MAX), 0);
+	gort_runtime_free(rt);
+}
+
+/* ---- Metrics ---- */
+
+static void test_table(void **state)
+{
+	const gort_metric_desc *d, *before = NULL;
+
+	(void)state;
+	for (size_t i = 0; (d = gort_metric_at(i)) != NULL; i++) {
+		assert_true(before == NULL || strcmp(before->name, d->name) < 0);
+		assert_true(strlen(d->description) > 0);
+		if (d->kind == GORT_METRIC_HISTOGRAM) {
+			assert_int_equal(d->nbuckets, 162); /* Go's */
+			assert_true(isinf(d->bounds[0]) && d->bounds[0] < 0 && d->bounds[1] == 0);
+			assert_true(isinf(d->bounds[162]) && d->bounds[161] == 140737.488355328);
+			for (size_t k = 0; k < 162; k++)
+				assert_true(d->bounds[k] < d->bounds[k + 1]);
+		}
+		before = d;
+	}
+	assert_non_null(before);
+}
+
+/* Each time lies in its bucket. */
+static void test_buckets(void **state)
+{
+	int64_t step = 1;
+
+	(void)state;
+	assert_int_equal(rt_hist_bucket(-1), 0);
+	assert_int_equal(rt_hist_bucket(0), 1);
+	assert_int_equal(rt_hist_bucket(INT64_MAX), RT_HIST_BUCKETS - 1);
+	for (int64_t ns = 0; ns < INT64_MAX / 2; ns += step, step = ns / 37 + 1) {
+		unsigned b = rt_hist_bucket(ns);
+
+		assert_in_range(b, 1, RT_HIST_BUCKETS - 1);
+		assert_true(rt_hist_bounds[b] <= (double)ns / 1e9 && (double)ns / 1e9 < rt_hist_bounds[b + 1]);
+	}
+	for (unsigned b = 1; b < RT_HIST_BUCKETS; b++)
+		assert_int_equal(rt_hist_bucket((int64_t)llround(rt_hist_bounds[b] * 1e9)), b);
+}
+
+static uint64_t counts[4][162];
+static gort_metric metrics[] = {
+	{.name = "/sched/gomaxprocs:threads"},
+	{.name = "/sched/goroutines:goroutines"},
+	{.name = "/sched/latencies:seconds", .value.counts = counts[0]},
+	{.name = "/sched/pauses/total/other:seconds", .value.counts = counts[1]},
+	{.name = "/sched/pauses/stopping/other:seconds", .value.counts = NULL},
+	{.name = "/no/such:thing", .kind = 9},
+	{.name = NULL, .kind = 9},
+};
+
+static uint64_t total(const uint64_t *of_counts)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < 162; i++)
+		n += of_counts[i];
+	return n;
+}
+
+static void measured(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 3; i++)
+		gort_go(sleeps, NULL);
+	for (int i = 0; i < 8000; i++)
+		gort_gosched();
+	for (int i = 0; i < 5; i++)
+		(void)gort_goroutines(gort_self(), list, MAX);
+	listed = gort_metrics_read(gort_self(), metrics, RT_NELEM(metrics));
+}
+
+static void test_metrics(void **state)
+{
+	(void)state;
+	assert_int_equal(program(3, measured, NULL), 0);
+	assert_int_equal(listed, 5);
+	assert_true(metrics[0].kind == GORT_METRIC_UINT64 && metrics[0].value.u64 == 3);
+	assert_true(metrics[1].kind == GORT_METRIC_UINT64 && metrics[1].value.u64 == 4);
+	assert_int_equal(metrics[2].kind, GORT_METRIC_HISTOGRAM);
+	assert_in_range(total(counts[0]), 1000, 1010); /* one in eight */
+	assert_int_equal(total(counts[1]), 5);
+	assert_true(metrics[4].kind == GORT_METRIC_HISTOGRAM && metrics[4].value.counts == NULL);
+	assert_true(metrics[5].kind == 0 && metrics[6].kind == 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_list),         cmocka_unit_test(test_list_sizes),
+		cmocka_unit_test(test_dump),         cmocka_unit_test(test_dump_outside),
+		cmocka_unit_test(test_table),        cmocka_unit_test(test_buckets),
+		cmocka_unit_test(test_metrics),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
