@@ -1,5 +1,5 @@
-/* machine.h: the registers in a signal handler's context record, one block for each CPU. For the POSIX files of fault and
- * preempt; glibc and musl use the same names. */
+/* machine.h: the registers in a signal handler's context record, one block for each CPU. For the
+ * POSIX files of fault and preempt; glibc and musl use the same names. */
 #ifndef BACKENDS_MACHINE_H
 #define BACKENDS_MACHINE_H
 
@@ -61,9 +61,9 @@ static inline __attribute__((always_inline)) struct machine machine_here(void)
 }
 
 /* Makes the interrupted code go on as the first instruction of land(arg), as if called with an
- * empty stack below top. Frame pointer and return address are cleared so that backtraces end there. What
- * an interrupted instruction may leave and a function's entry must not see is cleared too: x86's
- * direction flag and x87 stack (with pending exceptions), arm64's branch type. */
+ * empty stack below top. Frame pointer and return address are cleared so that backtraces end there.
+ * What an interrupted instruction may leave and a function's entry must not see is cleared too:
+ * x86's direction flag and x87 stack (with pending exceptions), arm64's branch type. */
 static inline void machine_land(ucontext_t *uc, void (*land)(void *), void *arg, void *top)
 {
 #if defined __x86_64__

@@ -41,12 +41,12 @@ int be_arena_discard(void *p, size_t size);
 /* Any access to it faults from now on, until commit or release. -ENOTSUP, -ENOMEM. It survives
  * discard of a range around it where guard_cheap. */
 int be_arena_guard(void *p, size_t size);
-/* Commits a growth guard: touched by the thread whose stack it bounds, it becomes usable and the page below
- * it the guard, until the end of the stack, where the touch is an overflow; anybody else's touch
- * faults. -ENOMEM; -ENOTSUP unless stacks_grow. */
+/* Commits a growth guard: touched by the thread whose stack it bounds, it becomes usable and the
+ * page below it the guard, until the end of the stack, where the touch is an overflow; anybody
+ * else's touch faults. -ENOMEM; -ENOTSUP unless stacks_grow. */
 int be_arena_growth_guard(void *p, size_t size);
-/* Hints: never back this range with huge pages; back it with them where it is aligned to them, for all of it will be
- * used. */
+/* Hints: never back this range with huge pages; back it with them where it is aligned to them, for
+ * all of it will be used. */
 void be_arena_nohuge(void *p, size_t size);
 void be_arena_huge(void *p, size_t size);
 /* Gives a whole reservation back, exactly as it was reserved. */

@@ -5,17 +5,20 @@
  *      ^                     |
  *      +---------------------+ GO, LAND
  *
- * Contract. Exactly one implementation is linked (Meson option `preempt`): signal.c (SIGURG), suspend.c
- * (Windows), cooperative.c, which stops nobody: there the runtime raises a flag that every runtime call looks at.
+ * Contract. Exactly one implementation is linked (Meson option `preempt`): signal.c (SIGURG),
+ * suspend.c (Windows), cooperative.c, which stops nobody: there the runtime raises a flag that
+ * every runtime call looks at.
  *
- * stop asks. When the thread has been stopped, decide(t, at) is called: on the thread itself, from a signal handler on
- * the stack that it was using, or on the thread that called stop. It may take runtime locks and wake threads; it
- * must not allocate. What it answers:
+ * stop asks. When the thread has been stopped, decide(t, at) is called: on the thread itself, from
+ * a signal handler on the stack that it was using, or on the thread that called stop. It may take
+ * runtime locks and wake threads; it must not allocate. What it answers:
  *     BE_PREEMPT_GO    the thread goes on; it was not the moment
- *     BE_PREEMPT_STAY  the thread stays stopped until be_preempt_resume(t), which may come before decide returns
- *     BE_PREEMPT_LAND  what it was doing is abandoned: it goes on in t->land(t->land_arg) on the stack below t->land_top
- * A stopped thread holds whatever it held: locks of libc, of the loader, of the user. So decide, and everybody who
- * works while threads are stopped, takes none of those.
+ *     BE_PREEMPT_STAY  the thread stays stopped until be_preempt_resume(t), which may come before
+ *                      decide returns
+ *     BE_PREEMPT_LAND  what it was doing is abandoned: it goes on in t->land(t->land_arg) on the
+ *                      stack below t->land_top
+ * A stopped thread holds whatever it held: locks of libc, of the loader, of the user. So decide,
+ * and everybody who works while threads are stopped, takes none of those.
  *
  * Errors: -ENOTSUP where the implementation cannot, -ESRCH when the thread is not attached.
  */
@@ -51,21 +54,22 @@ typedef struct be_preempt_at { /* where a thread was stopped */
 
 typedef int (*be_preempt_decide)(be_preempt *t, const be_preempt_at *at);
 
-/* Once a process; the others are counted, with the same decide. fini undoes; the last one gives handlers back if they
- * are still ours. -errno; -EBUSY: another decide. */
+/* Once a process; the others are counted, with the same decide. fini undoes; the last one gives
+ * handlers back if they are still ours. -errno; -EBUSY: another decide. */
 int be_preempt_init(be_preempt_decide decide);
 void be_preempt_fini(void);
-/* The calling thread can be stopped from now on; detach before it ends, on the same thread. Whoever stops it keeps it
- * from detaching meanwhile. */
+/* The calling thread can be stopped from now on; detach before it ends, on the same thread. Whoever
+ * stops it keeps it from detaching meanwhile. */
 int be_preempt_attach(be_preempt *self);
 void be_preempt_detach(be_preempt *self);
-/* Asks; does not wait, if decide is called by the thread itself. The caller holds no lock that decide takes. */
+/* Asks; does not wait, if decide is called by the thread itself. The caller holds no lock that
+ * decide takes. */
 int be_preempt_stop(be_preempt *t);
 int be_preempt_resume(be_preempt *t);
-/* The general registers of a stopped thread, for a conservative scan; they stay valid until resume. */
+/* The general registers of a stopped thread, for a conservative scan; they stay valid until it goes on. */
 int be_preempt_regs(be_preempt *t, const uintptr_t **regs, size_t *n);
-/* Orders the caller's earlier writes against t's later reads, and t's earlier writes against the caller's later reads,
- * where t has only compiler barriers. False: that cannot be had. */
+/* Orders the caller's earlier writes against t's later reads, and t's earlier writes against the
+ * caller's later reads, where t has only compiler barriers. False: that cannot be had. */
 bool be_preempt_fence(be_preempt *t);
 /* CPU time that t has used, in ns; -1: unknown. */
 int64_t be_preempt_cputime(be_preempt *t);

@@ -1,10 +1,11 @@
 /* fixalloc.c: records of one size. What is promised stands in fixalloc.h.
  *
  * Chunks come from the arena slot: 64 KiB first, then as much as there is already, up to 2 MiB, so
- * that a runtime with ten goroutines stays small and one with a million asks the system seldom. Chunks of 2 MiB are
- * aligned and may be huge pages: a million records in queues are a miss of the address translation each. The
- * head of a chunk links it to the others and keeps its size; records follow, bumped off until the
- * chunk is used up. Freed records form a list, last in first out, through their first words.
+ * that a runtime with ten goroutines stays small and one with a million asks the system seldom.
+ * Chunks of 2 MiB are aligned and may be huge pages: a million records in queues are a miss of the
+ * address translation each. The head of a chunk links it to the others and keeps its size; records
+ * follow, bumped off until the chunk is used up. Freed records form a list, last in first out,
+ * through their first words.
  *
  * Rejected: giving empty chunks back (each record would need its chunk's counter, and holders of
  * stale pointers, as in lock-free lists, rely on memory that keeps its type).

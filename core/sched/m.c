@@ -1,15 +1,16 @@
 /* m.c: threads. An M without work sleeps on its note, on a LIFO list so that the one with the
- * warmest caches is taken first. Ms are never given back before the runtime ends, except those whose
- * wired goroutine ended.
+ * warmest caches is taken first. Ms are never given back before the runtime ends, except those
+ * whose wired goroutine ended.
  *
- * Threads are made by one thread of each runtime, the maker. To make one takes locks of libc and of the loader, and
- * those may be held by a goroutine that was stopped in place and waits for a P: so nobody who holds a P, a lock or
- * the power to give Ps away makes threads or waits for the maker. Who wants a thread leaves the P on the idle list, where everybody finds it
- * and the new thread takes it, and goes on. A thread that is to search for work is counted in nmspinning from then
- * on, so that nobody else asks.
+ * Threads are made by one thread of each runtime, the maker. To make one takes locks of libc and of
+ * the loader, and those may be held by a goroutine that was stopped in place and waits for a P: so
+ * nobody who holds a P, a lock or the power to give Ps away makes threads or waits for the maker.
+ * Who wants a thread leaves the P on the idle list, where everybody finds it and the new thread
+ * takes it, and goes on. A thread that is to search for work is counted in nmspinning from then on,
+ * so that nobody else asks.
  *
- * Threads are refused sometimes (EAGAIN): then the P stays idle and the work queued, and the next wake-up
- * asks again; nothing is lost as long as one M runs.
+ * Threads are refused sometimes (EAGAIN): then the P stays idle and the work queued, and the next
+ * wake-up asks again; nothing is lost as long as one M runs.
  */
 #include "core/sched/internal.h"
 
@@ -107,7 +108,8 @@ rt_m *rt_midle_get_locked(rt_sched *sc)
 	return mp;
 }
 
-/* ---- The maker -------------------------------------------------------------------------------- */
+/* ---- The maker --------------------------------------------------------------------------------
+ * */
 
 /* spinning: the caller has counted the new M in nmspinning. */
 void rt_maker_ask_locked(gort_runtime *rt, bool spinning)
@@ -124,7 +126,8 @@ void rt_maker_ask_locked(gort_runtime *rt, bool spinning)
 		be_thread_wake(&sc->makerword, 1);
 }
 
-/* No thread: its place in the search is given up. The M that waits for timers is asked to look instead. */
+/* No thread: its place in the search is given up. The M that waits for timers is asked to look
+ * instead. */
 static void not_made(gort_runtime *rt, bool spinning)
 {
 	rt_sched *sc = &rt->sched;
@@ -151,6 +154,7 @@ static void make(gort_runtime *rt, bool spinning)
 	if (!rt_fail_now(&rt->debug, "thread") && be_thread_start(&mp->thread, worker, mp, 0) == 0) {
 		rt_lock(&sc->lock, RT_RANK_sched);
 		sc->nmaking--;
+		rt_checkdead_locked(rt); /* it may sleep already, and have left that to us */
 		rt_unlock(&sc->lock, RT_RANK_sched);
 		return;
 	}
@@ -213,10 +217,11 @@ void rt_maker_end(gort_runtime *rt)
 	be_thread_join(&rt->sched.maker);
 }
 
-/* ---- Start, stop, hand over -------------------------------------------------------------------- */
+/* ---- Start, stop, hand over --------------------------------------------------------------------
+ * */
 
-/* Runs pp (status IDLE, on no list) on an idle M, or on one that is made for it. spinning: the caller has
- * counted it in nmspinning. */
+/* Runs pp (status IDLE, on no list) on an idle M, or on one that is made for it. spinning: the
+ * caller has counted it in nmspinning. */
 void rt_startm(gort_runtime *rt, rt_p *pp, bool spinning)
 {
 	rt_sched *sc = &rt->sched;
@@ -279,8 +284,8 @@ bool rt_stopm(rt_m *mp)
 	return mp->p != NULL || !rt_run_leaving(mp);
 }
 
-/* The host's thread runs main until that leaves it, and then waits for the end of the run: a goroutine that stays
- * in foreign code must not keep the host there. False: leave the loop. */
+/* The host's thread runs main until that leaves it, and then waits for the end of the run: a
+ * goroutine that stays in foreign code must not keep the host there. False: leave the loop. */
 bool rt_stophost(rt_m *mp)
 {
 	rt_sched *sc = &mp->rt->sched;
@@ -357,7 +362,8 @@ void rt_handoffp(gort_runtime *rt, rt_p *pp)
 	when = (int64_t)rt_load64_rlx(&pp->timers.next);
 	rt_pidle_put_locked(rt, pp);
 	rt_unlock(&sc->lock, RT_RANK_sched);
-	/* Work that came meanwhile relied on us, or a timer of this P has no thread to wait for it. */
+	/* Work that came meanwhile relied on us, or a timer of this P has no thread to wait for it.
+	 * */
 	rt_fence_full();
 	if (rt_anywork(rt) || when != INT64_MAX)
 		rt_wakep(rt);
@@ -377,7 +383,8 @@ bool rt_stoplockedm(rt_m *mp)
 		if (mp->p != NULL)
 			rt_handoffp(mp->rt, rt_releasep(mp));
 		rt_lock(&sc->lock, RT_RANK_sched);
-		/* Looked at under the lock: while the end of a run wakes us, somebody else may bring a P. */
+		/* Looked at under the lock: while the end of a run wakes us, somebody else may
+		 * bring a P. */
 		if (mp->nextp != NULL) {
 			rt_acquirep(mp, mp->nextp);
 			mp->nextp = NULL;

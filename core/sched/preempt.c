@@ -1,43 +1,45 @@
 /* preempt.c: goroutines that are stopped where they are.
  *
  * A goroutine of C may be stopped at any instruction only if nothing else ever runs on its thread
- * until it goes on: it may be in malloc, hold a lock of the host, or have a thread-local's address in
- * a register. So it is not switched away. Its thread waits (be_preempt), the goroutine is queued as
- * one that *stands* on its M (gp->m is not NULL while RUNNABLE), and its P goes to another thread. Who
- * picks it later gives its P to that very thread. A goroutine that computes, or blocks without saying
- * so, costs a thread and never the scheduler.
+ * until it goes on: it may be in malloc, hold a lock of the host, or have a thread-local's address
+ * in a register. So it is not switched away. Its thread waits (be_preempt), the goroutine is queued
+ * as one that *stands* on its M (gp->m is not NULL while RUNNABLE), and its P goes to another
+ * thread. Who picks it later gives its P to that very thread. A goroutine that computes, or blocks
+ * without saying so, costs a thread and never the scheduler.
  *
  *             stop                 pick
  *   RUNNING --------> RUNNABLE  ---------> RUNNING
  *   on M, with P      on M, no P           on M, with the P of who picked it
  *
- * Rules (each was learnt from a program that died without it):
+ * Rules (each stands for a program that died without it):
  *   - locks is 0 only in user code on a goroutine's stack; a request that finds it otherwise is declined, and
  *     rt_leave looks at the flag after it has set locks to 0.
  *   - nothing of the runtime takes a lock of libc or of the loader, or makes a thread, where it could
  *     wait for a stopped goroutine: threads are made by a thread that nobody waits for (m.c).
  *   - without a spare thread the P goes straight to another goroutine that stands: never decline that.
  *   - the turn that is to end is named (wanttick), so a request that comes late ends no other turn.
- *   - a thread that used no CPU time sleeps in the system. It needs no P: sysmon takes it, without a
- *     signal, which would end a raw nanosleep or poll with EINTR. M and sysmon settle it as Dekker would: M writes locks
- *     and reads `taken`; sysmon writes `taken`, fences for both (be_preempt_fence), and reads locks.
- *     Models: tests/model/takep.pml, stwpreempt.pml.
+ *   - a thread that used no CPU time sleeps in the system. It needs no P: sysmon takes it, without
+ *     a signal, which would end a raw nanosleep or poll with EINTR. M and sysmon settle it as
+ *     Dekker would: M writes locks and reads `taken`; sysmon writes `taken`, fences for both
+ *     (be_preempt_fence), and reads locks.
  *   - a new goroutine holds nothing that others could wait for: when STANDING_MAX threads stand, those
  *     goroutines that have not begun wait until one of these has ended.
  *
- * Guards: standing, stoppc, taken (but for the fence above), nstopped: sched.lock. While its M stands, a
- * goroutine's status, m->p and m->locks belong to who gives it a P.
+ * Guards: standing, stoppc, taken (but for the fence above), nstopped: sched.lock. While its M
+ * stands, a goroutine's status, m->p and m->locks belong to who gives it a P.
  *
- * Rejected: switching to g0 in the handler (3 us cheaper; the goroutine is then tied to a thread that
- * runs another one, and if that waits for a lock of the first both are dead: within 4 to 28 rounds).
+ * Rejected: switching to g0 in the handler (3 us cheaper; the goroutine is then tied to a thread
+ * that runs another one, and if that waits for a lock of the first both are dead: within 4 to 28
+ * rounds).
  */
 #include "core/sched/internal.h"
 
-/* Threads that stand at once before new goroutines have to wait: 10,000 is Go's bound on threads. */
+/* Threads that stand at once before new goroutines have to wait: 10,000 is Go's bound on threads.
+ * */
 enum { STANDING_MAX = 8000, DECLINES = 4 };
 
-/* A new goroutine that mp has picked may not begin: it waits at the end of the global queue, and one that stands
- * is returned for it. Else gp. */
+/* A new goroutine that mp has picked may not begin: it waits at the end of the global queue, and
+ * one that stands is returned for it. Else gp. */
 rt_g *rt_stand_instead(rt_m *mp, rt_g *gp)
 {
 	rt_sched *sc = &mp->rt->sched;
@@ -53,7 +55,8 @@ rt_g *rt_stand_instead(rt_m *mp, rt_g *gp)
 	return other != NULL ? other : gp;
 }
 
-/* ---- Going on --------------------------------------------------------------------------------- */
+/* ---- Going on ---------------------------------------------------------------------------------
+ * */
 
 /* The lock is held, gp is off its queue. */
 rt_m *rt_stand_assign_locked(rt_p *pp, rt_g *gp)
@@ -70,7 +73,8 @@ rt_m *rt_stand_assign_locked(rt_p *pp, rt_g *gp)
 	rt_count64_owner(&pp->switches, 1);
 	rt_runs(pp, gp);
 	RT_TRACE(mp, SCHED, GO_START, gp, gp->runs, 0, 0);
-	/* The world may have begun to stop meanwhile: then the flag is up again, or this sees it. */
+	/* The world may have begun to stop meanwhile: then the flag is up again, or this sees it.
+	 * */
 	if (rt_load32_rlx(&mp->rt->sched.gcwaiting))
 		rt_store32_rlx(&pp->preempt, 1);
 	return mp;
@@ -119,7 +123,8 @@ static void stand_locked(rt_m *mp, int how)
 	}
 }
 
-/* ---- Stopping: on the stopped thread, or by who stopped it ------------------------------------ */
+/* ---- Stopping: on the stopped thread, or by who stopped it ------------------------------------
+ * */
 
 /* On the goroutine's stack, from its top. */
 static void landed(void *arg)
@@ -152,7 +157,8 @@ static int stop_for_world_locked(rt_m *mp)
 	return BE_PREEMPT_STAY;
 }
 
-/* The P of mp goes to `spare`, which takes its next from all the queues, or to a goroutine that stands. */
+/* The P of mp goes to `spare`, which takes its next from all the queues, or to a goroutine that
+ * stands. */
 static int give_up_locked(rt_m *mp, rt_m **spare, rt_m **stands)
 {
 	gort_runtime *rt = mp->rt;
@@ -167,8 +173,8 @@ static int give_up_locked(rt_m *mp, rt_m **spare, rt_m **stands)
 	*spare = straight ? NULL : rt_midle_get_locked(sc);
 	if (*spare == NULL && !straight && sc->nmake + sc->nmaking == 0)
 		rt_maker_ask_locked(rt, false); /* the next time there is one */
-	/* A thread on its way will let timers and the woken come first. It may never come: the maker may wait for a lock
-	 * that a stopped goroutine holds. */
+	/* A thread on its way will let timers and the woken come first. It may never come: the
+	 * maker may wait for a lock that a stopped goroutine holds. */
 	if (*spare == NULL && !straight && sc->nmake + sc->nmaking > 0 && pp->declined++ < DECLINES)
 		return BE_PREEMPT_GO;
 	if (*spare == NULL)
@@ -224,7 +230,8 @@ static int stop(rt_m *mp)
 		published = r == BE_PREEMPT_STAY;
 	} else if (mp->host && rt_load32_acq(&rt->runstate) == RT_RUN_ENDING &&
 	           rt_user_code(rt, mp->stoppc)) {
-		/* Its thread is wanted by the end of the run; from foreign code it comes by itself. */
+		/* Its thread is wanted by the end of the run; from foreign code it comes by itself.
+		 * */
 		land_in(mp, mp->curg);
 		r = BE_PREEMPT_LAND;
 	} else if (rt_load32_rlx(&sc->gcwaiting)) {
@@ -258,7 +265,8 @@ static int decide(be_preempt *t, const be_preempt_at *at)
 	return r;
 }
 
-/* ---- Asking ----------------------------------------------------------------------------------- */
+/* ---- Asking -----------------------------------------------------------------------------------
+ * */
 
 int rt_preempt_acquire(void)
 {
@@ -326,9 +334,11 @@ void rt_kick_all(gort_runtime *rt)
 	rt_unlock(&sc->preemptlock, RT_RANK_preempt);
 }
 
-/* ---- Taking the P of a thread that sleeps ----------------------------------------------------- */
+/* ---- Taking the P of a thread that sleeps -----------------------------------------------------
+ * */
 
-/* sysmon, with the lock; pp was RUNNING and its M used no CPU time. True: pp is IDLE and the caller's. */
+/* sysmon, with the lock; pp was RUNNING and its M used no CPU time. True: pp is IDLE and the
+ * caller's. */
 bool rt_stand_take_locked(gort_runtime *rt, rt_p *pp)
 {
 	rt_m *mp = rt_loadptr_rlx(&pp->m);
@@ -337,7 +347,8 @@ bool rt_stand_take_locked(gort_runtime *rt, rt_p *pp)
 		return false;
 	rt_store32_rlx(&mp->taken, RT_TAKEN_PROBE);
 	if (!be_preempt_fence(&mp->pre) || mp->locks != 0 || mp->p != pp || mp->curg == NULL) {
-		/* Inside, or on its way in: if it saw the probe it waits for the lock, and then sees this. */
+		/* Inside, or on its way in: if it saw the probe it waits for the lock, and then
+		 * sees this. */
 		rt_store32_rlx(&mp->taken, RT_TAKEN_NOT);
 		return false;
 	}
@@ -386,7 +397,8 @@ void rt_enter_slow(rt_m *mp, const char *function)
 		take_back(mp);
 }
 
-/* ---- The end of a run ------------------------------------------------------------------------- */
+/* ---- The end of a run -------------------------------------------------------------------------
+ * */
 
 /* World stopped: pp goes away; what stands with it goes on standing without. */
 void rt_stopped_unp_locked(gort_runtime *rt, rt_p *pp)
@@ -402,8 +414,8 @@ void rt_stopped_unp_locked(gort_runtime *rt, rt_p *pp)
 	rt_globq_put_locked(rt, mp->curg);
 }
 
-/* gp stands, without a P and off every queue, and its run ends. In goroutine code it ends at once, on its way
- * out; in foreign code it goes on without a P until it comes back. */
+/* gp stands, without a P and off every queue, and its run ends. In goroutine code it ends at once,
+ * on its way out; in foreign code it goes on without a P until it comes back. */
 static void let_go_locked(rt_m *mp, rt_g *gp)
 {
 	rt_sched *sc = &mp->rt->sched;

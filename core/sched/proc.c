@@ -19,10 +19,11 @@
  * M re-checks, also one that was not spinning. And a publisher that claimed the spinner's place but
  * found no idle P gives it up and looks at npidle again: another publisher may have relied on it
  * meanwhile (Go remembers that in needspinning).
- * tests/model/parkready.pml proves it under store buffers, and fails without each fence or re-check.
+ * tests/model/parkready.pml proves it under store buffers, and fails without each fence or
+ * re-check.
  *
- * Time slices. Goroutines that wake each other through runnext share one slice (schedtick), so that a ping-pong
- * keeps its caches; sysmon ends it after 10 ms.
+ * Time slices. Goroutines that wake each other through runnext share one slice (schedtick), so that
+ * a ping-pong keeps its caches; sysmon ends it after 10 ms.
  *
  * The collector has its places: marked "gc:" below.
  */
@@ -141,7 +142,8 @@ static rt_g *steal_pass(rt_m *mp, bool last, int64_t now)
 		if (last) {
 			bool inherit;
 
-			/* Timers make goroutines runnable in our ring, and stealing needs it empty. */
+			/* Timers make goroutines runnable in our ring, and stealing needs it empty.
+			 * */
 			rt_timers_run(victim, now);
 			if ((gp = rt_runq_get(mp->p, &inherit)) != NULL)
 				return gp;
@@ -176,8 +178,9 @@ static rt_g *steal(rt_m *mp)
 	return NULL;
 }
 
-/* So that the global queue gets its turns although the ring is never empty. Those that stand on their threads compute
- * for a whole slice: more seldom, or each of these turns would make somebody late who was woken. */
+/* So that the global queue gets its turns although the ring is never empty. Those that stand on
+ * their threads compute for a whole slice: more seldom, or each of these turns would make somebody
+ * late who was woken. */
 static rt_g *by_turn(rt_m *mp, rt_p *pp)
 {
 	uint32_t tick = rt_load32_rlx(&pp->schedtick);
@@ -235,7 +238,8 @@ static bool poll_wait(rt_m *mp)
 	int64_t when = rt_timers_next(mp->rt), again, now;
 
 	if (when == INT64_MAX) {
-		/* Who waits for what was disarmed since then looks again: perhaps all are asleep. */
+		/* Who waits for what was disarmed since then looks again: perhaps all are asleep.
+		 * */
 		if (rt_load32_rlx(&sc->polling) &&
 		    (int64_t)rt_load64_rlx(&sc->polluntil) != INT64_MAX)
 			be_netpoll_break(&sc->poll);
@@ -421,8 +425,8 @@ static bool execute(rt_m *mp, rt_g *gp, bool inherit)
 	return true;
 }
 
-/* On g0, between two goroutines. The one that has come back by rt_mcall gets what it asked for; the next is
- * returned. NULL: mp leaves its loop. */
+/* On g0, between two goroutines. The one that has come back by rt_mcall gets what it asked for; the
+ * next is returned. NULL: mp leaves its loop. */
 rt_g *rt_g0_next(rt_m *mp)
 {
 	rt_g *gp = mp->curg;

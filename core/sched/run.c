@@ -45,8 +45,10 @@ void rt_checkdead_locked(gort_runtime *rt)
 
 	rt_lockrank_assert_held(RT_RANK_sched, &sc->lock);
 	RT_ASSERT(sc->mcount >= sc->nmidle + sc->nmidlelocked);
-	if (sc->mcount > sc->nmidle + sc->nmidlelocked || sc->nmake + sc->nmaking > 0 || rt_load32_rlx(&sc->gcwaiting) ||
-	    (rt->cfg.flags & GORT_LIBRARY) || rt_load32_rlx(&rt->runstate) != RT_RUN_ACTIVE)
+	if (sc->mcount > sc->nmidle + sc->nmidlelocked || sc->nmake + sc->nmaking > 0)
+		return;
+	if (rt_load32_rlx(&sc->gcwaiting) || (rt->cfg.flags & GORT_LIBRARY) ||
+	    rt_load32_rlx(&rt->runstate) != RT_RUN_ACTIVE)
 		return;
 	if (rt_load32_rlx(&sc->runqsize) > 0 || rt_timers_next(rt) != INT64_MAX)
 		return;
@@ -73,8 +75,8 @@ bool rt_run_out_of_memory(gort_runtime *rt, const char *text)
 	return true;
 }
 
-/* On g0: gp, whose message is mp->commitarg, has failed. Outside a run only this goroutine ends: a library does not
- * kill its host. */
+/* On g0: gp, whose message is mp->commitarg, has failed. Outside a run only this goroutine ends: a
+ * library does not kill its host. */
 static void failed(rt_m *mp, rt_g *gp, int code)
 {
 	gort_runtime *rt = mp->rt;
@@ -305,7 +307,8 @@ static void finish(gort_runtime *rt, rt_m *mp)
 	rt_p *given;
 
 	mp->nextg = NULL; /* it is in allg */
-	/* Main may be wired to this M, and may have been handed to it with a P after it left its loop. */
+	/* Main may be wired to this M, and may have been handed to it with a P after it left its
+	 * loop. */
 	rt_lock(&sc->lock, RT_RANK_sched);
 	given = mp->nextp;
 	mp->nextp = NULL;

@@ -1,21 +1,22 @@
 /* runq.c: run queues. A P's ring of 256 goroutines and its runnext slot, both without a lock; the
  * global queue, a list under sched.lock.
  *
- * The ring (Go's, spec/01 part 2). Indices run freely and wrap at 2^32. The owner stores tail with release
- * after the slot, a thief loads it with acquire before the slots. Head is moved by
- * compare-and-swap, by owner and thieves alike; its release half says "I have read these slots", and the
- * owner's acquire load of head before it writes a slot pairs with it. runnext is taken by
+ * The ring (Go's, spec/01 part 2). Indices run freely and wrap at 2^32. The owner stores tail with
+ * release after the slot, a thief loads it with acquire before the slots. Head is moved by
+ * compare-and-swap, by owner and thieves alike; its release half says "I have read these slots",
+ * and the owner's acquire load of head before it writes a slot pairs with it. runnext is taken by
  * compare-and-swap, and filled by exchange by the owner only. Checked under weak memory in
  * tests/model/runq.pml and tests/model/runq_relacy.cc.
  *
- * Alone. With GOMAXPROCS=1 nobody steals, so the only P (`alone`, which changes with the world stopped) works on its
- * ring and runnext by plain loads and stores; who only looks (rt_runq_empty) reads atomics all the same.
+ * Alone. With GOMAXPROCS=1 nobody steals, so the only P (`alone`, which changes with the world
+ * stopped) works on its ring and runnext by plain loads and stores; who only looks (rt_runq_empty)
+ * reads atomics all the same.
  *
- * Goroutines that yield go to the end of the global queue. A lock for each yield is what two Ps would
- * fight for, so they gather in the P's part of that queue first: a stack that its P pushes to and
- * anybody empties as a whole (by exchange, so there is no ABA). It joins the list when its P next looks there, that is
- * when the ring is empty or at every 61st turn, or when another P has nothing to do. So a yield is at most 61
- * turns behind its place.
+ * Goroutines that yield go to the end of the global queue. A lock for each yield is what two Ps
+ * would fight for, so they gather in the P's part of that queue first: a stack that its P pushes to
+ * and anybody empties as a whole (by exchange, so there is no ABA). It joins the list when its P
+ * next looks there, that is when the ring is empty or at every 61st turn, or when another P has
+ * nothing to do. So a yield is at most 61 turns behind its place.
  *
  * Rejected: a Chase-Lev deque. It is LIFO for the owner, while Go's order is FIFO with one
  * exception, and its array would have to grow where ours overflows into the global queue.
@@ -129,8 +130,9 @@ rt_g *rt_runq_get(rt_p *pp, bool *inherit)
 	}
 }
 
-/* Any thread: nothing in ring, runnext and part. Head, tail and runnext cannot be read at once: runq_put moves what it
- * kicks out of runnext to the ring, so an unchanged tail around the other two reads proves that nothing hid between. */
+/* Any thread: nothing in ring, runnext and part. Head, tail and runnext cannot be read at once:
+ * runq_put moves what it kicks out of runnext to the ring, so an unchanged tail around the other
+ * two reads proves that nothing hid between. */
 bool rt_runq_empty(const rt_p *pp)
 {
 	for (;;) {
@@ -216,8 +218,9 @@ void rt_gqueue_push(rt_gqueue *q, rt_g *gp)
 }
 
 /* The records of a long queue are in nobody's cache, and each link must be read before the next
- * record is known: a miss for each goroutine. So a record names one further on, whose lines are asked
- * for now. Records are never unmapped while the runtime lives: a stale name costs a prefetch. */
+ * record is known: a miss for each goroutine. So a record names one further on, whose lines are
+ * asked for now. Records are never unmapped while the runtime lives: a stale name costs a prefetch.
+ * */
 rt_g *rt_gqueue_pop(rt_gqueue *q)
 {
 	rt_g *gp = q->head;
@@ -322,8 +325,8 @@ rt_g *rt_yielded_take(rt_p *pp)
 	return top;
 }
 
-/* Owner only, alone, ring empty: the part goes to the ring without the detour, and its oldest is returned.
- * NULL: it is empty, or longer than the ring takes. */
+/* Owner only, alone, ring empty: the part goes to the ring without the detour, and its oldest is
+ * returned. NULL: it is empty, or longer than the ring takes. */
 rt_g *rt_yielded_get_alone(rt_p *pp)
 {
 	rt_g *gp = rt_loadptr_rlx(&pp->yielded), *older;
@@ -361,8 +364,8 @@ void rt_globq_join_locked(gort_runtime *rt, rt_p *pp)
 		runqsize_add(rt, n);
 }
 
-/* max RT_SHARE: a fair share for pp, whose ring is empty then; the first is returned, the rest lies in the ring. RT_ONE:
- * one. RT_ONE_BRIEF: one that does not stand on its thread. */
+/* max RT_SHARE: a fair share for pp, whose ring is empty then; the first is returned, the rest lies
+ * in the ring. RT_ONE: one. RT_ONE_BRIEF: one that does not stand on its thread. */
 rt_g *rt_globq_get_locked(gort_runtime *rt, rt_p *pp, uint32_t max)
 {
 	uint32_t size = rt_load32_rlx(&rt->sched.runqsize) - rt_load32_rlx(&rt->sched.nstopped);

@@ -3,14 +3,16 @@
  * The stopper holds `stopworld`, raises gcwaiting under sched.lock, takes the idle Ps, and raises
  * every P's preempt flag. An M that comes to the scheduler with gcwaiting up gives up its P
  * (rt_gcstopm); the last one signals the stopper. Ps of goroutines in system calls have been handed
- * off already and are idle or run others, or are SYSCALL and taken by compare-and-swap. Goroutines in user code are
- * stopped in place if the build can (preempt.c): they are asked by the flag first, since most come by themselves, and the
- * stragglers by a signal. What runs without a P, because sysmon took it, is waited for, too. Any thread may stop the world: a goroutine (its own P counts
+ * off already and are idle or run others, or are SYSCALL and taken by compare-and-swap. Goroutines
+ * in user code are stopped in place if the build can (preempt.c): they are asked by the flag first,
+ * since most come by themselves, and the stragglers by a signal. What runs without a P, because
+ * sysmon took it, is waited for, too. Any thread may stop the world: a goroutine (its own P counts
  * as stopped), or one without a P.
  *
  * The flag can be missed: an M may clear an old request (findrunnable) at the moment when we raise
- * ours. It clears first, fences and then reads gcwaiting, and we write gcwaiting, fence and raise the flag: so it sees
- * gcwaiting, or the flag stays up. All the same the stopper asks again every 100 us, as Go does.
+ * ours. It clears first, fences and then reads gcwaiting, and we write gcwaiting, fence and raise
+ * the flag: so it sees gcwaiting, or the flag stays up. All the same the stopper asks again every
+ * 100 us, as Go does.
  */
 #include "core/sched/internal.h"
 
@@ -195,7 +197,8 @@ void rt_start_world(gort_runtime *rt)
 		busy = pp->idlelink;
 		rt_startm(rt, pp, false);
 	}
-	/* Work may have come to the global queue; and somebody has to look whether all are asleep. */
+	/* Work may have come to the global queue; and somebody has to look whether all are asleep.
+	 * */
 	rt_wakep(rt);
 	if (mp != NULL)
 		RT_TRACE(mp, GC, STW_END, mp->curg, sc->stwstopped - sc->stwbegin,

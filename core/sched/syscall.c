@@ -1,9 +1,10 @@
 /* syscall.c: goroutines that block in the system, goroutines wired to threads, foreign threads.
  *
- * entersyscall gives the P away at once if anybody waits for it, or a timer. Else the P stays with the goroutine, in the state
- * SYSCALL: exitsyscall takes it back by one compare-and-swap, unless sysmon (retake) or the stop of the world
- * was first; those use one, too (model syscall). Work that comes meanwhile from another goroutine finds other Ps or sysmon,
- * which looks every 20 us to some ms; what comes from a foreign thread wakes sysmon.
+ * entersyscall gives the P away at once if anybody waits for it, or a timer. Else the P stays with
+ * the goroutine, in the state SYSCALL: exitsyscall takes it back by one compare-and-swap, unless
+ * sysmon (retake) or the stop of the world was first; those use one, too (model syscall). Work that
+ * comes meanwhile from another goroutine finds other Ps or sysmon, which looks every 20 us to some
+ * ms; what comes from a foreign thread wakes sysmon.
  */
 #include "core/sched/internal.h"
 
@@ -76,8 +77,8 @@ static bool take_idle(rt_m *mp)
 	return pp != NULL;
 }
 
-/* The P that it had, or that somebody else has meanwhile in the same state. Nobody drops this goroutine from here on: for
- * that the world stops, and takes the P first. */
+/* The P that it had, or that somebody else has meanwhile in the same state. Nobody drops this
+ * goroutine from here on: for that the world stops, and takes the P first. */
 static bool take_old(rt_m *mp)
 {
 	rt_p *pp = mp->oldp;

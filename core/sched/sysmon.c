@@ -1,14 +1,14 @@
 /* sysmon.c: a thread without a P that looks after those that have one.
  *
  * Each look: Ps of goroutines in system calls that others need are taken (retake); turns that have
- * lasted a slice while somebody waits are ended, in place if the build can; Ps of threads that sleep
- * in foreign code are taken; who lost a P like that and computes now is stopped until it gets one;
- * stopped goroutines get idle Ps that have no thread.
+ * lasted a slice while somebody waits are ended, in place if the build can; Ps of threads that
+ * sleep in foreign code are taken; who lost a P like that and computes now is stopped until it gets
+ * one; stopped goroutines get idle Ps that have no thread.
  *
  * It sleeps 20 us between two looks; after 50 looks without a find twice as long each time, up to
  * 10 ms, but while a goroutine waits for a P not longer than an eighth of a slice, and not past the
- * next timer. When all Ps are idle it sleeps until one is taken (rt_pidle_get_locked). Every second it
- * gives back pages of stacks that nobody needed.
+ * next timer. When all Ps are idle it sleeps until one is taken (rt_pidle_get_locked). Every second
+ * it gives back pages of stacks that nobody needed.
  *
  * It takes no lock of libc and makes no thread: a stopped goroutine may hold what that needs.
  *
@@ -53,7 +53,8 @@ static void hand_over(sysmon *s, rt_p *pp)
 	rt_handoffp(s->rt, pp);
 }
 
-/* ---- System calls ----------------------------------------------------------------------------- */
+/* ---- System calls -----------------------------------------------------------------------------
+ * */
 
 static void look_syscall(sysmon *s, rt_p *pp, int64_t now)
 {
@@ -65,7 +66,8 @@ static void look_syscall(sysmon *s, rt_p *pp, int64_t now)
 		pp->seenwhen = now;
 		return;
 	}
-	/* Left alone for a slice if nobody has anything for it to do and somebody looks out for work. */
+	/* Left alone for a slice if nobody has anything for it to do and somebody looks out for
+	 * work. */
 	if (rt_runq_empty(pp) && rt_load32_rlx(&sc->runqsize) == 0 &&
 	    rt_load32_rlx(&sc->npidle) + rt_load32_rlx(&sc->nmspinning) > 0 &&
 	    now - pp->seenwhen < s->slice)
@@ -74,7 +76,8 @@ static void look_syscall(sysmon *s, rt_p *pp, int64_t now)
 		hand_over(s, pp);
 }
 
-/* ---- Goroutines that compute, or sleep where we do not see it ---------------------------------- */
+/* ---- Goroutines that compute, or sleep where we do not see it ----------------------------------
+ * */
 
 /* True: its P was taken. */
 static bool take_sleeping(sysmon *s, rt_p *pp, rt_m *mp, int64_t now)
@@ -142,7 +145,8 @@ static void look_running(sysmon *s, rt_p *pp, int64_t now)
 		end_turn(s, pp, mp);
 }
 
-/* More than to wake and go to sleep again. One that was dropped (takenwhen is 0) is looked at once in any case. */
+/* More than to wake and go to sleep again. One that was dropped (takenwhen is 0) is looked at once
+ * in any case. */
 static bool computes(rt_m *mp, int64_t now)
 {
 	int64_t passed = now - mp->takenwhen, cpu, used;
@@ -220,7 +224,8 @@ static void look(sysmon *s, int64_t now)
 	/* gc: a collection is forced here when the last one was two minutes ago. */
 }
 
-/* ---- How long to sleep ------------------------------------------------------------------------ */
+/* ---- How long to sleep ------------------------------------------------------------------------
+ * */
 
 static void set_delay(sysmon *s, int64_t now)
 {

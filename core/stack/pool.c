@@ -3,9 +3,9 @@
  *   reservation  | slot 0 | slot 1 | slot 2 | ...        up to `carved`: slots with records
  *   slot         base [guard][room][lo ........ hi][color]     low addresses left
  *
- * Size classes. The pool's own size is one class and has nearly all the traffic; every other size is rounded
- * up to a power of two, a class each. A class carves slots one after the other from its newest
- * reservation and takes the next reservation when that is used up.
+ * Size classes. The pool's own size is one class and has nearly all the traffic; every other size
+ * is rounded up to a power of two, a class each. A class carves slots one after the other from its
+ * newest reservation and takes the next reservation when that is used up.
  *
  * Free slots of a class are on two lists:
  *
@@ -14,32 +14,35 @@
  *      ^            newest first                     oldest first         |
  *      +------------------------------------------------------------------+ get, when hot is empty
  *
- * A hot slot may hold pages, a cold one holds none. Every second sysmon cools (rt_stackpool_tick) what was hot all the
- * time and so needed by nobody, but for the newest 1024: in batches, the oldest first, taken off under the lock, sorted
- * by address, and each run of neighbours given back by one call of the system without the lock. So a burst of a
- * million goroutines does not stay resident, and a steady load, or one that comes in waves, never asks the system.
- * Rejected: cooling in the put that finds too many (a program in waves pays for its pages each time, and with several
+ * A hot slot may hold pages, a cold one holds none. Every second sysmon cools (rt_stackpool_tick)
+ * what was hot all the time and so needed by nobody, but for the newest 1024: in batches, the
+ * oldest first, taken off under the lock, sorted by address, and each run of neighbours given back
+ * by one call of the system without the lock. So a burst of a million goroutines does not stay
+ * resident, and a steady load, or one that comes in waves, never asks the system. Rejected: cooling
+ * in the put that finds too many (a program in waves pays for its pages each time, and with several
  * threads each batch interrupts all CPUs: a third of the time of skynet).
  *
  * Colors. Stacks start at the same offset of equal slots, so the hot tops of all goroutines would
- * fall into the same few cache sets. Each top is lowered by 64 bytes times the slot's number mod 16.
+ * fall into the same few cache sets. Each top is lowered by 64 bytes times the slot's number mod
+ * 16.
  *
  * Memory of a parked goroutine: one page of stack, 64 bytes of record, and its share of a page of
  * the page table (8 bytes for each 4 KiB of slot).
  *
- * Guards. One page at the low end: library and programs are built with stack probes, so no frame jumps
- * over it. Where guards cost mappings there are at most guard_max; further slots are flagged as
- * unguarded. Where commit is not lazy the guard page is simply never committed.
+ * Guards. One page at the low end: library and programs are built with stack probes, so no frame
+ * jumps over it. Where guards cost mappings there are at most guard_max; further slots are flagged
+ * as unguarded. Where commit is not lazy the guard page is simply never committed.
  *
- * Growth. Where committed memory counts although nobody touched it (Windows), a guarded slot begins with
- * two pages at its top and a growth guard below them; the system does the rest, for it is told of each
- * stack that a thread runs on (be_context_grows). It also keeps `room` of what lies below lo for the
- * handler of an overflow, there being no alternate stacks: that handler runs on the stack that has
- * just ended. How far a stack has grown stays with the slot (limit); one that overflowed has lost its
- * growth guard and begins anew.
+ * Growth. Where committed memory counts although nobody touched it (Windows), a guarded slot begins
+ * with two pages at its top and a growth guard below them; the system does the rest, for it is told
+ * of each stack that a thread runs on (be_context_grows). It also keeps `room` of what lies below
+ * lo for the handler of an overflow, there being no alternate stacks: that handler runs on the
+ * stack that has just ended. How far a stack has grown stays with the slot (limit); one that
+ * overflowed has lost its growth guard and begins anew.
  *
  * Rejected: mmap for each stack (7.7 us against 2.4, and two mappings of 65530); stacks that are
- * copied to grow (C has pointers into its frames); records inside the slots (free slots would keep a page).
+ * copied to grow (C has pointers into its frames); records inside the slots (free slots would keep
+ * a page).
  *
  * Locks: one for the pool (rank stackpool), taken once for half a cache. A slot belongs to whoever
  * took it off a list; its record's fields need no lock then.
@@ -128,8 +131,8 @@ char *rt_stack_base(const rt_stack *s)
 	return s->lo - a->page - stack_room(a);
 }
 
-/* How much the first reservation of a class is: many slots, but a part only of what the system bears, for the
- * host may have several runtimes. */
+/* How much the first reservation of a class is: many slots, but a part only of what the system
+ * bears, for the host may have several runtimes. */
 static size_t first_reserve(const be_arena_caps *a, size_t want, size_t slot)
 {
 	size_t room = a->max_reserve / 4;
@@ -466,15 +469,16 @@ int rt_stackpool_new(rt_stackpool **out, size_t slot, rt_debugvars *debug)
 	return 0;
 }
 
-/* An overflow has used the growth guard: the slot begins anew. Without an answer from the system it is used as it is,
- * and the next overflow of it is not noticed. */
+/* An overflow has used the growth guard: the slot begins anew. Without an answer from the system it
+ * is used as it is, and the next overflow of it is not noticed. */
 static void renew(rt_stackpool *sp, rt_stack *s)
 {
 	if (be_arena_decommit(rt_stack_base(s), s->size) == 0)
 		s->flags &= ~(unsigned)(RT_STACK_COMMITTED | RT_STACK_DIRTY);
 }
 
-/* Takes no lock: in the child of a fork its holder may be gone. The records go with their chunks. */
+/* Takes no lock: in the child of a fork its holder may be gone. The records go with their chunks.
+ * */
 static void class_free(sizeclass *c)
 {
 	for (region *r = c->regions; r != NULL; r = r->next)

@@ -104,7 +104,7 @@ static inline record *known(pool *p)
 
 static _Noreturn void out_of_memory(void)
 {
-	rt_run_fail(GORT_ENOMEM, "fatal error: runtime: out of memory\n", true);
+	rt_run_fail(GORT_ENOMEM, "fatal error: runtime: out of memory\n");
 }
 
 static record *enroll(pool *p)

@@ -210,7 +210,7 @@ void rt_timer_unblock(gort_timer *t)
 
 _Noreturn void rt_timer_no_memory(void)
 {
-	rt_run_fail(GORT_ENOMEM, "fatal error: runtime: out of memory\n", true);
+	rt_run_fail(GORT_ENOMEM, "fatal error: runtime: out of memory\n");
 }
 
 /* ---- Start, stop, reset ---------------------------------------------------------------------- */

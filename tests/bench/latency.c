@@ -61,7 +61,8 @@ int main(int argc, char **argv)
 		all += turns[i];
 		idle += turns[i] == 0;
 	}
-	printf("%d P, %d loops: late p50 %.2f p99 %.2f max %.2f ms (%d sleeps); %.0f M turns/s, %llu loops without one\n",
+	printf("%d P, %d loops: late p50 %.2f p99 %.2f max %.2f ms (%d sleeps); %.0f M turns/s, "
+	       "%llu loops without one\n",
 	       atoi(argv[1]), loops, (double)late[n / 2] / 1e6, (double)late[n * 99 / 100] / 1e6,
 	       (double)late[n - 1] / 1e6, n, (double)all / 1e6 / seconds, (unsigned long long)idle);
 	return gort_runtime_free(rt) != 0;

@@ -1,5 +1,5 @@
-/* preempt SECONDS PROCS [KINDS [DEBUG]]: goroutines that never call the runtime, and do everything that makes stopping
- * them hard, for as long as told. Each letter of KINDS is a goroutine:
+/* preempt SECONDS PROCS [KINDS [DEBUG]]: goroutines that never call the runtime, and do everything
+ * that makes stopping them hard, for as long as told. Each letter of KINDS is a goroutine:
  *
  *   c  computes with values in registers      m  mallocs and frees
  *   p  prints to a pipe by stdio              l  holds a pthread mutex across slices; so does every other l
@@ -9,9 +9,9 @@
  *   y  yields                                 e  holds errno
  *   t  ping-pongs through channels with another t
  *
- * Every goroutine checks what it does and must get ahead: the sleeper of main looks every second. At the end main
- * returns while all of them are where they are. Prints what each did; exit status 1 if a check failed or one stood still.
- * Kinds that a system lacks compute instead. */
+ * Every goroutine checks what it does and must get ahead: the sleeper of main looks every second.
+ * At the end main returns while all of them are where they are. Prints what each did; exit status 1
+ * if a check failed or one stood still. Kinds that a system lacks compute instead. */
 #include <gort.h>
 
 #include <errno.h>
