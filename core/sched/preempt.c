@@ -464,14 +464,17 @@ void rt_host_free_locked(gort_runtime *rt)
 	rt_m *mp = rt->host;
 	rt_g *gp;
 
-	gp = mp != NULL ? mp->curg : NULL;
-	if (gp == NULL || gp->dropped)
+	/* Its curg is ours to read only while it stands or sleeps without a P. */
+	if (mp == NULL || (rt_load32_rlx(&mp->taken) != RT_TAKEN && mp->standing == RT_STANDS_NOT))
+		return;
+	gp = mp->curg;
+	if (gp->dropped)
 		return;
 	if (rt_load32_rlx(&mp->taken) == RT_TAKEN) {
 		gp->dropped = RT_DROPPED;
 		rt->sched.nsyscall++;
 		mp->takenwhen = 0;
-	} else if (mp->standing != RT_STANDS_NOT && mp->p == NULL) {
+	} else if (mp->p == NULL) {
 		rt_stopped_remove_locked(rt, gp);
 		let_go_locked(mp, gp);
 	} else {

@@ -40,7 +40,6 @@ typedef struct one {
 
 static one all[MAX];
 static int count;
-static volatile int over;
 static pthread_mutex_t shared = PTHREAD_MUTEX_INITIALIZER;
 static volatile long guarded[2];
 static int ends[2];
