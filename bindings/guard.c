@@ -2,6 +2,9 @@
  * no other goroutine runs Python code. */
 #include "bindings/guard.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 int binding_attach(gort_runtime *rt)
 {
 	int err = gort_attach(rt);
@@ -56,4 +59,39 @@ int binding_gomaxprocs(int n, int *before)
 	*before = gort_gomaxprocs(n);
 	gort_entersyscall();
 	return 0;
+}
+
+struct text {
+	char *p;
+	size_t n;
+};
+
+static int append(void *data, const void *bytes, size_t n)
+{
+	struct text *t = data;
+	char *p = realloc(t->p, t->n + n);
+	if (!p)
+		return GORT_ENOMEM;
+	memcpy(p + t->n, bytes, n);
+	t->p = p;
+	t->n += n;
+	return 0;
+}
+
+int binding_stack_dump(gort_runtime *rt, char **text, size_t *n)
+{
+	struct text t = { NULL, 0 };
+	int err = gort_stack_dump(rt, append, &t);
+	if (err != 0) {
+		free(t.p);
+		t = (struct text){ NULL, 0 };
+	}
+	*text = t.p;
+	*n = t.n;
+	return err;
+}
+
+void binding_free(void *p)
+{
+	free(p);
 }

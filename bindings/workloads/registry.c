@@ -24,11 +24,21 @@ static bool valid(const workload *w, const workload_call *call)
 	return w->data || !call->data;
 }
 
+static void run_and_list(void *arg)
+{
+	workload_call *call = arg;
+
+	call->of->main(call);
+	if (call->left)
+		call->nleft = gort_goroutines(gort_self(), call->left, call->nleft);
+}
+
 int workload_run(gort_runtime *rt, const workload *w, workload_call *call)
 {
 	if (!valid(w, call))
 		return GORT_EINVAL;
-	return gort_runtime_run(rt, w->main, call);
+	call->of = w;
+	return gort_runtime_run(rt, run_and_list, call);
 }
 
 void workload_progress(const workload_call *call, uint64_t *done, uint64_t *total)

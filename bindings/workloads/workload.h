@@ -23,6 +23,9 @@ typedef struct workload_call {
 	size_t length;         /* elements of data */
 	int64_t value;         /* the result */
 	uint64_t done, total;  /* atomic; see workload_progress */
+	gort_goroutine *left;  /* room for nleft, or NULL: the goroutines that were there when the main */
+	size_t nleft;          /* function returned, itself included; then how many there were */
+	const struct workload *of; /* workload_run's */
 } workload_call;
 
 typedef struct workload {

@@ -7,23 +7,18 @@
 
 #include <string.h>
 
-/* Around a stop of the world by any thread: a goroutine of rt is inside the runtime meanwhile. */
-static bool stop(gort_runtime *rt)
+/* Around a stop of the world by any thread; a goroutine is inside the runtime meanwhile, and may come out of the
+ * stop on another thread. */
+static void stop(gort_runtime *rt)
 {
-	rt_m *mp = rt_self();
-	bool inside = mp != NULL && mp->rt == rt && mp->curg != NULL && mp->p != NULL;
-
-	if (inside)
-		(void)RT_ENTER();
+	(void)rt_hold();
 	rt_stop_world(rt, RT_STW_WATCH);
-	return inside;
 }
 
-static void start(gort_runtime *rt, bool inside)
+static void start(gort_runtime *rt)
 {
 	rt_start_world(rt);
-	if (inside)
-		rt_leave();
+	rt_unhold(rt_self());
 }
 
 /* ---- The list --------------------------------------------------------------------------------- */
@@ -70,10 +65,10 @@ static void fill(gort_goroutine *to, const rt_g *gp)
 GORT_API size_t gort_goroutines_sized(gort_runtime *rt, gort_goroutine *out, size_t n, size_t size)
 {
 	size_t known = size < sizeof *out ? size : sizeof *out, have;
-	bool inside = stop(rt);
 	gort_goroutine one;
 	rt_glist l;
 
+	stop(rt);
 	if (rt_glist_make(rt, &l)) {
 		have = l.n;
 		for (size_t i = 0; i < n && i < l.n; i++) {
@@ -87,7 +82,7 @@ GORT_API size_t gort_goroutines_sized(gort_runtime *rt, gort_goroutine *out, siz
 	} else {
 		have = 0;
 	}
-	start(rt, inside);
+	start(rt);
 	return have;
 }
 
@@ -97,18 +92,19 @@ GORT_API int gort_stack_dump(gort_runtime *rt, gort_writer write, void *data)
 {
 	rt_text text = { NULL, 0, 0 };
 	rt_report *r = rt_report_new(&text, rt->traceback.level < 1 ? 1 : rt->traceback.level);
-	rt_m *mp = rt_self();
-	rt_g *self = mp != NULL && mp->rt == rt ? mp->curg : NULL;
+	rt_g *self;
 	int err = 0;
-	bool inside;
 
 	if (r == NULL)
 		return GORT_ENOMEM;
-	inside = stop(rt);
+	stop(rt);
+	self = rt_curg();
+	if (self != NULL && self->rt != rt)
+		self = NULL;
 	if (self != NULL)
 		rt_report_g(r, self, be_nanotime());
 	rt_report_all(rt, r, self);
-	start(rt, inside);
+	start(rt);
 	rt_report_free(r);
 	if (text.n > 0)
 		err = write(data, text.p, text.n);

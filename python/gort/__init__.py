@@ -18,13 +18,13 @@ from ._errors import (
 )
 from ._goroutine import goid, gomaxprocs, gosched, num_goroutine, sleep
 from ._gort import ffi as _ffi, lib as _lib
-from ._runtime import ProcStats, Result, Runtime
+from ._runtime import Goroutine, Histogram, ProcStats, Result, Runtime
 from ._trace import Event, Trace
 from ._workloads import Parameter, Workload, workloads
 
 __all__ = [
     "ArgumentError", "BusyError", "CanceledError", "ClosedError", "Config", "DeadlockError",
-    "Error", "Event", "FatalError", "ForkedError", "MemoryLimitError", "PanicError", "Parameter",
+    "Error", "Event", "FatalError", "ForkedError", "Goroutine", "Histogram", "MemoryLimitError", "PanicError", "Parameter",
     "ProcStats", "Result", "Runtime", "SystemCallError", "TimeoutError", "Trace",
     "UnsupportedError", "Workload", "WouldBlockError", "backends", "goid", "gomaxprocs",
     "gosched", "num_cpu", "num_goroutine", "sleep", "workloads",

@@ -10,6 +10,7 @@ counted here, `close` refuses while there is one, and after `close` there is no 
 """
 import dataclasses
 import html
+import math
 import os
 import threading
 import time
@@ -24,6 +25,7 @@ from ._gort import ffi, lib
 from ._progress import Progress, reporter
 from ._trace import Trace
 
+KEEP = 1000  # goroutines in a result at most
 POLL = 0.05  # seconds between looks at progress; the end of a run is noticed at once
 
 
@@ -49,16 +51,76 @@ class ProcStats(NamedTuple):
                                 for name in self._fields[3:]})
 
 
+class Goroutine(NamedTuple):
+    """A goroutine as it was: gort_goroutine of gort.h, field by field."""
+
+    goid: int
+    parent: int       # the goid of who started it; 0: it was started from outside
+    status: str       # "runnable", "running", "syscall", "waiting"
+    wait_reason: str  # Go's words, "chan receive", if it waits; else ""
+    since: float      # seconds that it had waited by then, to about 0.01; 0.0 if it does not wait
+    start: int        # the address of its function
+    creator: int      # the code address that started it; 0 from outside
+    stack_used: int   # bytes
+    thread: int       # the system's id while it runs or is wired; else 0
+    locked: bool      # wired to its thread
+    system: bool      # the runtime's own
+    name: str         # "" if it has none
+
+
+_STATUS = {lib.GORT_G_RUNNABLE: "runnable", lib.GORT_G_RUNNING: "running",
+           lib.GORT_G_SYSCALL: "syscall", lib.GORT_G_WAITING: "waiting"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Histogram:
+    """Times by bucket: counts[i] of them lie in [bounds[i], bounds[i + 1]) seconds. The outermost
+    bounds are infinite."""
+
+    counts: "tuple[int, ...]"
+    bounds: "tuple[float, ...]" = dataclasses.field(repr=False)
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts)
+
+    def rows(self) -> "list[tuple[Optional[float], Optional[float], int]]":
+        """(from, to, how many) of the buckets that are not empty; None for an infinite bound."""
+        return [(_finite(low), _finite(high), n)
+                for low, high, n in zip(self.bounds, self.bounds[1:], self.counts) if n]
+
+    def quantile(self, q: float) -> float:
+        """The upper bound of the bucket that the q-th part of all times reaches; nan if there are none."""
+        if not 0 <= q <= 1:
+            raise ArgumentError(f"a quantile is from 0 to 1, not {q!r}")
+        seen, wanted = 0, q * self.total
+        for count, upper in zip(self.counts, self.bounds[1:]):
+            seen += count
+            if count and seen >= wanted:
+                return upper
+        return math.nan
+
+    def since(self, before: "Histogram") -> "Histogram":
+        return Histogram(tuple(a - b for a, b in zip(self.counts, before.counts)), self.bounds)
+
+
+Metrics = Mapping[str, Union[int, float, Histogram]]
+
+
 @dataclasses.dataclass(frozen=True)
 class Result:
     """What a run left: `value` is what the workload computed, `procs` what each P did for it.
-    `trace` is a Trace if the runtime was made with trace=True, else None."""
+    `trace` is a Trace if the runtime was made with trace=True, else None. `metrics` is what happened
+    meanwhile (counts of this run; states as they were at its end), `goroutines` those that were
+    there when the workload's main function returned, itself included."""
 
     workload: _workloads.Workload
     params: Mapping[str, int]
     value: int
     seconds: float
     procs: List[ProcStats]
+    metrics: Metrics = dataclasses.field(default_factory=dict, repr=False)
+    goroutines: List[Goroutine] = dataclasses.field(default_factory=list, repr=False)
     trace: Optional[Trace] = None
     data: Any = dataclasses.field(default=None, repr=False)
 
@@ -67,6 +129,9 @@ class Result:
         return {
             "workload": self.workload.name, "params": dict(self.params), "value": self.value,
             "seconds": self.seconds, "procs": [p._asdict() for p in self.procs],
+            "goroutines": [g._asdict() for g in self.goroutines],
+            "metrics": {k: v.rows() if isinstance(v, Histogram) else v
+                        for k, v in self.metrics.items()},
             "trace": self.trace.summary() if self.trace is not None else None,
         }
 
@@ -99,6 +164,10 @@ class _Run(threading.Thread):
         self.report = ""
         self.before: List[ProcStats] = []
         self.after: List[ProcStats] = []
+        self.left = ffi.new("gort_goroutine[]", KEEP)
+        self.call.left, self.call.nleft = self.left, KEEP
+        self.goroutines: List[Goroutine] = []
+        self.metrics: Metrics = {}
         self.trace: Optional[Trace] = None
         self.failure: Optional[BaseException] = None
         self.finished = threading.Event()
@@ -114,6 +183,7 @@ class _Run(threading.Thread):
 
     def _run(self, pointer: Any) -> None:
         self.before = _proc_stats(pointer)
+        before = _metrics(pointer)
         if self.rt._trace_max is not None:
             self.trace = Trace(self.rt._trace_max)
             self.trace._start(pointer)
@@ -125,6 +195,12 @@ class _Run(threading.Thread):
             if self.trace is not None:
                 self.trace._stop(pointer)
         self.after = _proc_stats(pointer)
+        self.metrics = {k: v.since(before[k]) if isinstance(v, Histogram) else v
+                        for k, v in _metrics(pointer).items()}
+        if self.code == 0:
+            now = lib.gort_nanotime()
+            self.goroutines = [_goroutine(self.left[i], now)
+                               for i in range(min(self.call.nleft, KEEP))]
         if self.code != 0:
             self.report = ffi.string(lib.gort_runtime_error(pointer)).decode(errors="replace")
 
@@ -265,7 +341,8 @@ class Runtime:
         return Result(
             workload=known, params=dict(zip((p.name for p in known.parameters), values)),
             value=run.call.value, seconds=run.seconds,
-            procs=[p.since(before.get(p.id)) for p in run.after], trace=run.trace, data=data)
+            procs=[p.since(before.get(p.id)) for p in run.after], trace=run.trace,
+            metrics=run.metrics, goroutines=run.goroutines, data=data)
 
     def _start(self, run: _Run) -> None:
         self._acquire()
@@ -311,6 +388,27 @@ class Runtime:
         with self._using() as pointer:
             return _proc_stats(pointer)
 
+    def goroutines(self) -> List[Goroutine]:
+        """The goroutines that there are now, in order of goid. Stops the world for a moment."""
+        with self._using() as pointer:
+            return _goroutines(pointer)
+
+    def metrics(self) -> Metrics:
+        """Figures by Go's names, "/sched/latencies:seconds" and others, since the runtime was
+        made."""
+        with self._using() as pointer:
+            return _metrics(pointer)
+
+    def stack_dump(self) -> str:
+        """All goroutines with their backtraces, in Go's format. Stops the world for a moment."""
+        with self._using() as pointer:
+            text, n = ffi.new("char **"), ffi.new("size_t *")
+            check(lib.binding_stack_dump(pointer, text, n), "stack_dump")
+            try:
+                return ffi.unpack(text[0], n[0]).decode(errors="replace") if n[0] else ""
+            finally:
+                lib.binding_free(text[0])
+
     @contextmanager
     def attach(self) -> Iterator[None]:
         """`with rt.attach():` makes this thread a goroutine for the body: it has a goid, and may
@@ -351,6 +449,57 @@ def _proc_stats(pointer: Any) -> List[ProcStats]:
     # There may be fewer by now, or more: each call says how many there are.
     n = min(n, lib.gort_proc_stats_read_sized(pointer, rows, n, size))
     return [ProcStats(*(getattr(rows[i], name) for name in ProcStats._fields)) for i in range(n)]
+
+
+def _finite(bound: float) -> Optional[float]:
+    """JSON has no infinity."""
+    return bound if math.isfinite(bound) else None
+
+
+def _goroutine(g: Any, now: int) -> Goroutine:
+    return Goroutine(
+        goid=g.goid, parent=g.parent, status=_STATUS.get(g.status, str(g.status)),
+        wait_reason=ffi.string(g.wait_reason).decode(),
+        since=max(0, now - g.since) / 1e9 if g.since else 0.0,
+        start=int(ffi.cast("uintptr_t", g.start)), creator=int(ffi.cast("uintptr_t", g.creator)),
+        stack_used=g.stack_used, thread=g.thread, locked=g.locked, system=g.system,
+        name=ffi.string(g.name).decode(errors="replace"))
+
+
+def _goroutines(pointer: Any) -> List[Goroutine]:
+    size, room = ffi.sizeof("gort_goroutine"), 64
+    while True:
+        rows = ffi.new("gort_goroutine[]", room)
+        n = lib.gort_goroutines_sized(pointer, rows, room, size)
+        if n <= room:
+            now = lib.gort_nanotime()
+            return [_goroutine(rows[i], now) for i in range(n)]
+        room = n + n // 4  # more may come meanwhile
+
+
+def _metrics(pointer: Any) -> Metrics:
+    descs = []
+    while (desc := lib.gort_metric_at(len(descs))) != ffi.NULL:
+        descs.append(desc)
+    rows = ffi.new("gort_metric[]", max(len(descs), 1))
+    keep = []  # the arrays that rows point to
+    for row, desc in zip(rows, descs):
+        row.name = desc.name
+        if desc.kind == lib.GORT_METRIC_HISTOGRAM:
+            keep.append(ffi.new("uint64_t[]", desc.nbuckets))
+            row.value.counts = keep[-1]
+    lib.gort_metrics_read(pointer, rows, len(descs))
+    out = {}
+    for row, desc in zip(rows, descs):
+        name = ffi.string(desc.name).decode()
+        if row.kind == lib.GORT_METRIC_HISTOGRAM:
+            out[name] = Histogram(tuple(ffi.unpack(row.value.counts, desc.nbuckets)),
+                                  tuple(ffi.unpack(desc.bounds, desc.nbuckets + 1)))
+        elif row.kind == lib.GORT_METRIC_UINT64:
+            out[name] = row.value.u64
+        elif row.kind == lib.GORT_METRIC_FLOAT64:
+            out[name] = row.value.f64
+    return out
 
 
 def _program_error(run: _Run) -> Error:

@@ -186,3 +186,58 @@ def test_threads_attach_side_by_side(rt):
     for t in threads:
         t.join()
     assert len(set(ids)) == 4
+
+
+# ---- Watching ----
+
+def test_goroutines_are_those_of_the_header():
+    fields = [name for name, _ in ffi.typeof("gort_goroutine").fields]
+    assert list(gort.Goroutine._fields) == fields
+
+
+def test_goroutines_while_it_runs(rt, while_running):
+    assert rt.goroutines() == []
+    there = while_running(rt, rt.goroutines)
+    assert [g.goid for g in there] == sorted(g.goid for g in there) and there[0].goid == 1
+    main = there[0]
+    assert main.parent == 0 and main.creator == 0 and not main.system
+    for g in there[1:]:
+        assert g.parent >= 1 and g.creator and g.start
+        assert g.status in ("runnable", "running", "waiting")
+        assert (g.status == "waiting") == bool(g.wait_reason)
+
+
+def test_result_goroutines(rt):
+    left = rt.run("sieve", n=20).goroutines
+    assert left[0].goid == 1 and left[0].status == "running"
+    assert {g.wait_reason for g in left[1:]} <= {"chan send", "chan receive", ""}
+    waiting = [g for g in left if g.status == "waiting"]
+    assert waiting and all(0 <= g.since < 60 and g.stack_used > 0 for g in waiting)
+    assert rt.run("yield").goroutines[0].goid == 1
+
+
+def test_metrics(rt):
+    result = rt.run("pingpong", rounds=8000)
+    assert result.metrics["/sched/gomaxprocs:threads"] == 2
+    latencies = result.metrics["/sched/latencies:seconds"]
+    assert 500 <= latencies.total <= 20000
+    assert len(latencies.bounds) == len(latencies.counts) + 1
+    assert 0 < latencies.quantile(0.5) <= latencies.quantile(0.99)
+    assert sum(n for _, _, n in latencies.rows()) == latencies.total
+    assert rt.metrics()["/sched/latencies:seconds"].total >= latencies.total
+    assert rt.metrics()["/sched/goroutines:goroutines"] == 0
+    with pytest.raises(gort.ArgumentError):
+        latencies.quantile(2)
+    assert json.loads(json.dumps(result.as_dict()))["metrics"]["/sched/gomaxprocs:threads"] == 2
+
+
+def test_metrics_count_only_their_own_run(rt):
+    first = rt.run("pingpong", rounds=8000).metrics["/sched/latencies:seconds"].total
+    second = rt.run("pingpong", rounds=1).metrics["/sched/latencies:seconds"].total
+    assert second < first
+
+
+def test_stack_dump(rt, while_running):
+    assert rt.stack_dump() == ""
+    text = while_running(rt, rt.stack_dump)
+    assert text.startswith("goroutine 1 [") and "\ncreated by " in text and "(...)\n\t" in text
