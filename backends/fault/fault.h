@@ -25,7 +25,7 @@ extern const size_t be_fault_stack_room; /* below each stack, for the handler of
 
 typedef struct be_fault {
 	int signal;          /* SIGSEGV, SIGBUS, SIGFPE, ... (on Windows the nearest of them) */
-	int code;            /* si_code, or the exception code */
+	int code;            /* si_code; on Windows the kind of access: 0 read, 1 write */
 	uintptr_t address;   /* that was accessed; for an overflow on Windows, the end of that stack */
 	uintptr_t pc, sp;    /* of the faulting instruction */
 	const char *what;    /* as Go names it: "SIGSEGV: segmentation violation" */

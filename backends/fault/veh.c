@@ -126,7 +126,7 @@ static LONG CALLBACK on_fault(EXCEPTION_POINTERS *e)
 	CONTEXT *c = e->ContextRecord;
 	be_fault_handler fn = (be_fault_handler)rt_loadptr_acq(&handler);
 	be_fault f = {.signal = signal_of(r->ExceptionCode),
-	              .code = (int)r->ExceptionCode,
+	              .code = r->NumberParameters >= 1 ? (int)r->ExceptionInformation[0] : 0,
 	              .address = address_of(r, c),
 	              .pc = c->Rip,
 	              .sp = c->Rsp,

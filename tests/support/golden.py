@@ -127,6 +127,7 @@ def go_command(go, source, folder, cache):
 
 def without_frames(text):
     """Of a case: what stands between a goroutine's header and the next empty line is dropped."""
+    text = re.sub(r'\[signal .* addr=', '[signal addr=', text)  # Windows has numbers
     return re.sub(r'(err\| goroutine \S+ \[.*\]:\n)(err\| .+\n)*', r'\1', text)
 
 

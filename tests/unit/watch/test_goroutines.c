@@ -177,6 +177,26 @@ static void test_dump(void **state)
 	assert_memory_equal(dump, "goroutine 1 [running]:\n", 23);
 }
 
+/* As if it had waited for long. */
+static void dumping_old(void *arg)
+{
+	ch = gort_chan_make(GORT_TYPE(int), 0);
+	gort_go(wired, arg);
+	settle();
+	for (rt_g *gp = gort_self()->sched.allg; gp != NULL; gp = gp->alllink)
+		if (rt_load32_acq(&gp->status) == RT_G_WAITING)
+			gp->since = be_nanotime() - 200 * GORT_SECOND;
+	dumped = 0;
+	listed = gort_stack_dump(gort_self(), keep, NULL) == 7;
+}
+
+static void test_dump_minutes(void **state)
+{
+	(void)state;
+	assert_int_equal(program(1, dumping_old, NULL), 0);
+	assert_non_null(strstr(dump, " [chan receive, 3 minutes, locked to thread]:\n"));
+}
+
 /* From a thread that is no goroutine: while nothing runs there is nobody. */
 static void test_dump_outside(void **state)
 {
@@ -283,6 +303,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_list),         cmocka_unit_test(test_list_sizes),
 		cmocka_unit_test(test_dump),         cmocka_unit_test(test_dump_outside),
+		cmocka_unit_test(test_dump_minutes),
 		cmocka_unit_test(test_table),        cmocka_unit_test(test_buckets),
 		cmocka_unit_test(test_metrics),
 	};
