@@ -90,9 +90,12 @@ def run(command, case):
     env = {k: v for k, v in os.environ.items()
            if k not in ('GOTRACEBACK', 'GODEBUG', 'GOMAXPROCS')}
     env.setdefault('WINEDEBUG', '-all')
-    done = subprocess.run([*command, case], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=TIMEOUT, check=False, env=env,
-                          preexec_fn=no_core)
+    try:
+        done = subprocess.run([*command, case], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=TIMEOUT, check=False, env=env,
+                              preexec_fn=no_core)
+    except subprocess.TimeoutExpired:
+        return 'hangs', '', ''
     return (done.returncode, equalise(done.stdout.decode(errors='replace')),
             equalise(done.stderr.decode(errors='replace')))
 

@@ -177,6 +177,44 @@ static void test_dump(void **state)
 	assert_memory_equal(dump, "goroutine 1 [running]:\n", 23);
 }
 
+/* Stopped in the middle of its loop. */
+static volatile int looping, enough;
+
+static RT_NOINLINE void spins(void *arg)
+{
+	(void)arg;
+	looping = 1;
+	while (!enough)
+		;
+	__asm__ volatile("" : : : "memory");
+}
+
+static void dumping_loop(void *arg)
+{
+	gort_go(spins, arg);
+	while (!looping)
+		gort_gosched();
+	for (int i = 0; i < 20; i++) { /* it may just be beginning or ending a stop of its own */
+		dumped = 0;
+		listed = gort_stack_dump(gort_self(), keep, NULL) == 7;
+		if (strstr(dump, "\nspins(...)\n\t") != NULL)
+			break;
+	}
+	enough = 1;
+}
+
+static void test_dump_in_place(void **state)
+{
+	(void)state;
+	if (!be_preempt_in_place || strcmp(be_fault_name, "signal") != 0)
+		skip();
+	looping = enough = 0;
+	assert_int_equal(program(2, dumping_loop, NULL), 0);
+	assert_int_equal(listed, 1);
+	assert_non_null(strstr(dump, "\nspins(...)\n\t"));
+	assert_non_null(strstr(dump, "\ncreated by dumping_loop in goroutine 1\n\t"));
+}
+
 /* As if it had waited for long. */
 static void dumping_old(void *arg)
 {
@@ -303,7 +341,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_list),         cmocka_unit_test(test_list_sizes),
 		cmocka_unit_test(test_dump),         cmocka_unit_test(test_dump_outside),
-		cmocka_unit_test(test_dump_minutes),
+		cmocka_unit_test(test_dump_minutes), cmocka_unit_test(test_dump_in_place),
 		cmocka_unit_test(test_table),        cmocka_unit_test(test_buckets),
 		cmocka_unit_test(test_metrics),
 	};
