@@ -249,6 +249,33 @@ static void test_dump_outside(void **state)
 	gort_runtime_free(rt);
 }
 
+/* Memory is refused at any moment: the list is empty, the dump says so, or the run ends. */
+static void test_no_memory(void **state)
+{
+	int empty = 0;
+
+	(void)state;
+	for (int i = 1; i < 60; i++) {
+		char debug[32];
+		gort_config cfg;
+		gort_runtime *rt;
+		int r;
+
+		snprintf(debug, sizeof debug, "oomfail=%d", i);
+		gort_config_init(&cfg);
+		cfg.procs = 1;
+		cfg.debug = debug;
+		if (gort_runtime_new(&rt, &cfg) != 0)
+			continue;
+		listed = 99;
+		r = gort_runtime_run(rt, listing, NULL);
+		assert_true(r == 0 || r == GORT_ENOMEM);
+		empty += r == 0 && listed == 0;
+		assert_int_equal(gort_runtime_free(rt), 0);
+	}
+	assert_int_equal(empty, 1);
+}
+
 /* ---- Metrics ---- */
 
 static void test_table(void **state)
@@ -342,8 +369,8 @@ int main(void)
 		cmocka_unit_test(test_list),         cmocka_unit_test(test_list_sizes),
 		cmocka_unit_test(test_dump),         cmocka_unit_test(test_dump_outside),
 		cmocka_unit_test(test_dump_minutes), cmocka_unit_test(test_dump_in_place),
-		cmocka_unit_test(test_table),        cmocka_unit_test(test_buckets),
-		cmocka_unit_test(test_metrics),
+		cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_table),
+		cmocka_unit_test(test_buckets),      cmocka_unit_test(test_metrics),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
