@@ -90,6 +90,8 @@ def run(command, case):
     env = {k: v for k, v in os.environ.items()
            if k not in ('GOTRACEBACK', 'GODEBUG', 'GOMAXPROCS')}
     env.setdefault('WINEDEBUG', '-all')
+    # exit(2) joins nobody.
+    env['TSAN_OPTIONS'] = env.get('TSAN_OPTIONS', '') + ':report_thread_leaks=0'
     try:
         done = subprocess.run([*command, case], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, timeout=TIMEOUT, check=False, env=env,
