@@ -32,7 +32,7 @@
  *
  * A cancellation is a flag and a wake-up: rt_g_cancel writes `canceled`, fences, and tries the claim;
  * rt_waiter_open writes OPEN, fences, and reads `canceled`. One of the two sees the other
- * (Dekker), and a claim that both see is won once.
+ * (Dekker), and a claim that both see is won once. All this is checked in tests/model/cancel.pml.
  *
  * Rejected: a lock in each goroutine (two more locked instructions for each wait, and an order with the locks
  * of lists); to let the canceller take waiters out of their lists (it would need the locks of channels and

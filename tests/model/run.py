@@ -1,6 +1,6 @@
 """Checks the models of the lock-free protocols and prints a table.
 
-usage: run.py [NAME...]     NAME: parkready timerpoll runq mutex trace relacy
+usage: run.py [NAME...]     NAME: parkready timerpoll runq mutex cancel trace relacy
 
 Each row is a model, a variant and what is expected. A mutant lacks one fence, re-check or order and must
 fail; one that passes means that the model no longer sees what it is there for, so the run fails too.
@@ -59,6 +59,12 @@ for scenario, memory, mutant in (
         ('HOG', '', 'NO_RELOOK'), ('TIMED', '', 'KEEP_STARVING'), ('HOG', 'WEAK', 'NO_PASS_ON'),
         ('MIXED', 'WEAK', 'BARGE')):
     rows('mutex', (scenario,), (memory,), False, mutant)
+
+rows('cancel', ('FOREVER', 'DEADLINE', 'REUSE'), BOTH)
+for scenario, memory, mutant in (
+        ('FOREVER', '', 'EARLY_LOOK'), ('FOREVER', '', 'NO_FENCE_CANCEL'), ('REUSE', '', 'NO_COUNT'),
+        ('DEADLINE', '', 'ARM_LATE'), ('DEADLINE', '', 'TWO_TAKERS')):
+    rows('cancel', (scenario,), (memory,), False, mutant)
 
 rows('trace', ('',), ('',))
 for mutant in ('NO_W2', 'NO_R2', 'NO_BUSY', 'NO_FLOOR', 'NO_RECHECK'):
