@@ -187,9 +187,20 @@ static RT_NOINLINE int lock_slow(mutex *m, int64_t deadline)
 	}
 }
 
-static inline int lock(mutex *m, int64_t deadline)
+/* The short paths look first: with waiters in the number, a swap of 0 and LOCKED would fail each time, at
+ * the price of one that succeeds. */
+static inline int lock(rt_m *mp, mutex *m, int64_t deadline)
 {
-	return RT_LIKELY(rt_swap_acq(rt_self(), &m->state, 0, LOCKED)) ? 0 : lock_slow(m, deadline);
+	uint32_t old = rt_load32_rlx(&m->state);
+
+	if (RT_LIKELY(old == 0)) {
+		if (RT_LIKELY(rt_swap_acq(mp, &m->state, 0, LOCKED)))
+			return 0;
+	} else if (!(old & (LOCKED | STARVING))) {
+		if (rt_swap_acq(mp, &m->state, old, old | LOCKED))
+			return 0;
+	}
+	return lock_slow(m, deadline);
 }
 
 static inline bool trylock(mutex *m)
@@ -220,14 +231,23 @@ static RT_NOINLINE bool unlock_slow(mutex *m)
 	}
 }
 
-static inline bool unlock(mutex *m)
+static inline bool unlock(rt_m *mp, mutex *m)
 {
-	return RT_LIKELY(rt_swap_rel(rt_self(), &m->state, LOCKED, 0)) || unlock_slow(m);
+	uint32_t old = rt_load32_rlx(&m->state);
+
+	if (RT_LIKELY(old == LOCKED)) {
+		if (RT_LIKELY(rt_swap_rel(mp, &m->state, LOCKED, 0)))
+			return true;
+	} else if ((old & (LOCKED | STARVING)) == LOCKED && (old < WAITER || (old & WOKEN))) {
+		if (rt_swap_rel(mp, &m->state, old, old - LOCKED))
+			return true;
+	}
+	return unlock_slow(m);
 }
 
 int rt_gomutex_lock(gort_mutex *m, int64_t deadline)
 {
-	return lock((mutex *)m, deadline);
+	return lock(rt_self(), (mutex *)m, deadline);
 }
 
 bool rt_gomutex_trylock(gort_mutex *m)
@@ -237,7 +257,7 @@ bool rt_gomutex_trylock(gort_mutex *m)
 
 bool rt_gomutex_unlock(gort_mutex *m)
 {
-	return unlock((mutex *)m);
+	return unlock(rt_self(), (mutex *)m);
 }
 
 _Noreturn RT_COLD void rt_gomutex_unlocked(void)
@@ -247,8 +267,7 @@ _Noreturn RT_COLD void rt_gomutex_unlocked(void)
 
 GORT_API void gort_mutex_lock(gort_mutex *m)
 {
-	(void)RT_ENTER();
-	(void)lock((mutex *)m, RT_UNTIMED);
+	(void)lock(RT_ENTER(), (mutex *)m, RT_UNTIMED);
 	rt_leave();
 }
 
@@ -256,8 +275,7 @@ GORT_API int gort_mutex_lock_until(gort_mutex *m, int64_t deadline)
 {
 	int r;
 
-	(void)RT_ENTER();
-	r = lock((mutex *)m, rt_deadline(deadline));
+	r = lock(RT_ENTER(), (mutex *)m, rt_deadline(deadline));
 	rt_leave();
 	return r;
 }
@@ -274,8 +292,7 @@ GORT_API bool gort_mutex_try_lock(gort_mutex *m)
 
 GORT_API void gort_mutex_unlock(gort_mutex *m)
 {
-	(void)RT_ENTER();
-	if (RT_UNLIKELY(!unlock((mutex *)m)))
+	if (RT_UNLIKELY(!unlock(RT_ENTER(), (mutex *)m)))
 		rt_gomutex_unlocked();
 	rt_leave();
 }

@@ -7,7 +7,7 @@
 
 static inline bool rt_alone(rt_m *mp)
 {
-	return rt_gomaxprocs(mp->rt) == 1;
+	return RT_UNLIKELY(rt_gomaxprocs(mp->rt) == 1);
 }
 
 static inline bool rt_swap_acq(rt_m *mp, rt_atomic32 *a, uint32_t old, uint32_t new)
