@@ -1,6 +1,6 @@
 """Checks the models of the lock-free protocols and prints a table.
 
-usage: run.py [NAME...]     NAME: parkready timerpoll runq mutex cancel trace relacy
+usage: run.py [NAME...]     NAME: parkready timerpoll timerheap runq mutex cancel trace relacy
 
 Each row is a model, a variant and what is expected. A mutant lacks one fence, re-check or order and must
 fail; one that passes means that the model no longer sees what it is there for, so the run fails too.
@@ -39,12 +39,19 @@ for scenario, memory, mutant in (
         ('CONTEND', '', 'NO_LOOP'), ('CASCADE', '', 'NO_CASCADE')):
     rows('parkready', (scenario,), (memory,), False, mutant)
 
-rows('timerpoll', ('NEAR', 'FAR', 'BOTH'), BOTH)
+rows('timerpoll', ('NEAR', 'FAR', 'BOTH', 'KEPT'), BOTH)
 for scenario, memory, mutant in (
         ('FAR', 'WEAK', 'NO_FENCE_ARM'), ('NEAR', '', 'NO_FENCE_POLL'),
         ('FAR', 'WEAK', 'NO_FENCE_IDLE'), ('NEAR', '', 'NO_REREAD'), ('NEAR', '', 'RAISE'),
         ('NEAR', '', 'NO_BREAK'), ('FAR', '', 'NO_WAKEP')):
     rows('timerpoll', (scenario,), (memory,), False, mutant)
+
+rows('timerheap', ('RING', 'CROWD', 'STILL', 'FRAME'), BOTH)
+for scenario, memory, mutant in (
+        ('RING', '', 'LATE_OUT'), ('RING', '', 'NO_LOOK'), ('CROWD', '', 'DEAD_IS_SET'),
+        ('CROWD', '', 'NO_LOCK'), ('CROWD', 'WEAK', 'HOME_FREE'), ('CROWD', '', 'ANY_HOME'),
+        ('STILL', '', 'NO_FENCE_REMOVED'), ('STILL', '', 'COUNT_LATE'), ('FRAME', '', 'FN_UNLOCKED')):
+    rows('timerheap', (scenario,), (memory,), False, mutant)
 
 rows('runq', ('THIEVES', 'BATCH', 'EMPTY'), BOTH)
 for scenario, memory, mutant in (

@@ -1,5 +1,5 @@
-/* timerpoll.pml: while a P is idle, somebody waits for the earliest timer. Models rt_timer_arm
- * (timer.c), poll_wait and go_idle (proc.c), rt_wakep, and the break of be_netpoll.
+/* timerpoll.pml: while a P is idle, somebody waits for the earliest timer. Models rt_timer_arm,
+ * tell (timer.c), poll_wait and go_idle (proc.c), rt_wakep, and the break of be_netpoll.
  *
  * 2 Ps, each with a heap; 4 Ms. M0 and M1 hold the Ps and arm and disarm timers of their own; then each
  * either computes for ever or goes idle. Deadlines are 1 < 2 < 3; time does not pass, so nothing
@@ -10,6 +10,7 @@
  *   -DNEAR  M0 has the timer 1, M1 the timer 3. M0 disarms 1 and arms 2 at any moments.
  *   -DFAR   no timers at first; each M arms up to one.
  *   -DBOTH  M0 arms 3 then 1, M1 arms 2.
+ *   -DKEPT  M0 has the timer 1, arms 2, which is not the first and tells nobody, and disarms 1.
  *
  * Mutants: NO_FENCE_ARM, NO_FENCE_POLL, NO_FENCE_IDLE, NO_REREAD (the heaps are not looked at again
  * after polluntil is published), RAISE (the second look may put off the wait beyond what was published),
@@ -53,10 +54,8 @@ inline netpoll_break(me)
 #endif
 }
 
-inline arm(me, when)
+inline tell(me, when)
 {
-	heap[p] = heap[p] | BIT(when);
-	publish_next(me, p);
 #ifndef NO_FENCE_ARM
 	FENCE(me);
 #endif
@@ -78,6 +77,18 @@ inline arm(me, when)
 	until = 0; poll = 0
 }
 
+inline arm(me, when)
+{
+	first = when < TIMERS(heap[p]);
+	heap[p] = heap[p] | BIT(when);
+	publish_next(me, p);
+	if
+	:: first -> tell(me, when)
+	:: else
+	fi;
+	first = 0
+}
+
 inline disarm(me, when)
 {
 	heap[p] = heap[p] & ~BIT(when);
@@ -97,6 +108,11 @@ inline program(me)
 	:: me == 0 -> disarm(me, 1); arm(me, 2)
 	:: else
 	fi
+#elif defined KEPT
+	if
+	:: me == 0 -> arm(me, 2); disarm(me, 1)
+	:: else
+	fi
 #elif defined FAR
 	if
 	:: me == 0 -> arm(me, 2)
@@ -114,7 +130,7 @@ inline program(me)
 proctype M(byte me; byte p; bit runs)
 {
 	byte q = 0, w = 0, until = 0, when = 0, again = 0;
-	bit spinning = 0, poll = 0;
+	bit spinning = 0, poll = 0, first = 0;
 
 	if
 	:: runs -> goto execute
@@ -211,6 +227,9 @@ init
 #ifdef NEAR
 		heap[0] = BIT(1);
 		heap[1] = BIT(3);
+#endif
+#ifdef KEPT
+		heap[0] = BIT(1);
 #endif
 		mem[NEXT(0)] = TIMERS(heap[0]);
 		mem[NEXT(1)] = TIMERS(heap[1]);
