@@ -326,6 +326,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	rt_rand_seed(&dice, seed);
 	gort_config_init(&cfg);
+	cfg.debug = "asyncpreemptoff=1,slice=1000000000"; /* a yield is the only change of turns */
 	cfg.procs = 1;
 	if (gort_runtime_new(&runtime, &cfg) != 0)
 		return 1;
