@@ -23,6 +23,7 @@
  */
 #include "backends/fault/fault.h"
 
+#include "backends/machine_win32.h"
 #include "core/base/atomic.h"
 #include "core/base/attrs.h"
 
@@ -89,22 +90,6 @@ static uintptr_t address_of(const EXCEPTION_RECORD *r, const CONTEXT *c)
 	return r->NumberParameters >= 2 ? r->ExceptionInformation[1] : c->Rsp;
 }
 
-/* As if land(arg) had been called with an empty stack below top: the room that a callee may use, a
- * zero as the return address, a clear direction flag and an empty x87 stack. */
-static void go_on_in(CONTEXT *c, const be_fault_action *act)
-{
-	uintptr_t *sp = (uintptr_t *)act->stack_top - 5;
-
-	*sp = 0;
-	c->Rsp = (uintptr_t)sp;
-	c->Rip = (uintptr_t)act->land;
-	c->Rcx = (uintptr_t)act->arg;
-	c->Rbp = 0;
-	c->EFlags &= ~0x400u;
-	c->FltSave.StatusWord = 0;
-	c->FltSave.TagWord = 0;
-}
-
 /* Go prints the numbers here. */
 static const char *what(DWORD code)
 {
@@ -145,7 +130,7 @@ static LONG CALLBACK on_fault(EXCEPTION_POINTERS *e)
 	SetLastError(saved);
 	if (answer != BE_FAULT_LAND)
 		return EXCEPTION_CONTINUE_SEARCH;
-	go_on_in(c, &act);
+	machine_land(c, act.land, act.arg, act.stack_top);
 	return EXCEPTION_CONTINUE_EXECUTION;
 }
 

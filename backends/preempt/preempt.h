@@ -20,7 +20,8 @@
  * A stopped thread holds whatever it held: locks of libc, of the loader, of the user. So decide,
  * and everybody who works while threads are stopped, takes none of those.
  *
- * Errors: -ENOTSUP where the implementation cannot, -ESRCH when the thread is not attached.
+ * Errors: -ENOTSUP where the implementation cannot; -ESRCH when the thread is not attached; -EAGAIN: it was
+ * never where it may stand (suspend.c), ask again.
  */
 #ifndef BACKENDS_PREEMPT_H
 #define BACKENDS_PREEMPT_H

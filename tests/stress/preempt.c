@@ -42,8 +42,10 @@ static one all[MAX];
 static int count;
 static pthread_mutex_t shared = PTHREAD_MUTEX_INITIALIZER;
 static volatile long guarded[2];
+#ifndef _WIN32
 static int ends[2];
 static FILE *sink;
+#endif
 
 static uint64_t compute(uint64_t seed)
 {
