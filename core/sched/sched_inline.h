@@ -13,7 +13,7 @@ void rt_preempt_point(void);
 void rt_enter_slow(rt_m *mp, const char *function);
 
 /* No unsafe window: whoever is stopped between reading self and locks++ goes on on the same M. `taken` is read after
- * locks is 1: sysmon writes the one, fences for both sides, and reads the other (model `takep`). */
+ * locks is 1: sysmon writes the one, fences for both sides, and reads the other. */
 static inline rt_m *rt_enter(const char *function)
 {
 	rt_m *mp = rt_self();

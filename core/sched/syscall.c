@@ -2,7 +2,7 @@
  *
  * entersyscall gives the P away at once if anybody waits for it, or a timer. Else the P stays with
  * the goroutine, in the state SYSCALL: exitsyscall takes it back by one compare-and-swap, unless
- * sysmon (retake) or the stop of the world was first; those use one, too (model syscall). Work that
+ * sysmon (retake) or the stop of the world was first; those use one, too. Work that
  * comes meanwhile from another goroutine finds other Ps or sysmon, which looks every 20 us to some
  * ms; what comes from a foreign thread wakes sysmon.
  */
