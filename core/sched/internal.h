@@ -63,6 +63,7 @@ bool rt_stoplockedm(rt_m *mp);            /* false: leave the loop */
 void rt_startlockedm(rt_m *mp, rt_g *gp);
 void rt_m_unidle_locked(rt_m *mp);        /* takes a sleeping M off its list and wakes it */
 void rt_checkdead_locked(gort_runtime *rt);
+void rt_poll_look(gort_runtime *rt);
 void rt_maker_ask_locked(gort_runtime *rt, bool spinning);
 int rt_maker_start(gort_runtime *rt);     /* GORT_ENOMEM, OS errors */
 void rt_maker_end(gort_runtime *rt);

@@ -237,14 +237,8 @@ static bool poll_wait(rt_m *mp)
 	rt_sched *sc = &mp->rt->sched;
 	int64_t when = rt_timers_next(mp->rt), again, now;
 
-	if (when == INT64_MAX) {
-		/* Who waits for what was disarmed since then looks again: perhaps all are asleep.
-		 * */
-		if (rt_load32_rlx(&sc->polling) &&
-		    (int64_t)rt_load64_rlx(&sc->polluntil) != INT64_MAX)
-			be_netpoll_break(&sc->poll);
+	if (when == INT64_MAX)
 		return false;
-	}
 	if (!rt_cas32_full(&sc->polling, 0, 1)) {
 		/* Another M waits; perhaps for a later moment than ours. */
 		if ((int64_t)rt_load64_rlx(&sc->polluntil) > when)
@@ -252,19 +246,32 @@ static bool poll_wait(rt_m *mp)
 		return false;
 	}
 	rt_store64_rlx(&sc->polluntil, (uint64_t)when);
-	rt_fence_full(); /* pairs with the fence in tell, timer.c: one of us sees the other */
-	/* Never longer than what was published before the fence: an armer compared with that. */
+	rt_fence_full(); /* pairs with the fences in tell, timer.c, and in rt_poll_look: one sees the other */
 	again = rt_timers_next(mp->rt);
+	/* Never longer than what was published before the fence: an armer compared with that. */
 	if (again < when) {
 		when = again;
 		rt_store64_rlx(&sc->polluntil, (uint64_t)when);
 	}
 	now = be_nanotime();
-	if (when > now && !rt_run_leaving(mp))
+	/* All stopped since: not a moment, for rt_poll_look may have missed us. Who armed one meanwhile and relied on
+	 * us is not forgotten: with an idle P this M searches again, and without one all look themselves. */
+	if (when > now && again != INT64_MAX && !rt_run_leaving(mp))
 		wait_for(mp, when - now);
 	rt_store64_rlx(&sc->polluntil, 0);
 	rt_xchg32_full(&sc->polling, 0);
 	return take_idle_p(mp);
+}
+
+/* One M is awake and the caller is about to sleep: if that one waits for timers that were all stopped since, it
+ * looks again and finds that all are asleep. */
+void rt_poll_look(gort_runtime *rt)
+{
+	rt_sched *sc = &rt->sched;
+
+	rt_fence_full(); /* pairs with the fence in poll_wait: it sees what we stopped, or we see it wait */
+	if (rt_load32_rlx(&sc->polling) && rt_timers_next(rt) == INT64_MAX)
+		be_netpoll_break(&sc->poll);
 }
 
 /* No work for mp, which holds a P. True: search again. False: leave the loop. */

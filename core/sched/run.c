@@ -45,6 +45,8 @@ void rt_checkdead_locked(gort_runtime *rt)
 
 	rt_lockrank_assert_held(RT_RANK_sched, &sc->lock);
 	RT_ASSERT(sc->mcount >= sc->nmidle + sc->nmidlelocked);
+	if (sc->mcount == sc->nmidle + sc->nmidlelocked + 1)
+		rt_poll_look(rt);
 	if (sc->mcount > sc->nmidle + sc->nmidlelocked || sc->nmake + sc->nmaking > 0)
 		return;
 	if (rt_load32_rlx(&sc->gcwaiting) || (rt->cfg.flags & GORT_LIBRARY) ||

@@ -39,11 +39,12 @@ for scenario, memory, mutant in (
         ('CONTEND', '', 'NO_LOOP'), ('CASCADE', '', 'NO_CASCADE')):
     rows('parkready', (scenario,), (memory,), False, mutant)
 
-rows('timerpoll', ('NEAR', 'FAR', 'BOTH', 'KEPT'), BOTH)
+rows('timerpoll', ('NEAR', 'FAR', 'BOTH', 'KEPT', 'DEAD', 'ANEW'), BOTH)
 for scenario, memory, mutant in (
         ('FAR', 'WEAK', 'NO_FENCE_ARM'), ('NEAR', '', 'NO_FENCE_POLL'),
         ('FAR', 'WEAK', 'NO_FENCE_IDLE'), ('NEAR', '', 'NO_REREAD'), ('NEAR', '', 'RAISE'),
-        ('NEAR', '', 'NO_BREAK'), ('FAR', '', 'NO_WAKEP')):
+        ('NEAR', '', 'NO_BREAK'), ('FAR', '', 'NO_WAKEP'), ('DEAD', '', 'NO_LOOK'),
+        ('DEAD', '', 'NO_GIVE_UP')):
     rows('timerpoll', (scenario,), (memory,), False, mutant)
 
 rows('timerheap', ('RING', 'CROWD', 'STILL', 'FRAME'), BOTH)

@@ -11,10 +11,14 @@
  *   -DFAR   no timers at first; each M arms up to one.
  *   -DBOTH  M0 arms 3 then 1, M1 arms 2.
  *   -DKEPT  M0 has the timer 1, arms 2, which is not the first and tells nobody, and disarms 1.
+ *   -DDEAD  M0 has the timer 1 and disarms it, M1 has none. When all others sleep, nobody waits in
+ *           the poller for what is no more (rt_checkdead_locked, rt_poll_look).
+ *   -DANEW  M0 has the timer 1, disarms it and arms 2; M1 has none.
  *
  * Mutants: NO_FENCE_ARM, NO_FENCE_POLL, NO_FENCE_IDLE, NO_REREAD (the heaps are not looked at again
  * after polluntil is published), RAISE (the second look may put off the wait beyond what was published),
- * NO_BREAK, NO_WAKEP (of the armer).
+ * NO_BREAK, NO_WAKEP (of the armer), NO_LOOK (the last to fall asleep does not look at the poller),
+ * NO_GIVE_UP (who begins to wait does not heed that no timer is left).
  */
 #define NP 2
 #define NM 4
@@ -30,6 +34,9 @@
 #define FOREVER 9
 #define LEAST(a, b) ((a) < (b) -> (a) : (b))
 #define TIMERS(set) (((set) & 2) -> 1 : (((set) & 4) -> 2 : (((set) & 8) -> 3 : FOREVER)))
+
+#define ALL_BUT(i) (15 & ~BIT(i))
+#define ONE_AWAKE (midle == ALL_BUT(0) || midle == ALL_BUT(1) || midle == ALL_BUT(2) || midle == ALL_BUT(3))
 
 byte heap[NP];     /* a set of deadlines as bits; the owner changes it */
 byte waits;        /* until when the poller waits; 0 = nobody is in be_netpoll_wait */
@@ -108,6 +115,16 @@ inline program(me)
 	:: me == 0 -> disarm(me, 1); arm(me, 2)
 	:: else
 	fi
+#elif defined DEAD
+	if
+	:: me == 0 -> disarm(me, 1)
+	:: else
+	fi
+#elif defined ANEW
+	if
+	:: me == 0 -> disarm(me, 1); arm(me, 2)
+	:: else
+	fi
 #elif defined KEPT
 	if
 	:: me == 0 -> arm(me, 2); disarm(me, 1)
@@ -180,10 +197,13 @@ search: /* finds nothing */
 	:: else
 	fi;
 #endif
-	again = 0;
 #endif
 	if
+#ifndef NO_GIVE_UP
+	:: when != FOREVER && again != FOREVER ->
+#else
 	:: when != FOREVER ->
+#endif
 		waits = when;
 end_waits:
 		if
@@ -196,6 +216,7 @@ end_waits:
 	when = 0;
 	store(me, POLLUNTIL, 0, 0);
 	atomic { DRAINED(me) -> mem[POLLING] = 0 }
+	again = 0;
 	/* take_idle_p */
 	atomic { LOCKED(me) -> pidle_get_locked(me, p); unlock(me) }
 	if
@@ -204,7 +225,24 @@ end_waits:
 	fi;
 stopm:
 	when = 0;
+#ifdef NO_LOOK
 	atomic { LOCKED(me) -> midle = midle | BIT(me); unlock(me) }
+#else
+	atomic { LOCKED(me) -> mem[LOCK] = 1; midle = midle | BIT(me) }
+	if
+	:: ONE_AWAKE -> /* rt_poll_look */
+		FENCE(me);
+		poll = LD(me, POLLING);
+		timers_next(me, when);
+		if
+		:: poll && when == FOREVER -> netpoll_break(me)
+		:: else
+		fi;
+		poll = 0; when = 0
+	:: else
+	fi;
+	store(me, LOCK, 0, 1);
+#endif
 asleep:
 end_asleep:
 	atomic { note[me] != 0 -> p = note[me] - 1; spinning = notespin[me]; note[me] = 0; notespin[me] = 0 }
@@ -212,6 +250,9 @@ end_asleep:
 execute:
 	program(me);
 	if
+#ifdef DEAD
+	:: atomic { LOCKED(me) -> pidle_put_locked(me, p); p = NONE; unlock(me) }; goto stopm /* rt_stophost */
+#endif
 	:: goto search
 	:: skip
 	fi;
@@ -228,7 +269,7 @@ init
 		heap[0] = BIT(1);
 		heap[1] = BIT(3);
 #endif
-#ifdef KEPT
+#if defined KEPT || defined DEAD || defined ANEW
 		heap[0] = BIT(1);
 #endif
 		mem[NEXT(0)] = TIMERS(heap[0]);
@@ -242,6 +283,7 @@ init
 	atomic {
 		timeout ->
 		least = LEAST(TIMERS(heap[0]), TIMERS(heap[1]));
-		assert(pidle == 0 || least == FOREVER || (waits != 0 && waits <= least && !broken))
+		assert(pidle == 0 || least == FOREVER || (waits != 0 && waits <= least && !broken));
+		assert(waits == 0 || least != FOREVER || broken || !ONE_AWAKE)
 	}
 }

@@ -155,7 +155,7 @@ static void blocked(void *arg)
 			break;
 		case 2: /* earlier and later, several times */
 			for (int k = 0; k < 10; k++)
-				CHECK(gort_timer_reset(t, k % 3 ? HOUR / (k + 1) : HOUR * k));
+				CHECK(gort_timer_reset(t, k % 3 ? HOUR / (k + 1) : HOUR * (k + 1)));
 			CHECK(gort_timer_reset(t, MS));
 			break;
 		case 3: /* put off after it has become due in the heap's eyes */
