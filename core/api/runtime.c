@@ -348,10 +348,13 @@ static void check_stacks(gort_runtime *rt)
 		rt_throw("a goroutine stack was lost");
 }
 
+/* A goroutine that was dropped between two instructions of foreign code (of the dynamic linker, of
+ * libc) is gone a moment later: who frees a runtime right after its run shall not have to try again. One that
+ * blocks there is reported. */
+enum { FREE_WAIT = 100 * 1000 * 1000 }; /* ns */
+
 GORT_API int gort_runtime_free(gort_runtime *rt)
 {
-	bool insyscall;
-
 	if (rt == NULL)
 		return 0;
 	if (delist(rt) != 0)
@@ -368,10 +371,7 @@ GORT_API int gort_runtime_free(gort_runtime *rt)
 	rt_watch_fini(rt);
 	rt_stop_world(rt, RT_STW_END_OF_RUN);
 	rt_drop_all(rt);
-	rt_lock(&rt->sched.lock, RT_RANK_sched);
-	insyscall = rt->sched.nsyscall > 0;
-	rt_unlock(&rt->sched.lock, RT_RANK_sched);
-	if (insyscall) {
+	if (!rt_dropped_wait(rt, FREE_WAIT)) {
 		rt_start_world(rt);
 		relist(rt);
 		return GORT_EBUSY;

@@ -146,7 +146,8 @@ GORT_API int gort_runtime_go(gort_runtime *rt, gort_func fn, void *arg);
 GORT_API int gort_runtime_stop(gort_runtime *rt, int code);
 /* [T] Ends rt and gives back its memory, threads, descriptors and handlers. NULL is allowed. Every
  * heap object of rt is gone; finalizers do not run. GORT_EBUSY: it runs, a thread is attached, or a
- * dropped goroutine is still in a system call or in foreign code. GORT_EINVAL: freed before. */
+ * dropped goroutine is still in a system call or in foreign code and did not leave it within 100 ms.
+ * GORT_EINVAL: freed before. */
 GORT_API int gort_runtime_free(gort_runtime *rt);
 /* [T] What Go prints when a program fails as the last run did: "panic: ..." or "fatal error: ...",
  * then every goroutine's state and backtrace; "" if it did not. Lasts until another run or free. */

@@ -424,7 +424,7 @@ static void let_go_locked(rt_m *mp, rt_g *gp)
 
 	gp->dropped = out ? RT_DROPPED_LANDING : RT_DROPPED;
 	rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_SYSCALL);
-	sc->nsyscall++;
+	rt_store32_rlx(&sc->ndropped, rt_load32_rlx(&sc->ndropped) + 1);
 	mp->standing = RT_STANDS_NOT;
 	if (out)
 		rt_store32_rlx(&sc->nlanding, rt_load32_rlx(&sc->nlanding) + 1);
@@ -472,7 +472,7 @@ void rt_host_free_locked(gort_runtime *rt)
 		return;
 	if (rt_load32_rlx(&mp->taken) == RT_TAKEN) {
 		gp->dropped = RT_DROPPED;
-		rt->sched.nsyscall++;
+		rt_store32_rlx(&rt->sched.ndropped, rt_load32_rlx(&rt->sched.ndropped) + 1);
 		mp->takenwhen = 0;
 	} else if (mp->p == NULL) {
 		rt_stopped_remove_locked(rt, gp);
@@ -484,11 +484,19 @@ void rt_host_free_locked(gort_runtime *rt)
 	rt->up.goroutine_drop(gp);
 }
 
+/* Its last one wakes who waits for that. The runtime may be freed as soon as the lock is released. */
+static void one_less_locked(rt_atomic32 *n)
+{
+	rt_store32_rel(n, rt_load32_rlx(n) - 1);
+	if (rt_load32_rlx(n) == 0)
+		be_thread_wake(n, 1);
+}
+
 /* On g0, without a P: gp has come back after its run. */
 void rt_landed0(rt_m *mp, rt_g *gp)
 {
 	rt_sched *sc = &mp->rt->sched;
-	bool awaited = gp->dropped == RT_DROPPED_LANDING, last = false;
+	bool awaited = gp->dropped == RT_DROPPED_LANDING;
 
 	rt_lock(&sc->lock, RT_RANK_sched);
 	RT_TRACE(mp, SCHED, GO_END, gp, 0, 0, 0);
@@ -499,14 +507,10 @@ void rt_landed0(rt_m *mp, rt_g *gp)
 		mp->lockedg = NULL;
 	rt_g_free(mp->rt, NULL, gp);
 	rt_lock(&sc->lock, RT_RANK_sched);
-	sc->nsyscall--;
-	if (awaited) {
-		rt_store32_rlx(&sc->nlanding, rt_load32_rlx(&sc->nlanding) - 1);
-		last = rt_load32_rlx(&sc->nlanding) == 0;
-	}
+	one_less_locked(&sc->ndropped);
+	if (awaited)
+		one_less_locked(&sc->nlanding);
 	rt_unlock(&sc->lock, RT_RANK_sched);
-	if (last)
-		be_thread_wake(&sc->nlanding, 1);
 }
 
 /* Those that were dropped in goroutine code or inside the runtime are gone when this returns. */
@@ -516,4 +520,16 @@ void rt_landed_wait(gort_runtime *rt)
 
 	while ((n = rt_load32_acq(&rt->sched.nlanding)) != 0)
 		(void)be_thread_park(&rt->sched.nlanding, n, -1);
+}
+
+/* Waits at most ns for the others that were dropped. True: all are gone. */
+bool rt_dropped_wait(gort_runtime *rt, int64_t ns)
+{
+	rt_atomic32 *word = &rt->sched.ndropped;
+	int64_t end = be_nanotime() + ns, left;
+	uint32_t n;
+
+	while ((n = rt_load32_acq(word)) != 0 && (left = end - be_nanotime()) > 0)
+		(void)be_thread_park(word, n, left);
+	return n == 0;
 }

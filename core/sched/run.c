@@ -244,7 +244,7 @@ static void drop(gort_runtime *rt, rt_g *gp)
 	if (status == RT_G_SYSCALL) {
 		rt_lock(&rt->sched.lock, RT_RANK_sched);
 		gp->dropped = 1;
-		rt->sched.nsyscall++;
+		rt_store32_rlx(&rt->sched.ndropped, rt_load32_rlx(&rt->sched.ndropped) + 1);
 		rt_unlock(&rt->sched.lock, RT_RANK_sched);
 		return;
 	}

@@ -226,7 +226,9 @@ typedef struct rt_sched {
 	uint32_t nmake, nmakespinning; /* threads that the maker has still to make; how many of them search at once */
 	uint32_t nmaking;        /* that it makes now */
 	uint32_t ntaken;         /* Ms whose P was taken */
-	rt_atomic32 nlanding;    /* dropped goroutines on their way out; parked on by who waits for them */
+	/* dropped goroutines: on their way out; in all, with those in system calls and foreign code. Who waits for
+	 * them is parked on the word. */
+	rt_atomic32 nlanding, ndropped;
 	rt_m *midle;
 	rt_p *pidle;
 	rt_m *allm, *freem;
@@ -235,7 +237,6 @@ typedef struct rt_sched {
 	rt_gqueue gfree;
 	rt_atomic32 ngfree;      /* read without it as a hint */
 	uint32_t stopwait;       /* Ps that the stopper still waits for */
-	uint32_t nsyscall;       /* dropped goroutines that are still in a system call */
 	uint32_t nattached;
 	bool shutdown;           /* workers end */
 	/* atomics: read without the lock, written under it unless noted */

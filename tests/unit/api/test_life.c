@@ -6,6 +6,7 @@
 #include "core/base/attrs.h"
 
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,6 +49,40 @@ static void cycle(int procs)
 	assert_int_equal(gort_runtime_run(rt, work, &sum), 0);
 	assert_int_equal(gort_runtime_free(rt), 0);
 	assert_int_equal(sum, 100);
+}
+
+static void in_libc(void *arg)
+{
+	char text[64];
+
+	for (;;) {
+		for (int i = 0; i < 100; i++)
+			snprintf(text, sizeof text, "%.17g %p", (double)i / 3, arg);
+		gort_gosched();
+	}
+}
+
+static void leave_them_in_libc(void *arg)
+{
+	for (int i = 0; i < 4; i++)
+		gort_go(in_libc, arg);
+	gort_sleep(100 * GORT_MICROSECOND);
+}
+
+/* Who is dropped in the midst of foreign code that does not block is no reason to refuse. */
+static void test_free_right_after_a_run(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 60; i++) {
+		gort_config cfg;
+		gort_runtime *rt;
+
+		gort_config_init(&cfg);
+		cfg.procs = 1 + i % 3;
+		assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
+		assert_int_equal(gort_runtime_run(rt, leave_them_in_libc, &cfg), 0);
+		assert_int_equal(gort_runtime_free(rt), 0);
+	}
 }
 
 /* Entries of a directory below /proc/self; 0 where there is none. Wine shows its own, which grow. */
@@ -205,6 +240,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cycles_leave_nothing_behind),
 		cmocka_unit_test(test_two_at_once),
+		cmocka_unit_test(test_free_right_after_a_run),
 #ifndef _WIN32
 		cmocka_unit_test(test_fork),
 #endif
