@@ -6,13 +6,12 @@
  * condition variable. A waker takes the mutex, so whoever changed the word before it finds every
  * sleeper that saw the old value in the queue: no wake is lost. It never reads the word, whose memory may be gone.
  *
- * fork(). The forking thread takes all buckets before and gives them back afterwards, so the child
- * gets mutexes that nobody holds; it empties the queues, because their sleepers do not exist there.
- * What remains: a fork from a signal handler that interrupted this file hangs, as with every
- * mutex-based library (POSIX allows only async-signal-safe calls there).
+ * fork(). The child gets a new table: the holders of its mutexes and the sleepers of its queues do not exist there.
  *
  * Rejected: one condition variable for each bucket (every wake would wake strangers); POSIX
- * semaphores (no clock other than the wall's).
+ * semaphores (no clock other than the wall's); to take all buckets before a fork and give them back afterwards (the
+ * forking thread then waits for malloc's locks with them, whose holder may be a goroutine that was stopped in place
+ * and needs a bucket to be woken).
  */
 #include "backends/thread/thread.h"
 
@@ -20,9 +19,10 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 #include <time.h>
 
-enum { BUCKETS = 32 }; /* ThreadSanitizer bears 64 mutexes in one hand, see before_fork */
+enum { BUCKETS = 256 };
 
 struct sleeper {
 	struct sleeper *next;
@@ -37,7 +37,8 @@ static struct bucket {
 } table[BUCKETS] = {
 #define B {PTHREAD_MUTEX_INITIALIZER, NULL, NULL}
 #define B8 B, B, B, B, B, B, B, B
-	B8, B8, B8, B8,
+#define B64 B8, B8, B8, B8, B8, B8, B8, B8
+	B64, B64, B64, B64,
 };
 
 const char be_thread_name[] = "pthread";
@@ -50,39 +51,26 @@ static void must(int err, const char *what)
 		rt_throw(what);
 }
 
-static void before_fork(void)
-{
-	for (int i = 0; i < BUCKETS; i++)
-		must(pthread_mutex_lock(&table[i].lock), "park table: lock failed");
-}
-
-static void after_fork_parent(void)
-{
-	for (int i = BUCKETS - 1; i >= 0; i--)
-		must(pthread_mutex_unlock(&table[i].lock), "park table: unlock failed");
-}
-
 static void after_fork_child(void)
 {
-	for (int i = 0; i < BUCKETS; i++) {
-		table[i].head = NULL;
-		table[i].tail = NULL;
-	}
-	after_fork_parent();
+	static const struct bucket fresh = {PTHREAD_MUTEX_INITIALIZER, NULL, NULL};
+
+	for (int i = 0; i < BUCKETS; i++)
+		memcpy(&table[i], &fresh, sizeof fresh); /* not pthread_mutex_init: one in use must not be initialised */
 }
 
 static void hook_fork(void)
 {
 	/* Without memory for it the table works; only a fork at a bad moment would find it locked. */
-	(void)pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+	(void)pthread_atfork(NULL, NULL, after_fork_child);
 }
 
 static struct bucket *bucket_lock(const rt_atomic32 *word)
 {
 	uint64_t h = (uint64_t)(uintptr_t)word * UINT64_C(0x9e3779b97f4a7c15);
-	struct bucket *b = &table[h >> 59];
+	struct bucket *b = &table[h >> 56];
 
-	_Static_assert(BUCKETS == 1 << (64 - 59), "the upper bits choose");
+	_Static_assert(BUCKETS == 1 << (64 - 56), "the upper bits choose");
 	must(pthread_once(&once, hook_fork), "park table: once failed");
 	must(pthread_mutex_lock(&b->lock), "park table: lock failed");
 	if (b->tail == NULL)
