@@ -299,8 +299,12 @@ void rt_group_drop(rt_g *gp)
 {
 	member *m = gp->member;
 
-	if (m == NULL)
+	if (m == NULL) {
+		m = gp->fn == member_main ? gp->arg : NULL;
+		if (m != NULL && m->gp == NULL) /* it has not begun: see join */
+			m->f->running--;
 		return;
+	}
 	if (gp == rt_curg()) { /* it ends the run, or only itself if nothing runs */
 		m->code = GORT_EFATAL;
 		finish(m);

@@ -519,6 +519,32 @@ static void test_attached_thread_is_released(void **state)
 	assert_int_equal(gort_runtime_free(runtime), 0);
 }
 
+static void leaves_members(void *arg)
+{
+	for (int i = 0; i < 3; i++)
+		gort_group_go(arg, sleeps, NULL);
+}
+
+static void waits_for_them(void *arg)
+{
+	CHECK(gort_group_wait(arg) == 0);
+}
+
+/* On one P they have not begun when main returns. */
+static void test_members_that_never_began_are_dropped(void **state)
+{
+	gort_group g = GORT_INIT;
+	gort_config cfg;
+
+	(void)state;
+	gort_config_init(&cfg);
+	cfg.procs = 1;
+	assert_int_equal(gort_runtime_new(&runtime, &cfg), 0);
+	assert_int_equal(gort_runtime_run(runtime, leaves_members, &g), 0);
+	assert_int_equal(gort_runtime_run(runtime, waits_for_them, &g), 0); /* else a deadlock */
+	assert_int_equal(gort_runtime_free(runtime), 0);
+}
+
 static void test_out_of_memory(void **state)
 {
 	char debug[32];
@@ -557,6 +583,7 @@ int main(void)
 		cmocka_unit_test(test_children),
 		cmocka_unit_test(test_dropped_members),
 		cmocka_unit_test(test_attached_thread_is_released),
+		cmocka_unit_test(test_members_that_never_began_are_dropped),
 		cmocka_unit_test(test_out_of_memory),
 	};
 
