@@ -22,7 +22,7 @@
 
 enum {
 	MANY = 1000, BATCH = 100, WORKERS = 8, BUFFER = 128,
-	LEAVES = 1000000, FANOUT = 10, PRIMES = 5000, TIMERS = 1000000, WINDOW = 64,
+	LEAVES = 1000000, FANOUT = 10, FIB = 27, PRIMES = 5000, TIMERS = 1000000, WINDOW = 64,
 	NAP = 50 * GORT_MICROSECOND
 };
 
@@ -638,6 +638,53 @@ static int64_t skynet_warm(int64_t leaves)
 	return skynet_once(leaves);
 }
 
+/* ---- Fork and join: a goroutine for each call that has two ------------------------------------ */
+
+typedef struct fork {
+	gort_waitgroup wg;
+	int64_t n, result;
+} fork;
+
+static int64_t fib(int64_t n);
+
+static void fib_fork(void *arg)
+{
+	fork *f = arg;
+
+	f->result = fib(f->n);
+	gort_waitgroup_done(&f->wg);
+}
+
+static int64_t fib(int64_t n)
+{
+	fork f = { GORT_INIT, n - 1, 0 };
+	int64_t rest;
+
+	if (n < 2)
+		return n;
+	gort_waitgroup_add(&f.wg, 1);
+	go(fib_fork, &f);
+	rest = fib(n - 2);
+	gort_waitgroup_wait(&f.wg);
+	return f.result + rest;
+}
+
+static int64_t fib_once(int64_t n)
+{
+	int64_t start = gort_nanotime(), result = fib(n);
+
+	start = gort_nanotime() - start;
+	if (n == FIB && result != 196418)
+		fail("fib: wrong result");
+	return start;
+}
+
+static int64_t fib_warm(int64_t n)
+{
+	fib_once(n);
+	return fib_once(n);
+}
+
 /* ---- Sieve: a chain of goroutines, one for each prime ---------------------------------------- */
 
 typedef struct filter {
@@ -687,6 +734,52 @@ static int64_t sieve(int64_t primes)
 	return start;
 }
 
+/* ---- Deferred calls, panics ------------------------------------------------------------------ */
+
+static void deferring(void *arg)
+{
+	gort_defer(count_call, arg);
+}
+
+static int64_t defer(int64_t n)
+{
+	int64_t calls = 0, start = gort_nanotime();
+
+	for (int64_t i = 0; i < n; i++)
+		gort_scope(deferring, &calls);
+	start = gort_nanotime() - start;
+	if (calls != n)
+		fail("defer: wrong count");
+	return start;
+}
+
+static void recovering(void *arg)
+{
+	gort_eface v;
+
+	if (gort_recover(&v))
+		count_call(v.data);
+	(void)arg;
+}
+
+static void panicking(void *arg)
+{
+	gort_defer(recovering, NULL);
+	gort_panic((gort_eface){ GORT_TYPE(int64_t), arg });
+}
+
+static int64_t panic_recover(int64_t n)
+{
+	int64_t calls = 0, start = gort_nanotime();
+
+	for (int64_t i = 0; i < n; i++)
+		gort_scope(panicking, &calls);
+	start = gort_nanotime() - start;
+	if (calls != n)
+		fail("panic: wrong count");
+	return start;
+}
+
 /* ---- Measuring ------------------------------------------------------------------------------ */
 
 typedef struct workload {
@@ -722,7 +815,11 @@ static const workload workloads[] = {
 	{ "pool", pool, 1, 0 },
 	{ "skynet_cold", skynet_once, 1, LEAVES },
 	{ "skynet_warm", skynet_warm, 1, LEAVES },
+	{ "fib_cold", fib_once, 1, FIB },
+	{ "fib_warm", fib_warm, 1, FIB },
 	{ "sieve", sieve, 1, PRIMES },
+	{ "defer", defer, 1, 0 },
+	{ "panic", panic_recover, 1, 0 },
 };
 
 static const workload *chosen;

@@ -23,6 +23,7 @@ const (
 	buffer  = 128
 	leaves  = 1000000
 	fanout  = 10
+	fibN    = 27
 	primes  = 5000
 	parkers = 1000000
 	timers  = 1000000
@@ -461,6 +462,39 @@ func skynetWarm(leaves int) time.Duration {
 	return skynetOnce(leaves)
 }
 
+// ---- Fork and join
+
+func fib(n int) int {
+	if n < 2 {
+		return n
+	}
+	var wg sync.WaitGroup
+	var result int
+	wg.Add(1)
+	go func() {
+		result = fib(n - 1)
+		wg.Done()
+	}()
+	rest := fib(n - 2)
+	wg.Wait()
+	return result + rest
+}
+
+func fibOnce(n int) time.Duration {
+	start := time.Now()
+	result := fib(n)
+	elapsed := time.Since(start)
+	if n == fibN && result != 196418 {
+		fail("fib: wrong result")
+	}
+	return elapsed
+}
+
+func fibWarm(n int) time.Duration {
+	fibOnce(n)
+	return fibOnce(n)
+}
+
 // ---- Sieve
 
 func generate(out chan<- int) {
@@ -490,6 +524,49 @@ func sieve(n int) time.Duration {
 	elapsed := time.Since(start)
 	if n == primes && prime != 48611 {
 		fail("sieve: wrong prime")
+	}
+	return elapsed
+}
+
+// ---- Deferred calls, panics
+
+//go:noinline
+func deferring(calls *int) {
+	defer func() { *calls++ }()
+}
+
+func deferred(n int) time.Duration {
+	calls := 0
+	start := time.Now()
+	for i := 0; i < n; i++ {
+		deferring(&calls)
+	}
+	elapsed := time.Since(start)
+	if calls != n {
+		fail("defer: wrong count")
+	}
+	return elapsed
+}
+
+//go:noinline
+func panicking(calls *int) {
+	defer func() {
+		if v := recover(); v != nil {
+			*v.(*int)++
+		}
+	}()
+	panic(calls)
+}
+
+func panicRecover(n int) time.Duration {
+	calls := 0
+	start := time.Now()
+	for i := 0; i < n; i++ {
+		panicking(&calls)
+	}
+	elapsed := time.Since(start)
+	if calls != n {
+		fail("panic: wrong count")
 	}
 	return elapsed
 }
@@ -565,7 +642,11 @@ var workloads = []struct {
 	{"pool", pool, 1, 0},
 	{"skynet_cold", skynetOnce, 1, leaves},
 	{"skynet_warm", skynetWarm, 1, leaves},
+	{"fib_cold", fibOnce, 1, fibN},
+	{"fib_warm", fibWarm, 1, fibN},
 	{"sieve", sieve, 1, primes},
+	{"defer", deferred, 1, 0},
+	{"panic", panicRecover, 1, 0},
 }
 
 func measure(name string, given int) bool {
