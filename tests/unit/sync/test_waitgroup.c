@@ -120,12 +120,86 @@ static void test_giving_up(void **state)
 	run_all(giving_up);
 }
 
+typedef struct impatience {
+	gort_waitgroup *group, *all;
+	int which, r;
+} impatience;
+
+/* Some leave from the front of those that wait, some from the middle, some from the end. */
+static void impatient(void *arg)
+{
+	impatience *i = arg;
+	int64_t d = i->which % 3 == 0 ? GORT_FOREVER : gort_nanotime() + i->which * 7 * GORT_MICROSECOND;
+
+	i->r = gort_waitgroup_wait_until(i->group, d);
+	gort_waitgroup_done(i->all);
+}
+
+static void crowd(void *arg)
+{
+	enum { CROWD = 30, ROUNDS = 50 };
+	gort_waitgroup group = GORT_INIT, all = GORT_INIT;
+	impatience who[CROWD];
+
+	(void)arg;
+	for (int round = 0; round < ROUNDS; round++) {
+		gort_waitgroup_add(&group, 1);
+		gort_waitgroup_add(&all, CROWD);
+		for (int i = 0; i < CROWD; i++) {
+			who[i] = (impatience){ &group, &all, i, 1 };
+			gort_go(impatient, &who[i]);
+		}
+		gort_sleep(round * 8 * GORT_MICROSECOND);
+		gort_waitgroup_done(&group);
+		gort_waitgroup_wait(&all);
+		CHECK(group.opaque[0] == 0 && group.opaque[1] == 0);
+		for (int i = 0; i < CROWD; i++)
+			CHECK(who[i].r == 0 || (who[i].r == GORT_ETIMEDOUT && i % 3 != 0));
+	}
+}
+
+static void test_crowd(void **state)
+{
+	(void)state;
+	run_all(crowd);
+}
+
+static gort_waitgroup left;
+
+static void forever(void *arg)
+{
+	(void)arg;
+	gort_waitgroup_wait(&left);
+}
+
+static void leaves_waiters(void *arg)
+{
+	(void)arg;
+	CHECK(left.opaque[1] == 0);
+	left = (gort_waitgroup)GORT_INIT;
+	gort_waitgroup_add(&left, 1);
+	for (int i = 0; i < 5; i++)
+		gort_go(forever, NULL);
+	gort_sleep(GORT_MILLISECOND);
+}
+
+/* They are dropped with the run, and nothing of their frames is left in the group. */
+static void test_run_ends(void **state)
+{
+	(void)state;
+	left = (gort_waitgroup)GORT_INIT;
+	run_all(leaves_waiters);
+	assert_int_equal(left.opaque[1], 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_group_may_go_away),
 		cmocka_unit_test(test_waitgroup),
 		cmocka_unit_test(test_giving_up),
+		cmocka_unit_test(test_crowd),
+		cmocka_unit_test(test_run_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
