@@ -55,8 +55,9 @@ static void after_fork_child(void)
 {
 	static const struct bucket fresh = {PTHREAD_MUTEX_INITIALIZER, NULL, NULL};
 
+	/* Not pthread_mutex_init, which must not be given a mutex in use. */
 	for (int i = 0; i < BUCKETS; i++)
-		memcpy(&table[i], &fresh, sizeof fresh); /* not pthread_mutex_init: one in use must not be initialised */
+		memcpy(&table[i], &fresh, sizeof fresh);
 }
 
 static void hook_fork(void)

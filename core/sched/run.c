@@ -288,6 +288,10 @@ void rt_drop_all(gort_runtime *rt)
 	rt_lock(&rt->sched.allglock, RT_RANK_allg);
 	gp = rt->sched.allg;
 	rt_unlock(&rt->sched.allglock, RT_RANK_allg);
+	/* What they wait on may lie in frames of others: nobody's stack goes before all are out of it. */
+	for (next = gp; next != NULL; next = next->alllink)
+		if (rt_load32_rlx(&next->status) == RT_G_WAITING)
+			unwait(next);
 	for (; gp != NULL; gp = next) {
 		next = gp->alllink;
 		drop(rt, gp);
