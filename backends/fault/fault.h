@@ -100,5 +100,8 @@ void be_fault_files_close(be_fault_files *files);
 /* The text range of the module (program or shared library) that holds code; -ENOENT. `whole` = libc lives in
  * the same module (static link). */
 int be_fault_module(const void *code, uintptr_t *lo, uintptr_t *hi, int *whole);
+/* Whether the malloc of this process lies in [lo, hi): a program may bring its own (jemalloc, a sanitizer). False where
+ * nobody can tell. Not for handlers. */
+int be_fault_has_malloc(uintptr_t lo, uintptr_t hi);
 
 #endif

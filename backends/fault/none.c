@@ -79,6 +79,13 @@ void be_fault_files_close(be_fault_files *files)
 	(void)files;
 }
 
+int be_fault_has_malloc(uintptr_t lo, uintptr_t hi)
+{
+	(void)lo;
+	(void)hi;
+	return 0;
+}
+
 int be_fault_module(const void *code, uintptr_t *lo, uintptr_t *hi, int *whole)
 {
 	(void)code;

@@ -331,6 +331,11 @@ static int look(struct dl_phdr_info *in, size_t size, void *arg)
 	return 1;
 }
 
+int be_fault_has_malloc(uintptr_t lo, uintptr_t hi)
+{
+	return (uintptr_t)dlsym(RTLD_DEFAULT, "malloc") - lo < hi - lo;
+}
+
 int be_fault_module(const void *code, uintptr_t *lo, uintptr_t *hi, int *whole)
 {
 	struct search s = {.code = (uintptr_t)code};

@@ -363,6 +363,13 @@ void be_fault_files_close(be_fault_files *files)
 }
 
 /* libc is a library of the system's here, never part of the module. */
+int be_fault_has_malloc(uintptr_t lo, uintptr_t hi)
+{
+	(void)lo;
+	(void)hi;
+	return 0;
+}
+
 int be_fault_module(const void *code, uintptr_t *lo, uintptr_t *hi, int *whole)
 {
 	uintptr_t base = (uintptr_t)module_of(code), at = (uintptr_t)code;

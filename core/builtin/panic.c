@@ -668,8 +668,12 @@ void rt_goroutine_main(rt_g *gp, gort_func fn, void *arg)
 
 	scope_push(gp, &s, fn, arg);
 	fn(arg);
-	if (s.n > 0)
+	(void)rt_enter("gort"); /* one that was dropped comes no further: its deferred calls are gone */
+	if (s.n > 0) {
+		rt_leave();
 		scope_drive(&s, body_rest);
+		(void)rt_enter("gort");
+	}
 	RT_ASSERT(gp->scope == &s && gp->defers == NULL);
 	gp->scope = NULL;
 }

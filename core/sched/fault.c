@@ -14,7 +14,8 @@
  *
  * Which code is the user's: the module of main, by gort_runtime_run, and those of gort_module_add. They are a list of
  * the process that only grows; a handler reads it. Where the runtime itself is linked into such a module
- * its code is told apart by `locks`.
+ * its code is told apart by `locks`. A goroutine is not dropped in a module that has the process's malloc in it
+ * (jemalloc, a sanitizer): it may hold malloc's lock. It goes on until it calls the runtime.
  *
  * What becomes of a fault is Go's rule: below address 4096 a nil pointer, elsewhere a fatal error, for memory
  * that is not there means that the program is beyond help.
@@ -38,25 +39,27 @@ typedef struct modules {
 	rt_atomic32 n;           /* released after the entry */
 	struct {
 		uintptr_t lo, hi;
+		bool malloc; /* is in it */
 	} at[FEW];
 } modules;
 
 static modules known;        /* with those behind it, for ever: handlers read it */
 static rt_mutex known_lock;  /* rank fault: who adds */
 
-static bool is_known(uintptr_t pc)
+/* `held`: not those with a malloc in them. */
+static bool is_known(uintptr_t pc, bool held)
 {
 	for (const modules *m = &known; m != NULL; m = rt_loadptr_acq(&m->next)) {
 		uint32_t n = rt_load32_acq(&m->n);
 
 		for (uint32_t i = 0; i < n; i++)
 			if (pc - m->at[i].lo < m->at[i].hi - m->at[i].lo)
-				return true;
+				return !held || !m->at[i].malloc;
 	}
 	return false;
 }
 
-static int add_locked(uintptr_t lo, uintptr_t hi)
+static int add_locked(uintptr_t lo, uintptr_t hi, bool malloc_is_there)
 {
 	modules *m = &known, *more;
 	size_t bytes = sizeof *m;
@@ -75,6 +78,7 @@ static int add_locked(uintptr_t lo, uintptr_t hi)
 	}
 	m->at[n].lo = lo;
 	m->at[n].hi = hi;
+	m->at[n].malloc = malloc_is_there;
 	rt_store32_rel(&m->n, n + 1);
 	return 0;
 }
@@ -82,6 +86,7 @@ static int add_locked(uintptr_t lo, uintptr_t hi)
 GORT_API int gort_module_add(gort_code code)
 {
 	uintptr_t lo, hi;
+	bool malloc_is_there;
 	int whole = 0, r = 0;
 
 	if (code == NULL)
@@ -90,16 +95,24 @@ GORT_API int gort_module_add(gort_code code)
 		return be_fault_works ? GORT_EINVAL : GORT_ENOTSUP;
 	if (whole)
 		return GORT_ENOTSUP;
+	malloc_is_there = be_fault_has_malloc(lo, hi); /* it takes the loader's lock */
 	rt_lock(&known_lock, RT_RANK_fault);
-	if (!is_known((uintptr_t)code))
-		r = add_locked(lo, hi);
+	if (!is_known((uintptr_t)code, false))
+		r = add_locked(lo, hi, malloc_is_there);
 	rt_unlock(&known_lock, RT_RANK_fault);
 	return r;
 }
 
 bool rt_user_code(const gort_runtime *rt, uintptr_t pc)
 {
-	return pc - rt->modlo < rt->modhi - rt->modlo || is_known(pc);
+	return pc - rt->modlo < rt->modhi - rt->modlo || is_known(pc, false);
+}
+
+bool rt_droppable_code(const gort_runtime *rt, uintptr_t pc)
+{
+	if (pc - rt->modlo < rt->modhi - rt->modlo)
+		return !rt->modmalloc;
+	return is_known(pc, true);
 }
 
 /* A call through a bad pointer has come nowhere: it is its caller's fault. */
@@ -311,6 +324,7 @@ void rt_fault_module(gort_runtime *rt, gort_func main)
 	if (be_fault_module((const void *)(uintptr_t)main, &lo, &hi, &whole) == 0 && !whole) {
 		rt->modlo = lo;
 		rt->modhi = hi;
+		rt->modmalloc = be_fault_has_malloc(lo, hi);
 	}
 }
 

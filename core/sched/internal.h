@@ -171,6 +171,8 @@ void rt_failure_print(gort_runtime *rt, const rt_g *gp, const char *message);
 
 /* fault.c */
 bool rt_user_code(const gort_runtime *rt, uintptr_t pc); /* goroutine code, by gort_module_add */
+/* The same, and who is stopped there may be dropped there: it cannot have malloc's lock. */
+bool rt_droppable_code(const gort_runtime *rt, uintptr_t pc);
 void *rt_landing_top(rt_g *gp);           /* from where a goroutine's stack may be used anew */
 void rt_fault_module(gort_runtime *rt, gort_func main); /* what is goroutine code in this run */
 int rt_fault_acquire(void);

@@ -202,7 +202,7 @@ static int stop_taken_locked(rt_m *mp)
 	rt_g *gp = mp->curg;
 
 	if (gp->dropped && !gp->attached) {
-		if (!rt_user_code(mp->rt, mp->stoppc))
+		if (!rt_droppable_code(mp->rt, mp->stoppc))
 			return BE_PREEMPT_GO;
 		rt_store32_rlx(&mp->taken, RT_TAKEN_NOT);
 		mp->rt->sched.ntaken--;
@@ -229,7 +229,7 @@ static int stop(rt_m *mp)
 		r = stop_taken_locked(mp);
 		published = r == BE_PREEMPT_STAY;
 	} else if (mp->host && rt_load32_acq(&rt->runstate) == RT_RUN_ENDING &&
-	           rt_user_code(rt, mp->stoppc)) {
+	           rt_droppable_code(rt, mp->stoppc)) {
 		/* Its thread is wanted by the end of the run; from foreign code it comes by itself.
 		 * */
 		land_in(mp, mp->curg);
@@ -419,7 +419,7 @@ void rt_stopped_unp_locked(gort_runtime *rt, rt_p *pp)
 static void let_go_locked(rt_m *mp, rt_g *gp)
 {
 	rt_sched *sc = &mp->rt->sched;
-	bool out = mp->standing == RT_STANDS_ENTERING || rt_user_code(mp->rt, mp->stoppc);
+	bool out = mp->standing == RT_STANDS_ENTERING || rt_droppable_code(mp->rt, mp->stoppc);
 	int how = mp->standing;
 
 	gp->dropped = out ? RT_DROPPED_LANDING : RT_DROPPED;

@@ -322,6 +322,7 @@ struct gort_runtime {
 	rt_m *host;              /* the M of gort_runtime_run; guarded by sched.lock */
 	rt_atomic32 mainexited;  /* main called gort_goexit */
 	uintptr_t modlo, modhi;  /* text of the module that holds main: goroutine code; 0 = unknown */
+	bool modmalloc;          /* malloc is in there, too */
 	rt_text error;           /* for gort_runtime_error: by who claimed the end, then by the host */
 	rt_failure failure;      /* by who claimed the end */
 	rt_traceback traceback;  /* set once */

@@ -291,6 +291,5 @@ void rt_goroutine_entry(void *arg)
 	}
 	rt_leave();
 	gp->rt->up.goroutine_main(gp, gp->fn, gp->arg);
-	(void)rt_enter("gort");
 	rt_goroutine_done(gp);
 }

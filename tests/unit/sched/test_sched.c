@@ -1,6 +1,7 @@
 /* Go's scheduling order and the life of goroutines, through the public face. */
 #include "tests/support/program.h"
 
+#include "backends/preempt/preempt.h"
 #include "backends/thread/thread.h"
 
 #include <stdbool.h>
@@ -387,6 +388,56 @@ static void test_free_waits_for_system_calls(void **state)
 	assert_int_equal(gort_runtime_free(rt), GORT_EINVAL);
 }
 
+static void deferred(void *arg)
+{
+	(void)arg;
+	rt_store32_rel(&inside, 99);
+}
+
+/* Blocks in foreign code without a word, and returns from its function when that is over. */
+static void blocks_and_returns(void *arg)
+{
+	if (arg != NULL)
+		gort_defer(deferred, NULL);
+	rt_store32_rel(&inside, 1);
+	be_thread_wake(&inside, 1);
+	while (rt_load32_acq(&gate) == 0)
+		be_thread_park(&gate, 0, -1);
+}
+
+static void leave_it_behind(void *arg)
+{
+	gort_go(blocks_and_returns, arg);
+	gort_entersyscall();
+	while (rt_load32_acq(&inside) == 0)
+		be_thread_park(&inside, 0, -1);
+	gort_exitsyscall();
+}
+
+static void test_a_dropped_one_returns(void **state)
+{
+	gort_runtime *rt;
+	gort_config cfg;
+
+	(void)state;
+	if (!be_preempt_in_place)
+		skip(); /* the run would wait for it */
+	gort_config_init(&cfg);
+	cfg.procs = 1;
+	for (int defers = 0; defers < 2; defers++) {
+		rt_store32_rel(&inside, 0);
+		rt_store32_rel(&gate, 0);
+		assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
+		assert_int_equal(gort_runtime_run(rt, leave_it_behind, defers ? &cfg : NULL), 0);
+		assert_int_equal(gort_runtime_free(rt), GORT_EBUSY);
+		rt_store32_rel(&gate, 1);
+		be_thread_wake(&gate, 1);
+		while (gort_runtime_free(rt) == GORT_EBUSY)
+			be_thread_yield();
+		assert_int_equal(rt_load32_acq(&inside), 1); /* its deferred call has gone with its run */
+	}
+}
+
 /* ---- Threads --------------------------------------------------------------------------------- */
 
 static uint64_t tids[4];
@@ -670,6 +721,7 @@ int main(void)
 		cmocka_unit_test(test_gomaxprocs),
 		cmocka_unit_test(test_syscalls_hand_the_p_on),
 		cmocka_unit_test(test_free_waits_for_system_calls),
+		cmocka_unit_test(test_a_dropped_one_returns),
 		cmocka_unit_test(test_main_starts_on_the_calling_thread_and_stays_if_wired),
 		cmocka_unit_test(test_attach),
 		cmocka_unit_test(test_attached_thread_survives_the_run),
