@@ -106,6 +106,13 @@ static inline void rt_fence_full(void)
 	AO_nop_full();
 #endif
 }
+
+/* Only the compiler keeps the order: against a handler on this thread, and against who fences for it. */
+static inline void rt_fence_compiler(void)
+{
+	AO_compiler_barrier();
+}
+
 static inline void rt_fence_acq(void)
 {
 #if defined __x86_64__

@@ -23,7 +23,9 @@ uint64_t rt_g_goid(rt_g *gp)
 
 void rt_user_begin(void)
 {
+	rt_fence_compiler();
 	rt_self()->locks--;
+	rt_fence_compiler();
 }
 void rt_user_end(void)
 {

@@ -13,7 +13,8 @@ void rt_preempt_point(void);
 void rt_enter_slow(rt_m *mp, const char *function);
 
 /* No unsafe window: whoever is stopped between reading self and locks++ goes on on the same M. `taken` is read after
- * locks is 1: sysmon writes the one, fences for both sides, and reads the other. */
+ * locks is 1: sysmon writes the one, fences for both sides, and reads the other (tests/model/takep.pml). Handlers of
+ * this thread rely on the order, too; `locks` is volatile, but what lies around it is not. */
 static inline rt_m *rt_enter(const char *function)
 {
 	rt_m *mp = rt_self();
@@ -21,6 +22,7 @@ static inline rt_m *rt_enter(const char *function)
 	if (RT_UNLIKELY(mp == NULL))
 		rt_outside(function);
 	mp->locks++;
+	rt_fence_compiler();
 	if (RT_UNLIKELY((mp->p == NULL) | (rt_load32_rlx(&mp->taken) != 0)))
 		rt_enter_slow(mp, function);
 	return mp;
@@ -128,7 +130,9 @@ static inline void rt_leave(void)
 	rt_m *mp = rt_self();
 	rt_p *pp = mp->p;
 
+	rt_fence_compiler();
 	mp->locks--;
+	rt_fence_compiler();
 	if (RT_UNLIKELY(rt_load32_rlx(&pp->preempt)))
 		rt_preempt_point();
 }
@@ -141,6 +145,7 @@ static inline rt_m *rt_hold(void)
 
 	if (mp != NULL)
 		mp->locks++;
+	rt_fence_compiler();
 	if (mp != NULL && RT_UNLIKELY(rt_load32_rlx(&mp->taken) != 0))
 		rt_enter_slow(mp, "gort");
 	return mp;

@@ -1,6 +1,6 @@
 """Checks the models of the lock-free protocols and prints a table.
 
-usage: run.py [NAME...]     NAME: parkready timerpoll timerheap runq mutex cancel trace relacy
+usage: run.py [NAME...]     NAME: parkready timerpoll timerheap runq mutex cancel takep trace relacy
 
 Each row is a model, a variant and what is expected. A mutant lacks one fence, re-check or order and must
 fail; one that passes means that the model no longer sees what it is there for, so the run fails too.
@@ -73,6 +73,11 @@ for scenario, memory, mutant in (
         ('FOREVER', '', 'EARLY_LOOK'), ('FOREVER', '', 'NO_FENCE_CANCEL'), ('REUSE', '', 'NO_COUNT'),
         ('DEADLINE', '', 'ARM_LATE'), ('DEADLINE', '', 'TWO_TAKERS')):
     rows('cancel', (scenario,), (memory,), False, mutant)
+
+rows('takep', ('', 'SIGNAL'), BOTH)
+for memory, mutant in (('', 'NO_FENCE'), ('WEAK', 'NO_FENCE'), ('WEAK', 'NO_FENCE_AFTER'), ('', 'NO_REREAD'),
+                       ('', 'READ_EARLY'), ('', 'NO_PROBE')):
+    rows('takep', ('SIGNAL',), (memory,), False, mutant)
 
 rows('trace', ('',), ('',))
 for mutant in ('NO_W2', 'NO_R2', 'NO_BUSY', 'NO_FLOOR', 'NO_RECHECK'):
