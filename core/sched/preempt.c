@@ -22,7 +22,8 @@
  *     a signal, which would end a raw nanosleep or poll with EINTR. M and sysmon settle it as
  *     Dekker would: M writes locks and reads `taken`; sysmon writes `taken`, fences for both
  *     (be_preempt_fence), and reads locks. If that is 0 it fences again before it uses the P, for
- *     M's locks-- releases nothing (tests/model/takep.pml).
+ *     M's locks-- releases nothing: that would be paid at the end of each call of the runtime, this
+ *     when a P is taken (tests/model/takep.pml).
  *   - a new goroutine holds nothing that others could wait for: when STANDING_MAX threads stand, those
  *     goroutines that have not begun wait until one of these has ended.
  *
@@ -347,8 +348,8 @@ bool rt_stand_take_locked(gort_runtime *rt, rt_p *pp)
 	if (mp == NULL || rt_load32_rlx(&pp->status) != RT_P_RUNNING)
 		return false;
 	rt_store32_rlx(&mp->taken, RT_TAKEN_PROBE);
-	/* The second fence: it may have left the runtime since the first, and what it wrote to its P before is there
-	 * for the next owner only after another one. It does not come in again: it would see the probe. */
+	/* The second fence: it may have left the runtime since the first. What it read and wrote there is done
+	 * only after another one. It does not come in again: it would see the probe. */
 	if (!be_preempt_fence(&mp->pre) || mp->locks != 0 || mp->p != pp || mp->curg == NULL ||
 	    !be_preempt_fence(&mp->pre)) {
 		/* Inside, or on its way in: if it saw the probe it waits for the lock, and then

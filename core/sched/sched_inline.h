@@ -13,8 +13,9 @@ void rt_preempt_point(void);
 void rt_enter_slow(rt_m *mp, const char *function);
 
 /* No unsafe window: whoever is stopped between reading self and locks++ goes on on the same M. `taken` is read after
- * locks is 1: sysmon writes the one, fences for both sides, and reads the other (tests/model/takep.pml). Handlers of
- * this thread rely on the order, too; `locks` is volatile, but what lies around it is not. */
+ * locks is 1: sysmon writes the one, fences for both sides, and reads the other (tests/model/takep.pml). The compiler
+ * keeps that order, and m->p behind it: who is stopped before locks++ goes on with another P. (`locks` is
+ * volatile; what lies around it is not.) */
 static inline rt_m *rt_enter(const char *function)
 {
 	rt_m *mp = rt_self();
@@ -124,7 +125,8 @@ static inline void rt_punlock(rt_mutex *l, rt_lockrank rank)
 }
 
 /* The flag is looked at after locks is 0: a signal before that was declined, one after it stops the thread here. The
- * P is read before: without locks it may be taken. Its record stays. */
+ * P is read before: without locks it may be taken. Its record stays. No write to it sinks below locks--, after which
+ * others may have it; sysmon's second fence (preempt.c) is the processor's half of that. */
 static inline void rt_leave(void)
 {
 	rt_m *mp = rt_self();

@@ -11,8 +11,8 @@
  *
  * The flag can be missed: an M may clear an old request (findrunnable) at the moment when we raise
  * ours. It clears first, fences and then reads gcwaiting, and we write gcwaiting, fence and raise
- * the flag: so it sees gcwaiting, or the flag stays up. All the same the stopper asks again every
- * 100 us, as Go does.
+ * the flag: so it sees gcwaiting, or the flag stays up (tests/model/syscall.pml, where it asks only once). All
+ * the same the stopper asks again every 100 us, as Go does.
  */
 #include "core/sched/internal.h"
 

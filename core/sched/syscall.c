@@ -4,7 +4,8 @@
  * the goroutine, in the state SYSCALL: exitsyscall takes it back by one compare-and-swap, unless
  * sysmon (retake) or the stop of the world was first; those use one, too. Work that
  * comes meanwhile from another goroutine finds other Ps or sysmon, which looks every 20 us to some
- * ms; what comes from a foreign thread wakes sysmon.
+ * ms; what comes from a foreign thread wakes sysmon. Who takes the P finds all that its M wrote, and a
+ * stop of the world waits for no call: tests/model/syscall.pml.
  */
 #include "core/sched/internal.h"
 
@@ -37,7 +38,8 @@ GORT_API void gort_entersyscall(void)
 	mp->oldp = pp;
 	mp->p = NULL;
 	rt_storeptr_rlx(&pp->m, NULL);
-	rt_store32_rel(&pp->status, RT_P_SYSCALL); /* from here on it is whose who takes it */
+	/* Last, and release: from here on it is whose who takes it. */
+	rt_store32_rel(&pp->status, RT_P_SYSCALL);
 	rt_fence_full(); /* pairs with the one in rt_stop_world: it takes the P, or this sees that it stops */
 	if (RT_UNLIKELY(rt_load32_rlx(&mp->rt->sched.gcwaiting)))
 		rt_syscall_gcstop(mp->rt, pp);

@@ -72,6 +72,7 @@ static void look_syscall(sysmon *s, rt_p *pp, int64_t now)
 	    rt_load32_rlx(&sc->npidle) + rt_load32_rlx(&sc->nmspinning) > 0 &&
 	    now - pp->seenwhen < s->slice)
 		return;
+	/* It may be another call's by now, also another M's: as good. tests/model/syscall.pml */
 	if (rt_cas32_full(&pp->status, RT_P_SYSCALL, RT_P_IDLE))
 		hand_over(s, pp);
 }

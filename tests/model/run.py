@@ -1,6 +1,6 @@
 """Checks the models of the lock-free protocols and prints a table.
 
-usage: run.py [NAME...]     NAME: parkready timerpoll timerheap runq mutex cancel takep trace relacy
+usage: run.py [NAME...]     NAME: parkready timerpoll timerheap runq mutex cancel takep syscall trace relacy
 
 Each row is a model, a variant and what is expected. A mutant lacks one fence, re-check or order and must
 fail; one that passes means that the model no longer sees what it is there for, so the run fails too.
@@ -76,8 +76,16 @@ for scenario, memory, mutant in (
 
 rows('takep', ('', 'SIGNAL'), BOTH)
 for memory, mutant in (('', 'NO_FENCE'), ('WEAK', 'NO_FENCE'), ('WEAK', 'NO_FENCE_AFTER'), ('', 'NO_REREAD'),
-                       ('', 'READ_EARLY'), ('', 'NO_PROBE')):
+                       ('', 'READ_EARLY'), ('', 'NO_PROBE'), ('', 'LEAVE_EARLY')):
     rows('takep', ('SIGNAL',), (memory,), False, mutant)
+
+rows('syscall', ('', 'STOP', 'FLAG'), BOTH)
+for scenario, memory, mutant in (
+        ('STOP', '', 'NO_FENCE'), ('', 'WEAK', 'RELAXED_STATUS'), ('', '', 'EARLY_STATUS'),
+        ('', '', 'NO_CAS'), ('', '', 'BLIND_RETAKE'), ('STOP', '', 'NO_LOOK_HANDOFF'),
+        ('STOP', '', 'NO_LOOK'), ('STOP', '', 'NO_CAS_STOP'), ('STOP', '', 'STALE_STOP'),
+        ('FLAG', '', 'NO_FENCE_POINT'), ('FLAG', '', 'NO_FENCE_CLEAR')):
+    rows('syscall', (scenario,), (memory,), False, mutant)
 
 rows('trace', ('',), ('',))
 for mutant in ('NO_W2', 'NO_R2', 'NO_BUSY', 'NO_FLOOR', 'NO_RECHECK'):

@@ -14,7 +14,7 @@
  *
  * Mutants: NO_FENCE, NO_FENCE_AFTER (the one between locks is 0 and the use of the P; WEAK), NO_REREAD (take_back acts
  * on what it read before it had the lock), READ_EARLY (taken read before locks++), NO_PROBE (sysmon reads locks without
- * having written taken).
+ * having written taken), LEAVE_EARLY (locks-- before the last write to the P: what a compiler may do without its fence).
  */
 #define NM 2
 #define NPROC 3
@@ -175,14 +175,20 @@ runtime:
 		assert(LD(me, MP(me)) == 1 && LD(me, PM) == 1 + me);
 		assert(LD(me, DATA) == data)
 	}
+#ifndef LEAVE_EARLY
 	atomic { ROOM(me, 1) -> data++; push(me, DATA, data, 0) }
+#endif
 	atomic {
 		assert(LD(me, MP(me)) == 1 && LD(me, PM) == 1 + me);
 		inside = 0;
 		left--
 	}
 	if
-	:: left > 0 -> store(me, LOCKS(me), 0, 0); goto user
+	:: left > 0 -> store(me, LOCKS(me), 0, 0);
+#ifdef LEAVE_EARLY
+		atomic { ROOM(me, 1) -> data++; push(me, DATA, data, 0) }
+#endif
+		goto user
 	:: else -> finished++
 	fi;
 	/* On g0, with the P. */
