@@ -188,7 +188,8 @@ static RT_NOINLINE int lock_slow(mutex *m, int64_t deadline)
 }
 
 /* The short paths look first: with waiters in the number, a swap of 0 and LOCKED would fail each time, at
- * the price of one that succeeds. */
+ * the price of one that succeeds. They swap the whole word that they looked at, so a look that was old only leads
+ * to the long path. */
 static inline int lock(rt_m *mp, mutex *m, int64_t deadline)
 {
 	uint32_t old = rt_load32_rlx(&m->state);

@@ -1,28 +1,34 @@
 /* mutex.pml: the mutex's two modes, the hand-over, and waiters that give up. Models core/sync/mutex.c and
  * the tokens of core/sync/sema.c, step by step: state, tokens and nwait are memory, the queue is
  * what the bucket's lock guards. A compare-and-swap loop is one step, for only the pass that succeeds
- * changes anything.
+ * changes anything. The short paths look and swap: a swap that fails, because the look was old, leads to the long
+ * path whatever the state is then. A try_lock is lock's short path, and goes away without a trace if it fails.
+ * With one P (swap.h) nobody runs between look and store: that needs no model.
  *
  * Each goroutine locks and unlocks a few times. One that is timed may give up at any moment while it
- * waits. Whether a waiter has waited for 1 ms is free. Claimed: the lock has one owner; nobody waits for
- * ever (an end state in which somebody waits is an error); at the end state, tokens and nwait are 0.
+ * waits. Whether a waiter has waited for 1 ms is free. Claimed: the lock has one owner; it sees what the last one
+ * wrote (SHORT); nobody waits for ever (an end state in which somebody waits is an error); at the end state,
+ * tokens and nwait are 0.
  *
  *   -DMIXED  two goroutines, one of them twice, and a timed one
  *   -DTIMED  two timed ones and one that is not
  *   -DHOG    one keeps the lock for ever: timed ones come to an end all the same
+ *   -DSHORT  two goroutines, twice each, and what they write under the lock
  *
  * Mutants: NO_FENCE_BEGIN, NO_READ_AGAIN (the giver does not look at nwait again), READ_EARLY (its look
  * comes before the token is visible), BLIND (the giver does not take the token back before it hands one
  * over), NO_OWED (who gives up goes without the token that is owed to it), OWED_BY_COUNT (only if the number
  * is 0), NO_RELOOK (it does not look again before it waits for that token), KEEP_STARVING (the last waiter
  * leaves the mode behind), NO_PASS_ON (a wake-up ends with who gave up), BARGE (a newcomer takes the
- * lock while it is handed over).
+ * lock while it is handed over), SHORT_BARGE (the short path does), SHORT_UNLOCK (the short path of unlock looks at
+ * LOCKED only), UNLOCK_RELAXED (its swap releases nothing; WEAK).
  */
 #define NPROC 3
 #define STATE 1
 #define SEMA 2
 #define NWAIT 3
-#define NLOC 4
+#define DATA 4
+#define NLOC 5
 #include "memory.pml"
 
 #define LOCKED_ 1
@@ -56,7 +62,7 @@ byte nq;
 
 bit open[NPROC];    /* gp->claim: may be woken */
 bit granted[NPROC]; /* made runnable */
-byte owners, finished;
+byte owners, finished, data;
 
 inline enqueue(me, front)
 {
@@ -209,9 +215,14 @@ lock_:
 	:: else -> rounds--
 	fi;
 	awoken = 0; waited = 0; starving = 0; late = 0; spun = 0;
+	/* The short path; also past waiters. */
 	if
-	:: atomic { ACQUIRES(me) && mem[STATE] == 0 -> mem[STATE] = LOCKED_; goto locked }
-	:: mem[STATE] != 0
+#ifdef SHORT_BARGE
+	:: atomic { ACQUIRES(me) && !(mem[STATE] & LOCKED_) -> mem[STATE] = mem[STATE] | LOCKED_; goto locked }
+#else
+	:: atomic { ACQUIRES(me) && FREE(mem[STATE]) -> mem[STATE] = mem[STATE] | LOCKED_; goto locked }
+#endif
+	:: skip
 	fi;
 loop:
 	if
@@ -349,7 +360,28 @@ locked:
 	:: hog -> goto end_hog
 	:: else
 	fi;
+#ifdef SHORT
+	atomic { ROOM(me, 1) -> assert(LD(me, DATA) == data); data++; push(me, DATA, data, 0) }
+#endif
 	owners--;
+	/* The short path: nobody to be woken. */
+	if
+	:: atomic {
+#ifdef UNLOCK_RELAXED
+		OWN_GONE(me, STATE) &&
+#else
+		DRAINED(me) &&
+#endif
+#ifdef SHORT_UNLOCK
+		(mem[STATE] & (LOCKED_ | STARVING)) == LOCKED_ ->
+#else
+		(mem[STATE] & (LOCKED_ | STARVING)) == LOCKED_ && (mem[STATE] < WAITER || (mem[STATE] & WOKEN)) ->
+#endif
+		mem[STATE] = mem[STATE] & ~LOCKED_;
+		goto lock_ }
+	:: skip
+	fi;
+	/* unlock_slow */
 	atomic {
 		DRAINED(me) ->
 		assert(mem[STATE] & LOCKED_);
@@ -382,6 +414,10 @@ init
 		run G(0, 0, 1, 0);
 		run G(1, 1, 1, 0);
 		run G(2, 1, 1, 0)
+#elif defined SHORT
+		run G(0, 0, 2, 0);
+		run G(1, 0, 2, 0);
+		run G(2, 0, 0, 0)
 #else
 		run G(0, 0, 1, 1);
 		run G(1, 1, 2, 0);

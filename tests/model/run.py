@@ -60,12 +60,13 @@ for scenario, memory, mutant in (
         ('BATCH', '', 'COPY_LATE'), ('BATCH', '', 'FULL_BY_ONE'), ('EMPTY', '', 'NO_REREAD')):
     rows('runq', (scenario,), (memory,), False, mutant)
 
-rows('mutex', ('MIXED', 'TIMED', 'HOG'), BOTH)
+rows('mutex', ('MIXED', 'TIMED', 'HOG', 'SHORT'), BOTH)
 for scenario, memory, mutant in (
         ('MIXED', '', 'NO_FENCE_BEGIN'), ('MIXED', '', 'NO_READ_AGAIN'), ('MIXED', '', 'READ_EARLY'),
         ('TIMED', '', 'BLIND'), ('TIMED', '', 'NO_OWED'), ('TIMED', '', 'OWED_BY_COUNT'),
         ('HOG', '', 'NO_RELOOK'), ('TIMED', '', 'KEEP_STARVING'), ('HOG', 'WEAK', 'NO_PASS_ON'),
-        ('MIXED', 'WEAK', 'BARGE')):
+        ('MIXED', 'WEAK', 'BARGE'), ('MIXED', '', 'SHORT_BARGE'), ('MIXED', '', 'SHORT_UNLOCK'),
+        ('SHORT', 'WEAK', 'UNLOCK_RELAXED')):
     rows('mutex', (scenario,), (memory,), False, mutant)
 
 rows('cancel', ('FOREVER', 'DEADLINE', 'REUSE'), BOTH)
