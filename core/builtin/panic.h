@@ -12,8 +12,8 @@ enum { RT_DEFERBLOCK_SIZE = 512 }; /* size of the records in gort_runtime.defers
 _Noreturn void rt_panic_text(const char *text);
 _Noreturn void rt_panic_error(const char *text);
 
-/* Up-calls, see rt_upcalls. The first runs on gp, begins outside the runtime and returns inside; the second on any thread that
- * has gp to itself, and does not look at gp's stack. */
+/* Up-calls, see rt_upcalls. The first runs on gp, begins outside the runtime and returns inside; the
+ * second on any thread that has gp to itself, and does not look at gp's stack. */
 void rt_goroutine_main(rt_g *gp, gort_func fn, void *arg);
 void rt_panic_drop(rt_g *gp);
 /* A fault in gp's code, inside the runtime, on top of the frames of the fault. Does not return. */
