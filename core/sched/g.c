@@ -175,7 +175,7 @@ int rt_newproc(gort_runtime *rt, rt_m *mp, const gort_go_attr *attr, gort_func f
 		rt_runq_put(pp, gp, true, rt);
 	} else {
 		rt_add64_full(&rt->sched.created, 1);
-		rt_lock(&rt->sched.lock, RT_RANK_sched);
+		rt_lock_comer(rt);
 		rt_gstatus_set(gp, RT_G_DEAD, RT_G_RUNNABLE);
 		RT_TRACE_OUTSIDE(rt, SCHED, GO_CREATE, gp, gp->goid, (uintptr_t)fn, 0);
 		rt_globq_put_locked(rt, gp);
@@ -221,8 +221,8 @@ void rt_goexit0(rt_m *mp, rt_g *gp)
 	rt_switch_unmake(mp, &pp->stacks, gp);
 	rt_g_free(gp->rt, pp, gp);
 	rt_count64_owner(&pp->ended, 1);
-	if (mp->lockedg == gp)
-		mp->lockedg = NULL;
+	if (rt_loadptr_rlx(&mp->lockedg) == gp)
+		rt_storeptr_rlx(&mp->lockedg, NULL);
 	/* Its thread may be left in a state that others must not inherit. The host's thread is not
 	 * ours to end. */
 	if (wired && !mp->host)

@@ -142,6 +142,7 @@ void rt_run_wake(gort_runtime *rt);
 void rt_run_wake_locked(gort_runtime *rt);
 int rt_run_main(gort_runtime *rt, gort_func fn, void *arg);
 void rt_drop_all(gort_runtime *rt);        /* world stopped */
+void rt_lock_comer(gort_runtime *rt);      /* sched.lock, for what is queued without a P */
 void rt_error_set(gort_runtime *rt, const char *text);
 
 /* traceback.c */

@@ -375,7 +375,7 @@ bool rt_stoplockedm(rt_m *mp)
 	rt_sched *sc = &mp->rt->sched;
 
 	if (mp->nextg != NULL) { /* it asked to go on at once */
-		RT_ASSERT(mp->nextg == mp->lockedg);
+		RT_ASSERT(mp->nextg == rt_loadptr_rlx(&mp->lockedg));
 		mp->nextg = NULL;
 		return true;
 	}
@@ -414,7 +414,7 @@ void rt_startlockedm(rt_m *mp, rt_g *gp)
 
 	RT_ASSERT(to != mp);
 	rt_lock(&sc->lock, RT_RANK_sched);
-	if (to->lockedg != gp) { /* the host has left: its run ends, and gp is dropped with the rest */
+	if (rt_loadptr_rlx(&to->lockedg) != gp) { /* the host has left: its run ends, and gp is dropped with the rest */
 		rt_globq_put_locked(mp->rt, gp);
 		rt_unlock(&sc->lock, RT_RANK_sched);
 		return;

@@ -211,6 +211,8 @@ static int stop_taken_locked(rt_m *mp)
 		land_in(mp, gp);
 		return BE_PREEMPT_LAND;
 	}
+	if (rt_load32_rlx(&mp->rt->sched.dropping))
+		return BE_PREEMPT_GO; /* cannot wait here; sysmon asks again */
 	mp->rt->sched.ntaken--;
 	rt_runnable(gp);
 	rt_gstatus_set(gp, RT_G_SYSCALL, RT_G_RUNNABLE);
@@ -345,7 +347,8 @@ bool rt_stand_take_locked(gort_runtime *rt, rt_p *pp)
 {
 	rt_m *mp = rt_loadptr_rlx(&pp->m);
 
-	if (mp == NULL || rt_load32_rlx(&pp->status) != RT_P_RUNNING)
+	/* Who stops the world has counted those without a P, and stops this one itself. */
+	if (mp == NULL || rt_load32_rlx(&pp->status) != RT_P_RUNNING || rt_load32_rlx(&rt->sched.gcwaiting))
 		return false;
 	rt_store32_rlx(&mp->taken, RT_TAKEN_PROBE);
 	/* The second fence: it may have left the runtime since the first. What it read and wrote there is done
@@ -372,7 +375,7 @@ static void take_back(rt_m *mp)
 	rt_sched *sc = &mp->rt->sched;
 	rt_g *gp = mp->curg;
 
-	rt_lock(&sc->lock, RT_RANK_sched);
+	rt_lock_comer(mp->rt);
 	if (rt_load32_rlx(&mp->taken) != RT_TAKEN) { /* only a probe */
 		rt_unlock(&sc->lock, RT_RANK_sched);
 		return;
@@ -508,8 +511,8 @@ void rt_landed0(rt_m *mp, rt_g *gp)
 	rt_gstatus_set(gp, RT_G_SYSCALL, RT_G_DEAD);
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	rt_switch_unmake(mp, NULL, gp);
-	if (mp->lockedg == gp)
-		mp->lockedg = NULL;
+	if (rt_loadptr_rlx(&mp->lockedg) == gp)
+		rt_storeptr_rlx(&mp->lockedg, NULL);
 	rt_g_free(mp->rt, NULL, gp);
 	rt_lock(&sc->lock, RT_RANK_sched);
 	one_less_locked(&sc->ndropped);

@@ -370,13 +370,14 @@ static rt_g *schedule(rt_m *mp, bool *inherit)
 	for (;;) {
 		rt_g *gp;
 
-		if (mp->lockedg != NULL) {
+		if (rt_loadptr_rlx(&mp->lockedg) != NULL) {
 			/* Only one goroutine runs here; it may be the one that just left. */
 			if (!rt_stoplockedm(mp))
 				return NULL;
 			*inherit = false;
-			if (mp->lockedg != NULL)
-				return mp->lockedg;
+			gp = rt_loadptr_rlx(&mp->lockedg);
+			if (gp != NULL)
+				return gp;
 			continue; /* dropped meanwhile */
 		}
 		if (RT_UNLIKELY(mp->host) && mp->nextg == NULL) {

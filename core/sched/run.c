@@ -150,7 +150,7 @@ static rt_g *make_main(gort_runtime *rt, rt_m *mp, gort_func fn, void *arg)
 	gp->stack_size = 0;
 	gp->trace_last = 0;
 	gp->lockedm = mp; /* until it has started: see rt_goroutine_entry */
-	mp->lockedg = gp;
+	rt_storeptr_rlx(&mp->lockedg, gp);
 	rt_add64_full(&rt->sched.created, 1);
 	return gp;
 }
@@ -206,7 +206,7 @@ static void unwire(gort_runtime *rt, rt_g *gp)
 		return;
 	gp->lockedm = NULL;
 	rt_lock(&rt->sched.lock, RT_RANK_sched);
-	mp->lockedg = NULL;
+	rt_storeptr_rlx(&mp->lockedg, NULL);
 	if (!mp->host) {
 		rt_store32_rel(&mp->exiting, 1);
 		rt_m_unidle_locked(mp);
@@ -216,15 +216,14 @@ static void unwire(gort_runtime *rt, rt_g *gp)
 
 static void release_attached(gort_runtime *rt, rt_g *gp)
 {
-	gp->dropped = 1;
 	unwait(gp);
 	if (rt_load32_rlx(&gp->status) == RT_G_WAITING)
 		rt_gstatus_set(gp, RT_G_WAITING, RT_G_RUNNABLE);
-	if (rt_load32_rlx(&gp->status) == RT_G_RUNNABLE) {
-		rt_lock(&rt->sched.lock, RT_RANK_sched);
+	rt_lock(&rt->sched.lock, RT_RANK_sched);
+	gp->dropped = 1; /* it may be on its way back from the system, and reads this under the lock */
+	if (rt_load32_rlx(&gp->status) == RT_G_RUNNABLE)
 		rt_globq_put_locked(rt, gp);
-		rt_unlock(&rt->sched.lock, RT_RANK_sched);
-	}
+	rt_unlock(&rt->sched.lock, RT_RANK_sched);
 }
 
 static void drop(gort_runtime *rt, rt_g *gp)
@@ -261,6 +260,32 @@ static void drop(gort_runtime *rt, rt_g *gp)
 	rt_g_free(rt, NULL, gp);
 }
 
+/* What is dropped is off every queue and stays as it is. So while that goes on nobody starts a goroutine from
+ * outside, nobody attaches, and what was without a P in the system or in foreign code does not come back: they
+ * wait, and afterwards find that they were dropped. Holds no lock and no P. */
+void rt_lock_comer(gort_runtime *rt)
+{
+	rt_sched *sc = &rt->sched;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	while (RT_UNLIKELY(rt_load32_rlx(&sc->dropping))) {
+		rt_unlock(&sc->lock, RT_RANK_sched);
+		(void)be_thread_park(&sc->dropping, 1, -1);
+		rt_lock(&sc->lock, RT_RANK_sched);
+	}
+}
+
+static void dropping(gort_runtime *rt, uint32_t now)
+{
+	rt_sched *sc = &rt->sched;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	rt_store32_rel(&sc->dropping, now);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	if (!now)
+		be_thread_wake(&sc->dropping, INT32_MAX);
+}
+
 static void empty_queues(gort_runtime *rt)
 {
 	rt_sched *sc = &rt->sched;
@@ -284,6 +309,7 @@ void rt_drop_all(gort_runtime *rt)
 {
 	rt_g *gp, *next;
 
+	dropping(rt, 1);
 	empty_queues(rt);
 	rt_lock(&rt->sched.allglock, RT_RANK_allg);
 	gp = rt->sched.allg;
@@ -296,6 +322,7 @@ void rt_drop_all(gort_runtime *rt)
 		next = gp->alllink;
 		drop(rt, gp);
 	}
+	dropping(rt, 0);
 	rt_landed_wait(rt);
 	rt_timers_drop(rt);
 }
@@ -318,7 +345,7 @@ static void finish(gort_runtime *rt, rt_m *mp)
 	rt_lock(&sc->lock, RT_RANK_sched);
 	given = mp->nextp;
 	mp->nextp = NULL;
-	mp->lockedg = NULL;
+	rt_storeptr_rlx(&mp->lockedg, NULL);
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	if (given != NULL)
 		rt_handoffp(rt, given);

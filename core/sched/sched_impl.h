@@ -191,7 +191,7 @@ struct rt_m {
 	/* guarded by sched.lock, or handed over with the note */
 	rt_atomic32 exiting;     /* told to end; read by its thread without the lock */
 	rt_p *nextp;
-	rt_g *lockedg;           /* goroutine wired to this thread */
+	rt_atomicptr lockedg;    /* goroutine wired to this thread; the end of a run clears it, too */
 	bool idle;               /* on the idle list */
 	bool waitlocked;         /* waits for its lockedg to become runnable */
 	bool stwcounted;         /* without a P, and the stopper waits for it all the same */
@@ -239,6 +239,7 @@ typedef struct rt_sched {
 	uint32_t stopwait;       /* Ps that the stopper still waits for */
 	uint32_t nattached;
 	bool shutdown;           /* workers end */
+	rt_atomic32 dropping;    /* 1: goroutines are dropped, and nobody comes: rt_lock_comer parks on it */
 	/* atomics: read without the lock, written under it unless noted */
 	rt_atomic32 runqsize;
 	rt_atomic32 npidle;

@@ -39,7 +39,7 @@ static void print_ms_locked(gort_runtime *rt)
 
 	for (const rt_m *mp = rt->sched.allm; mp != NULL; mp = mp->alllink) {
 		const rt_p *pp = mp->p;
-		const rt_g *gp = mp->curg, *lg = mp->lockedg;
+		const rt_g *gp = mp->curg, *lg = rt_loadptr_rlx(&mp->lockedg);
 
 		rt_print("  M%u: p=%s curg=%s mallocing=0 throwing=0 preemptoff= locks=%d dying=0 spinning=%s "
 		         "blocked=%s lockedg=%s\n",

@@ -184,12 +184,17 @@ void rt_switch_loop(rt_m *mp)
 }
 #define SWITCH_BACK be_context_back
 
+static rt_g *wired(const rt_m *mp)
+{
+	return rt_loadptr_rlx(&mp->lockedg);
+}
+
 /* be_context_back leads into a loop: an attached thread's g0 enters it at once, and goes back to the thread. */
 static be_context *attached_next(void *arg)
 {
 	rt_m *mp = arg;
 
-	return mp->mcall == NULL ? mp->lockedg->ctx : next(arg);
+	return mp->mcall == NULL ? wired(mp)->ctx : next(arg);
 }
 
 static void attached_g0(void *arg)
@@ -202,7 +207,7 @@ static void attached_g0(void *arg)
 
 static void attached_start(rt_m *mp)
 {
-	be_context_switch(mp->lockedg->ctx, mp->g0);
+	be_context_switch(wired(mp)->ctx, mp->g0);
 }
 #endif
 
@@ -229,7 +234,7 @@ int rt_switch_attach(rt_m *mp, rt_g *gp)
 #endif
 	if (be_thread_stack(&mp->thread_lo, &hi) == 0)
 		mp->thread_size = (size_t)((char *)hi - (char *)mp->thread_lo);
-	RT_ASSERT(mp->lockedg == gp && mp->mcall == NULL);
+	RT_ASSERT(rt_loadptr_rlx(&mp->lockedg) == gp && mp->mcall == NULL);
 	attached_start(mp);
 	return 0;
 }
@@ -286,7 +291,7 @@ void rt_goroutine_entry(void *arg)
 	RT_ASSERT(mp->curg == gp);
 	if (gp->ismain && gp->lockcount == 0) {
 		/* Main was wired only so that it starts on the host's thread. */
-		mp->lockedg = NULL;
+		rt_storeptr_rlx(&mp->lockedg, NULL);
 		gp->lockedm = NULL;
 	}
 	rt_leave();

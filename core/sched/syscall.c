@@ -51,7 +51,12 @@ static void exitsyscall0(rt_m *mp, rt_g *gp)
 	rt_sched *sc = &mp->rt->sched;
 
 	/* Without a P: a stopped world does not stop this. Who looks at states holds the lock. */
-	rt_lock(&sc->lock, RT_RANK_sched);
+	rt_lock_comer(mp->rt);
+	if (gp->dropped && !gp->attached) { /* since gort_exitsyscall looked */
+		rt_unlock(&sc->lock, RT_RANK_sched);
+		rt_landed0(mp, gp);
+		return;
+	}
 	RT_TRACE(mp, SCHED, SYSCALL_END, gp, 1, 0, 0);
 	gp->m = NULL;
 	rt_runnable(gp);
@@ -68,7 +73,7 @@ static bool take_idle(rt_m *mp)
 	rt_p *pp = NULL;
 
 	rt_lock(&sc->lock, RT_RANK_sched);
-	if (!gp->dropped && !rt_load32_rlx(&sc->gcwaiting))
+	if ((!gp->dropped || gp->attached) && !rt_load32_rlx(&sc->gcwaiting))
 		pp = rt_pidle_get_locked(mp->rt);
 	if (pp != NULL) {
 		rt_acquirep(mp, pp);
@@ -140,7 +145,7 @@ GORT_API void gort_lock_os_thread(void)
 		rt_fatal("LockOSThread nesting overflow");
 	gp->lockcount++;
 	gp->lockedm = mp;
-	mp->lockedg = gp;
+	rt_storeptr_rlx(&mp->lockedg, gp);
 	rt_leave();
 }
 
@@ -151,7 +156,7 @@ GORT_API void gort_unlock_os_thread(void)
 
 	if (gp->lockcount > 0 && --gp->lockcount == 0 && !gp->attached) {
 		gp->lockedm = NULL;
-		mp->lockedg = NULL;
+		rt_storeptr_rlx(&mp->lockedg, NULL);
 	}
 	rt_leave();
 }
@@ -163,7 +168,7 @@ static void unattach(rt_m *mp, rt_g *gp)
 	rt_preempt_detach(mp);
 	rt_switch_detach(mp, gp);
 	rt_self_set(NULL);
-	mp->lockedg = NULL;
+	rt_storeptr_rlx(&mp->lockedg, NULL);
 	rt_g_free(mp->rt, NULL, gp);
 	rt_m_gone(mp);
 }
@@ -175,7 +180,7 @@ static void attach_p(rt_m *mp, rt_g *gp)
 	rt_sched *sc = &rt->sched;
 	rt_p *pp;
 
-	rt_lock(&sc->lock, RT_RANK_sched);
+	rt_lock_comer(rt);
 	sc->nattached++;
 	pp = rt_load32_rlx(&sc->gcwaiting) ? NULL : rt_pidle_get_locked(rt);
 	rt_gstatus_set(gp, RT_G_DEAD, RT_G_RUNNABLE);
@@ -223,7 +228,7 @@ GORT_API int gort_attach(gort_runtime *rt)
 	gp->trace_last = 0;
 	gp->lockcount = 1;
 	gp->lockedm = mp;
-	mp->lockedg = gp;
+	rt_storeptr_rlx(&mp->lockedg, gp);
 	if (rt_switch_attach(mp, gp) != 0) {
 		rt_g_free(rt, NULL, gp);
 		rt_m_gone(mp);
