@@ -74,5 +74,8 @@ int be_preempt_regs(be_preempt *t, const uintptr_t **regs, size_t *n);
 bool be_preempt_fence(be_preempt *t);
 /* CPU time that t has used, in ns; -1: unknown. */
 int64_t be_preempt_cputime(be_preempt *t);
+/* Asked about a thread that used hardly any CPU time. True: it waits in the system. False: it computes, or
+ * would if the system gave it a CPU. True also if that cannot be told. */
+bool be_preempt_sleeps(be_preempt *t);
 
 #endif

@@ -289,6 +289,13 @@ int64_t be_preempt_cputime(be_preempt *t)
 	return ns;
 }
 
+/* The estimate of its CPU time has looked. */
+bool be_preempt_sleeps(be_preempt *t)
+{
+	(void)t;
+	return true;
+}
+
 /* ---- The process and its threads ---- */
 
 static void find_ntdll(void)

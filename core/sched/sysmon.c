@@ -96,6 +96,10 @@ static bool take_sleeping(sysmon *s, rt_p *pp, rt_m *mp, int64_t now)
 	pp->seencpuwhen = now;
 	if (passed == 0 || cpu < 0 || used >= passed / ASLEEP)
 		return false;
+	if (!be_preempt_sleeps(&mp->pre)) { /* another process has its CPU */
+		pp->seencpuwhen = 0;
+		return false;
+	}
 	rt_lock(&sc->lock, RT_RANK_sched);
 	taken = rt_load32_rlx(&pp->schedtick) == pp->seentick && rt_stand_take_locked(s->rt, pp);
 	rt_unlock(&sc->lock, RT_RANK_sched);

@@ -359,6 +359,66 @@ static void test_cputime(void **state)
 	finish();
 }
 
+/* Threads that compute, more than there are CPUs: many of them use none for a while, and none of them sleeps. */
+enum { RIVALS = 8 };
+static rt_atomic32 rivals_go;
+
+static void rival(void *arg)
+{
+	(void)arg;
+	while (rt_load32_acq(&rivals_go) != 0)
+		;
+}
+
+static int compute_only(victim *w)
+{
+	for (volatile int i = 0; i < 100000; i++)
+		;
+	(void)w;
+	return 0;
+}
+
+static rt_atomic32 sleeps_at;
+
+static int sleep_there(victim *w)
+{
+	while (rt_load32_acq(&w->stop) == 0)
+		be_thread_park(&sleeps_at, 0, -1);
+	return 0;
+}
+
+static void test_sleeps(void **state)
+{
+	be_thread threads[RIVALS];
+	int n = RIVALS, slept = 0;
+
+	(void)state;
+	if (!be_preempt_in_place)
+		skip();
+	rt_store32_rel(&rivals_go, 1);
+	for (int i = 0; i < n; i++)
+		assert_int_equal(be_thread_start(&threads[i], rival, NULL, 0), 0);
+	start(compute_only);
+	one_more_step();
+	if (strcmp(be_preempt_name, "signal") == 0)
+		for (int i = 0; i < 200; i++) {
+			slept += be_preempt_sleeps(&v.pre);
+			be_thread_yield();
+		}
+	finish();
+	rt_store32_rel(&rivals_go, 0);
+	for (int i = 0; i < n; i++)
+		be_thread_join(&threads[i]);
+	assert_int_equal(slept, 0);
+	start(sleep_there);
+	while (!be_preempt_sleeps(&v.pre)) /* it is on its way */
+		be_thread_yield();
+	rt_store32_rel(&v.stop, 1);
+	rt_store32_rel(&sleeps_at, 1);
+	be_thread_wake(&sleeps_at, 1);
+	finish();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +431,7 @@ int main(void)
 		cmocka_unit_test(test_resume_comes_first),
 		cmocka_unit_test(test_gone),
 		cmocka_unit_test(test_cputime),
+		cmocka_unit_test(test_sleeps),
 		cmocka_unit_test(test_land),
 	};
 
