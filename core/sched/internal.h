@@ -86,7 +86,7 @@ void rt_host_free_locked(gort_runtime *rt); /* the run ends: the host's M comes 
 void rt_landed0(rt_m *mp, rt_g *gp);
 void rt_landed_wait(gort_runtime *rt);
 bool rt_dropped_wait(gort_runtime *rt, int64_t ns);
-rt_g *rt_stand_instead(rt_m *mp, rt_g *gp);
+bool rt_stand_full(rt_m *mp, rt_g *gp);
 
 /* sysmon.c */
 int rt_sysmon_start(gort_runtime *rt);

@@ -24,8 +24,8 @@
  *     (be_preempt_fence), and reads locks. If that is 0 it fences again before it uses the P, for
  *     M's locks-- releases nothing: that would be paid at the end of each call of the runtime, this
  *     when a P is taken (tests/model/takep.pml).
- *   - a new goroutine holds nothing that others could wait for: when STANDING_MAX threads stand, those
- *     goroutines that have not begun wait until one of these has ended.
+ *   - a new goroutine holds nothing that others could wait for: when so many threads stand as GODEBUG's
+ *     `standing` says, those goroutines that have not begun wait until one of these has ended.
  *
  * Guards: standing, stoppc, taken (but for the fence above), nstopped: sched.lock. While its M
  * stands, a goroutine's status, m->p and m->locks belong to who gives it a P.
@@ -36,25 +36,24 @@
  */
 #include "core/sched/internal.h"
 
-/* Threads that stand at once before new goroutines have to wait: 10,000 is Go's bound on threads.
- * */
-enum { STANDING_MAX = 8000, DECLINES = 4 };
+enum { DECLINES = 4 };
 
-/* A new goroutine that mp has picked may not begin: it waits at the end of the global queue, and
- * one that stands is returned for it. Else gp. */
-rt_g *rt_stand_instead(rt_m *mp, rt_g *gp)
+/* mp has picked a new goroutine. True: it may not begin, and waits at the end of the global queue. What stands is
+ * found there in turn. */
+bool rt_stand_full(rt_m *mp, rt_g *gp)
 {
 	rt_sched *sc = &mp->rt->sched;
-	rt_g *other;
+	uint32_t most = (uint32_t)mp->rt->debug.standing;
+	bool full;
 
-	if (RT_LIKELY(rt_load32_rlx(&sc->nstopped) < STANDING_MAX))
-		return gp;
+	if (RT_LIKELY(rt_load32_rlx(&sc->nstopped) < most))
+		return false;
 	rt_lock(&sc->lock, RT_RANK_sched);
-	other = rt_stopped_get_locked(mp->rt);
-	if (other != NULL)
+	full = rt_load32_rlx(&sc->nstopped) > 0;
+	if (full)
 		rt_globq_put_locked(mp->rt, gp);
 	rt_unlock(&sc->lock, RT_RANK_sched);
-	return other != NULL ? other : gp;
+	return full;
 }
 
 /* ---- Going on ---------------------------------------------------------------------------------

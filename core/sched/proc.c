@@ -390,8 +390,8 @@ static rt_g *schedule(rt_m *mp, bool *inherit)
 			rt_wakep(mp->rt); /* the last one that looked: another takes its place */
 		if (gp == NULL)
 			return NULL;
-		if (RT_UNLIKELY(gp->ctx == NULL))
-			gp = rt_stand_instead(mp, gp);
+		if (RT_UNLIKELY(gp->ctx == NULL) && rt_stand_full(mp, gp))
+			continue;
 		if (RT_UNLIKELY(gp->m != NULL))
 			rt_stand_start(mp, gp);
 		else if (RT_UNLIKELY(gp->lockedm != NULL))
