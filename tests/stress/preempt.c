@@ -323,6 +323,19 @@ static void report(void)
 	}
 }
 
+/* Some are still in foreign code. With musl a thread in fork and one in exit wait for each other: the one has the
+ * loader's lock and wants that of atexit, the other has them the other way round. */
+GORT_NORETURN static void leave(int status)
+{
+	fflush(stdout);
+	fflush(stderr);
+#ifdef _WIN32
+	exit(status);
+#else
+	_exit(status);
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	const char *kinds = argc > 3 ? argv[3] : "ccmmpplldfrwnnsyttec";
@@ -355,5 +368,5 @@ int main(int argc, char **argv)
 	report();
 	r = gort_runtime_free(rt);
 	printf("free: %s\n", r == 0 ? "ok" : gort_strerror(r));
-	return failed || (r != 0 && r != GORT_EBUSY);
+	leave(failed || (r != 0 && r != GORT_EBUSY));
 }
