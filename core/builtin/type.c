@@ -209,11 +209,10 @@ static void hash_shape(shape *s)
 
 _Noreturn static RT_COLD void no_memory(void)
 {
-	rt_m *mp = rt_self();
+	rt_m *mp = rt_hold();
 
 	if (mp == NULL || mp->p == NULL || mp->curg == NULL)
 		rt_throw("out of memory for a type");
-	mp->locks++;
 	rt_run_fail(GORT_ENOMEM, "fatal error: runtime: out of memory\n");
 }
 

@@ -88,6 +88,7 @@ GORT_API int gort_module_add(gort_code code)
 	uintptr_t lo, hi;
 	bool malloc_is_there;
 	int whole = 0, r = 0;
+	rt_m *self;
 
 	if (code == NULL)
 		return GORT_EINVAL;
@@ -96,10 +97,12 @@ GORT_API int gort_module_add(gort_code code)
 	if (whole)
 		return GORT_ENOTSUP;
 	malloc_is_there = be_fault_has_malloc(lo, hi); /* it takes the loader's lock */
+	self = rt_hold();
 	rt_lock(&known_lock, RT_RANK_fault);
 	if (!is_known((uintptr_t)code, false))
 		r = add_locked(lo, hi, malloc_is_there);
 	rt_unlock(&known_lock, RT_RANK_fault);
+	rt_unhold(self);
 	return r;
 }
 

@@ -28,10 +28,17 @@ enum { SLACK = 64 };                  /* goroutines that may come while we alloc
 typedef struct watch {
 	gort_trace_listener listener; /* set once */
 	/* who starts, then the reader */
-	gort_event *first;
-	size_t nfirst, cap;
+	gort_event *first;   /* pages of its own: see make_room */
+	size_t nfirst, cap, bytes;
 	bool opened;
 } watch;
+
+static void forget_first(watch *w)
+{
+	if (w->first != NULL)
+		rt_pages_free(w->first, w->bytes);
+	w->first = NULL;
+}
 
 /* ---- What is delivered ---- */
 
@@ -44,10 +51,8 @@ static void deliver(void *data, const gort_event *events, size_t n, uint64_t los
 		l->event(l->data, events, n);
 	if (lost > 0 && l->lost != NULL)
 		l->lost(l->data, lost);
-	if (n > 0 && events == w->first) {
-		free(w->first);
-		w->first = NULL;
-	}
+	if (n > 0 && events == w->first)
+		forget_first(w);
 }
 
 static void end(void *data)
@@ -154,11 +159,13 @@ static bool open_locked(gort_runtime *rt, watch *w, size_t *want)
 	return true;
 }
 
+/* Not by malloc: the world is stopped, and a goroutine may have been stopped inside it. */
 static bool make_room(watch *w, size_t want)
 {
-	free(w->first);
+	forget_first(w);
 	w->cap = want + 2 * SLACK;
-	w->first = malloc(w->cap * sizeof *w->first);
+	w->bytes = w->cap * sizeof *w->first;
+	w->first = rt_pages_new(&w->bytes);
 	return w->first != NULL;
 }
 
@@ -190,20 +197,17 @@ static bool is_valid(const gort_trace_listener *l)
 	return l != NULL && l->size >= sizeof *l && (l->groups & ~(unsigned)GORT_TRACE_ALL) == 0;
 }
 
-/* A goroutine of rt that stops the world is inside the runtime meanwhile. */
+/* A goroutine that stops the world is inside the runtime meanwhile, whichever runtime it belongs to, and
+ * may come out of the stop on another thread. */
 static int open_stopped(gort_runtime *rt, watch *w)
 {
-	rt_m *mp = rt_self();
-	bool inside = mp != NULL && mp->rt == rt && mp->p != NULL;
 	int err;
 
-	if (inside)
-		mp->locks++;
+	(void)rt_hold();
 	rt_stop_world(rt, RT_STW_TRACE);
 	err = open_trace(rt, w);
 	rt_start_world(rt);
-	if (inside)
-		rt_leave();
+	rt_unhold(rt_self());
 	return err;
 }
 
@@ -212,22 +216,25 @@ static void drop(gort_runtime *rt)
 	watch *w = rt->watch;
 
 	rt->watch = NULL;
-	free(w->first);
+	forget_first(w);
 	free(w);
 }
 
 static int start(gort_runtime *rt, const gort_trace_listener *listener)
 {
 	watch *w = calloc(1, sizeof *w);
+	rt_m *self;
 	int err;
 
 	if (w == NULL)
 		return GORT_ENOMEM;
 	w->listener = *listener;
 	rt->watch = w;
+	self = rt_hold();
 	rt_lock(&rt->trace.lock, RT_RANK_tracebuf);
 	rt->trace.debug = &rt->debug;
 	rt_unlock(&rt->trace.lock, RT_RANK_tracebuf);
+	rt_unhold(self);
 	err = rt_trace_reader_start(&rt->trace, deliver, end, w);
 	if (err != 0) {
 		drop(rt);
@@ -267,11 +274,13 @@ static void stop(gort_runtime *rt)
 GORT_API int gort_trace_stop(gort_runtime *rt)
 {
 	rt_m *mp = rt_self();
-	bool inside = mp != NULL && mp->curg != NULL && mp->p != NULL;
+	bool inside;
 	int err;
 
 	if (rt == NULL)
 		return GORT_EINVAL;
+	/* Not in a system call already. Its P may have been taken: it is a goroutine all the same. */
+	inside = mp != NULL && mp->curg != NULL && (mp->locks == 0 || mp->p != NULL);
 	err = rt_runtime_alive(rt);
 	if (err != 0)
 		return err;
