@@ -182,7 +182,12 @@ typedef struct gort_go_attr {
 	size_t stack_size; /* address space of its stack; 0 = the runtime's */
 	const char *name;  /* copied, cut at 31 bytes; NULL = none */
 } gort_go_attr;
-/* go fn(arg). GORT_ENOMEM. fn NULL is the fatal error "go of nil func value". */
+/* go fn(arg). GORT_ENOMEM. fn NULL is the fatal error "go of nil func value".
+ *
+ * Threads. A goroutine that is preempted where it computes, and one that blocks outside of the
+ * runtime, keeps its thread until it calls the runtime again. While 8,000 stand preempted (GODEBUG's
+ * standing=N), goroutines that have not begun wait until one of these ends; those that had begun
+ * and are woken go on. Calls that block are not bounded: each has its thread. */
 GORT_API int gort_go(gort_func fn, void *arg);
 /* The same with attributes. GORT_EINVAL, GORT_ENOMEM. */
 GORT_API int gort_go_with(const gort_go_attr *attr, gort_func fn, void *arg);
@@ -205,7 +210,16 @@ GORT_API void gort_lock_os_thread(void);
 GORT_API void gort_unlock_os_thread(void);
 /* Around a call that may block in the system: others run meanwhile, at once. (A call that blocks
  * without them holds others up for a slice only, if GORT_SIGNAL_PREEMPT is allowed.) Between the two
- * this goroutine calls nothing else of the runtime and loads or stores no heap pointer. */
+ * this goroutine calls nothing else of the runtime and loads or stores no heap pointer.
+ *
+ * EINTR. The handler of GORT_SIGNAL_PREEMPT asks for a restart, so most calls that are interrupted
+ * go on. On Linux these do not, as after any signal: nanosleep, clock_nanosleep, usleep, sleep
+ * (which returns the rest); poll, ppoll, select, pselect, epoll_wait, epoll_pwait; sem_timedwait;
+ * msgrcv, msgsnd, semop, semtimedop; pause, sigsuspend, sigtimedwait, sigwaitinfo; io_getevents;
+ * accept and all forms of recv with SO_RCVTIMEO; connect and all forms of send with SO_SNDTIMEO. A
+ * read or write that has moved some bytes returns their number. Call again, or call them between
+ * gort_entersyscall and gort_exitsyscall, where the runtime sends nothing (a signal may still be on
+ * its way). Windows interrupts no call. */
 GORT_API void gort_entersyscall(void);
 GORT_API void gort_exitsyscall(void);
 /* Between pin and unpin this goroutine is neither preempted nor moved to another thread, and must

@@ -43,6 +43,7 @@ enum { DECLINES = 4 };
 bool rt_stand_full(rt_m *mp, rt_g *gp)
 {
 	rt_sched *sc = &mp->rt->sched;
+	rt_p *pp = mp->p;
 	uint32_t most = (uint32_t)mp->rt->debug.standing;
 	bool full;
 
@@ -53,6 +54,8 @@ bool rt_stand_full(rt_m *mp, rt_g *gp)
 	if (full)
 		rt_globq_put_locked(mp->rt, gp);
 	rt_unlock(&sc->lock, RT_RANK_sched);
+	if (full) /* a turn that was none: or the global queue's turn would come again and again */
+		rt_store32_rlx(&pp->schedtick, rt_load32_rlx(&pp->schedtick) + 1);
 	return full;
 }
 
