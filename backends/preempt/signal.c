@@ -106,7 +106,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	int saved = errno;
 	be_preempt *t = mine;
 
-	/* Taken before decide looks: a request that comes later sends again. */
+	/* Taken before decide looks: a request that comes later sends again (tests/model/stwpreempt.pml). */
 	if (t != NULL && rt_load32_rlx(&t->pending) != 0 && rt_xchg32_full(&t->pending, 0) != 0)
 		stopped(t, context);
 	else

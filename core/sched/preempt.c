@@ -18,6 +18,8 @@
  *     wait for a stopped goroutine: threads are made by a thread that nobody waits for (m.c).
  *   - without a spare thread the P goes straight to another goroutine that stands: never decline that.
  *   - the turn that is to end is named (wanttick), so a request that comes late ends no other turn.
+ *   - while the world stops, nobody loses a P but to the stopper, and who has none is counted once:
+ *     tests/model/stwpreempt.pml.
  *   - a thread that used no CPU time sleeps in the system. It needs no P: sysmon takes it, without
  *     a signal, which would end a raw nanosleep or poll with EINTR. M and sysmon settle it as
  *     Dekker would: M writes locks and reads `taken`; sysmon writes `taken`, fences for both
@@ -111,6 +113,16 @@ void rt_stand_start(rt_m *mp, rt_g *gp)
 	(void)rt_stopm(mp); /* the loop looks whether it is to leave */
 }
 
+/* The stopper of the world does not wait for mp any more. */
+static void uncount_locked(rt_m *mp)
+{
+	if (!mp->stwcounted)
+		return;
+	mp->stwcounted = false;
+	if (--mp->rt->sched.stopwait == 0)
+		rt_note_wakeup(&mp->rt->sched.stopnote);
+}
+
 /* The goroutine of mp, without a P, is queued where it stands. */
 static void stand_locked(rt_m *mp, int how)
 {
@@ -120,11 +132,7 @@ static void stand_locked(rt_m *mp, int how)
 	gp->m = mp;
 	rt_store32_rlx(&mp->taken, RT_TAKEN_NOT);
 	rt_globq_put_locked(mp->rt, gp);
-	if (mp->stwcounted) {
-		mp->stwcounted = false;
-		if (--mp->rt->sched.stopwait == 0)
-			rt_note_wakeup(&mp->rt->sched.stopnote);
-	}
+	uncount_locked(mp);
 }
 
 /* ---- Stopping: on the stopped thread, or by who stopped it ------------------------------------
@@ -484,6 +492,7 @@ void rt_host_free_locked(gort_runtime *rt)
 		gp->dropped = RT_DROPPED;
 		rt_store32_rlx(&rt->sched.ndropped, rt_load32_rlx(&rt->sched.ndropped) + 1);
 		mp->takenwhen = 0;
+		uncount_locked(mp); /* it will not stand: who stops the world just now would wait for ever */
 	} else if (mp->p == NULL) {
 		rt_stopped_remove_locked(rt, gp);
 		let_go_locked(mp, gp);

@@ -5,9 +5,10 @@
  * (rt_gcstopm); the last one signals the stopper. Ps of goroutines in system calls have been handed
  * off already and are idle or run others, or are SYSCALL and taken by compare-and-swap. Goroutines
  * in user code are stopped in place if the build can (preempt.c): they are asked by the flag first,
- * since most come by themselves, and the stragglers by a signal. What runs without a P, because
- * sysmon took it, is waited for, too. Any thread may stop the world: a goroutine (its own P counts
- * as stopped), or one without a P.
+ * since most come by themselves, and the stragglers by a signal, again and again: between the look at
+ * a P and the signal its M may change. What runs without a P, because sysmon took it, is waited for,
+ * too, and sysmon takes none meanwhile (tests/model/stwpreempt.pml). Any thread may stop the world: a
+ * goroutine (its own P counts as stopped), or one without a P.
  *
  * The flag can be missed: an M may clear an old request (findrunnable) at the moment when we raise
  * ours. It clears first, fences and then reads gcwaiting, and we write gcwaiting, fence and raise

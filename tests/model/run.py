@@ -1,6 +1,7 @@
 """Checks the models of the lock-free protocols and prints a table.
 
-usage: run.py [NAME...]     NAME: parkready timerpoll timerheap runq mutex cancel takep syscall trace relacy
+usage: run.py [NAME...]     NAME: parkready timerpoll timerheap runq mutex cancel takep syscall
+               stwpreempt trace relacy
 
 Each row is a model, a variant and what is expected. A mutant lacks one fence, re-check or order and must
 fail; one that passes means that the model no longer sees what it is there for, so the run fails too.
@@ -87,6 +88,15 @@ for scenario, memory, mutant in (
         ('STOP', '', 'NO_LOOK'), ('STOP', '', 'NO_CAS_STOP'), ('STOP', '', 'STALE_STOP'),
         ('FLAG', '', 'NO_FENCE_POINT'), ('FLAG', '', 'NO_FENCE_CLEAR')):
     rows('syscall', (scenario,), (memory,), False, mutant)
+
+for scenario, calls in (('TURN', 'CALLS=0'), ('TAKE', 'CALLS=0'), ('TWO', 'CALLS=0'), ('ONCE', None)):
+    rows('stwpreempt', (scenario,), BOTH, True, calls)
+rows('stwpreempt', ('DROP',), ('',), True, 'CALLS=0')
+for scenario, mutant in (
+        ('TAKE', 'TAKE_LATE'), ('TAKE', 'NO_COUNT'), ('TAKE', 'NO_KICK_TAKEN'), ('TAKE', 'NO_UNCOUNT'),
+        ('TAKE', 'LOCKS_LATE'), ('TAKE', 'KICK_ONCE'), ('DROP', 'NO_UNCOUNT_DROPPED'),
+        ('TURN', 'NO_NAME'), ('ONCE', 'LEAVE_EARLY'), ('ONCE', 'PENDING_LATE')):
+    rows('stwpreempt', (scenario,), ('' if scenario == 'ONCE' else 'CALLS=0',), False, mutant)
 
 rows('trace', ('',), ('',))
 for mutant in ('NO_W2', 'NO_R2', 'NO_BUSY', 'NO_FLOOR', 'NO_RECHECK'):
