@@ -170,6 +170,7 @@ struct rt_m {
 	bool spinning;
 	bool attached;           /* a foreign thread between attach and detach */
 	bool host;               /* the thread inside gort_runtime_run */
+	bool crowded;            /* a hint of sync/mutex.c: the mutex of late had waiters */
 	be_context *g0;          /* its scheduler's context */
 	void (*mcall)(rt_m *mp, rt_g *gp); /* what g0 does with the goroutine that just left */
 	bool (*commit)(rt_g *gp, void *arg); /* of rt_gopark */

@@ -187,21 +187,28 @@ static RT_NOINLINE int lock_slow(mutex *m, int64_t deadline)
 	}
 }
 
-/* The short paths look first: with waiters in the number, a swap of 0 and LOCKED would fail each time, at
- * the price of one that succeeds. They swap the whole word that they looked at, so a look that was old only leads
- * to the long path. */
-static inline int lock(rt_m *mp, mutex *m, int64_t deadline)
+/* The short paths swap without a look, since a look at a word that was just swapped waits for that swap, and the next
+ * swap for the look: a tenth of all. But with waiters in the number a swap of 0 and LOCKED would fail each time, at the
+ * price of one that succeeds. So a thread that has failed looks first until it sees a mutex without waiters. Either way
+ * it swaps a whole word, known or seen: one that was old only leads to the long path. */
+static inline bool lock_short(rt_visit v, mutex *m)
 {
-	uint32_t old = rt_load32_rlx(&m->state);
+	uint32_t old;
 
-	if (RT_LIKELY(old == 0)) {
-		if (RT_LIKELY(rt_swap_acq(mp, &m->state, 0, LOCKED)))
-			return 0;
-	} else if (!(old & (LOCKED | STARVING))) {
-		if (rt_swap_acq(mp, &m->state, old, old | LOCKED))
-			return 0;
+	if (RT_LIKELY(!v.m->crowded)) {
+		if (RT_LIKELY(rt_swap_acq(v.p, &m->state, 0, LOCKED)))
+			return true;
+		v.m->crowded = true;
 	}
-	return lock_slow(m, deadline);
+	old = rt_load32_rlx(&m->state);
+	if (old == 0)
+		v.m->crowded = false;
+	return !(old & (LOCKED | STARVING)) && rt_swap_acq(v.p, &m->state, old, old | LOCKED);
+}
+
+static inline int lock(mutex *m, int64_t deadline)
+{
+	return RT_LIKELY(lock_short(rt_visit_here(), m)) ? 0 : lock_slow(m, deadline);
 }
 
 static inline bool trylock(mutex *m)
@@ -232,23 +239,30 @@ static RT_NOINLINE bool unlock_slow(mutex *m)
 	}
 }
 
-static inline bool unlock(rt_m *mp, mutex *m)
+static inline bool unlock_short(rt_visit v, mutex *m)
 {
-	uint32_t old = rt_load32_rlx(&m->state);
+	uint32_t old;
 
-	if (RT_LIKELY(old == LOCKED)) {
-		if (RT_LIKELY(rt_swap_rel(mp, &m->state, LOCKED, 0)))
+	if (RT_LIKELY(!v.m->crowded)) {
+		if (RT_LIKELY(rt_swap_rel(v.p, &m->state, LOCKED, 0)))
 			return true;
-	} else if ((old & (LOCKED | STARVING)) == LOCKED && (old < WAITER || (old & WOKEN))) {
-		if (rt_swap_rel(mp, &m->state, old, old - LOCKED))
-			return true;
+		v.m->crowded = true;
 	}
-	return unlock_slow(m);
+	old = rt_load32_rlx(&m->state);
+	if (old == LOCKED)
+		v.m->crowded = false;
+	return (old & (LOCKED | STARVING)) == LOCKED && (old < WAITER || (old & WOKEN)) &&
+	       rt_swap_rel(v.p, &m->state, old, old - LOCKED);
+}
+
+static inline bool unlock(mutex *m)
+{
+	return RT_LIKELY(unlock_short(rt_visit_here(), m)) || unlock_slow(m);
 }
 
 int rt_gomutex_lock(gort_mutex *m, int64_t deadline)
 {
-	return lock(rt_self(), (mutex *)m, deadline);
+	return lock((mutex *)m, deadline);
 }
 
 bool rt_gomutex_trylock(gort_mutex *m)
@@ -258,7 +272,7 @@ bool rt_gomutex_trylock(gort_mutex *m)
 
 bool rt_gomutex_unlock(gort_mutex *m)
 {
-	return unlock(rt_self(), (mutex *)m);
+	return unlock((mutex *)m);
 }
 
 _Noreturn RT_COLD void rt_gomutex_unlocked(void)
@@ -266,17 +280,33 @@ _Noreturn RT_COLD void rt_gomutex_unlocked(void)
 	rt_fatal("sync: unlock of unlocked mutex");
 }
 
+static RT_NOINLINE void lock_long(mutex *m)
+{
+	(void)rt_enter("gort_mutex_lock");
+	(void)lock_slow(m, RT_UNTIMED);
+	rt_leave();
+}
+
 GORT_API void gort_mutex_lock(gort_mutex *m)
 {
-	(void)lock(RT_ENTER(), (mutex *)m, RT_UNTIMED);
-	rt_leave();
+	rt_visit v = rt_visit_begin();
+
+	if (RT_LIKELY(v.p != NULL)) {
+		if (RT_LIKELY(lock_short(v, (mutex *)m))) {
+			rt_visit_end(v);
+			return;
+		}
+		rt_visit_drop(v);
+	}
+	lock_long((mutex *)m);
 }
 
 GORT_API int gort_mutex_lock_until(gort_mutex *m, int64_t deadline)
 {
 	int r;
 
-	r = lock(RT_ENTER(), (mutex *)m, rt_deadline(deadline));
+	(void)RT_ENTER();
+	r = lock((mutex *)m, rt_deadline(deadline));
 	rt_leave();
 	return r;
 }
@@ -291,9 +321,24 @@ GORT_API bool gort_mutex_try_lock(gort_mutex *m)
 	return done;
 }
 
-GORT_API void gort_mutex_unlock(gort_mutex *m)
+static RT_NOINLINE void unlock_long(mutex *m)
 {
-	if (RT_UNLIKELY(!unlock(RT_ENTER(), (mutex *)m)))
+	(void)rt_enter("gort_mutex_unlock");
+	if (RT_UNLIKELY(!unlock_slow(m)))
 		rt_gomutex_unlocked();
 	rt_leave();
+}
+
+GORT_API void gort_mutex_unlock(gort_mutex *m)
+{
+	rt_visit v = rt_visit_begin();
+
+	if (RT_LIKELY(v.p != NULL)) {
+		if (RT_LIKELY(unlock_short(v, (mutex *)m))) {
+			rt_visit_end(v);
+			return;
+		}
+		rt_visit_drop(v);
+	}
+	unlock_long((mutex *)m);
 }

@@ -37,10 +37,12 @@ static void run(void *arg)
 	c->fn(c->arg);
 }
 
-static RT_NOINLINE void do_slow(once *o, gort_func fn, void *arg)
+static RT_NOINLINE void do_long(once *o, gort_func fn, void *arg)
 {
-	call c = { o, fn, arg };
+	call c = {o, fn, arg};
 
+	(void)rt_enter("gort_once_do");
+	rt_leave();
 	gort_mutex_lock(&o->lock);
 	if (rt_load32_rlx(&o->done) == 0)
 		gort_scope(run, &c);
@@ -51,11 +53,14 @@ static RT_NOINLINE void do_slow(once *o, gort_func fn, void *arg)
 GORT_API void gort_once_do(gort_once *pub, gort_func fn, void *arg)
 {
 	once *o = (once *)pub;
-	bool done;
+	rt_visit v = rt_visit_begin();
 
-	(void)RT_ENTER();
-	done = rt_load32_acq(&o->done) != 0;
-	rt_leave();
-	if (RT_UNLIKELY(!done))
-		do_slow(o, fn, arg);
+	if (RT_LIKELY(v.p != NULL)) {
+		bool done = rt_load32_acq(&o->done) != 0;
+
+		rt_visit_end(v);
+		if (RT_LIKELY(done))
+			return;
+	}
+	do_long(o, fn, arg);
 }

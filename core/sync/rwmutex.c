@@ -41,11 +41,10 @@ _Static_assert(sizeof(rwmutex) == sizeof(gort_rwmutex), "the public size is for 
 
 static bool tryrlock(rwmutex *m)
 {
-	rt_m *mp = rt_self();
 	uint32_t s;
 
 	while (!((s = rt_load32_rlx(&m->state)) & WRITER))
-		if (RT_LIKELY(rt_swap_acq(mp, &m->state, s, s + 1)))
+		if (RT_LIKELY(rt_swap_acq(rt_self()->p, &m->state, s, s + 1)))
 			return true;
 	return false;
 }
@@ -99,7 +98,7 @@ static RT_NOINLINE void wake_writer(rwmutex *m)
 /* One reader less; the state before. */
 static inline uint32_t uncount(rwmutex *m)
 {
-	uint32_t was = rt_swap_add(rt_self(), &m->state, (uint32_t)-1);
+	uint32_t was = rt_swap_add(rt_self()->p, &m->state, (uint32_t)-1);
 
 	if (RT_UNLIKELY(was == (WRITER | 1)))
 		wake_writer(m);
@@ -108,7 +107,7 @@ static inline uint32_t uncount(rwmutex *m)
 
 static inline int rlock(rwmutex *m, int64_t deadline)
 {
-	if (RT_LIKELY(!(rt_swap_add(rt_self(), &m->state, 1) & WRITER)))
+	if (RT_LIKELY(!(rt_swap_add(rt_self()->p, &m->state, 1) & WRITER)))
 		return 0;
 	(void)uncount(m);
 	return rlock_slow(m, deadline);
@@ -216,14 +215,15 @@ static int lock(rwmutex *m, int64_t deadline)
 
 	if (err != 0)
 		return err;
-	return RT_LIKELY(rt_swap_acq(rt_self(), &m->state, 0, WRITER)) ? 0 : lock_slow(m, deadline);
+	return RT_LIKELY(rt_swap_acq(rt_self()->p, &m->state, 0, WRITER)) ? 0
+	                                                                  : lock_slow(m, deadline);
 }
 
 static bool trylock(rwmutex *m)
 {
 	if (!rt_gomutex_trylock(&m->writers))
 		return false;
-	if (rt_swap_acq(rt_self(), &m->state, 0, WRITER))
+	if (rt_swap_acq(rt_self()->p, &m->state, 0, WRITER))
 		return true;
 	(void)rt_gomutex_unlock(&m->writers);
 	return false;
@@ -275,11 +275,28 @@ GORT_API void gort_rwmutex_unlock(gort_rwmutex *m)
 	rt_leave();
 }
 
-GORT_API void gort_rwmutex_rlock(gort_rwmutex *m)
+static RT_NOINLINE void rlock_long(rwmutex *m, bool counted)
 {
-	(void)RT_ENTER();
-	(void)rlock((rwmutex *)m, RT_UNTIMED);
+	(void)rt_enter("gort_rwmutex_rlock");
+	if (counted)
+		(void)uncount(m);
+	(void)rlock_slow(m, RT_UNTIMED);
 	rt_leave();
+}
+
+GORT_API void gort_rwmutex_rlock(gort_rwmutex *pub)
+{
+	rwmutex *m = (rwmutex *)pub;
+	rt_visit v = rt_visit_begin();
+
+	if (RT_LIKELY(v.p != NULL)) {
+		if (RT_LIKELY(!(rt_swap_add(v.p, &m->state, 1) & WRITER))) {
+			rt_visit_end(v);
+			return;
+		}
+		rt_visit_drop(v);
+	}
+	rlock_long(m, v.p != NULL);
 }
 
 GORT_API int gort_rwmutex_rlock_until(gort_rwmutex *m, int64_t deadline)
@@ -302,10 +319,40 @@ GORT_API bool gort_rwmutex_try_rlock(gort_rwmutex *m)
 	return done;
 }
 
-GORT_API void gort_rwmutex_runlock(gort_rwmutex *m)
+static RT_NOINLINE void runlock_long(rwmutex *m)
 {
-	(void)RT_ENTER();
-	if (RT_UNLIKELY(!runlock((rwmutex *)m)))
+	(void)rt_enter("gort_rwmutex_runlock");
+	if (RT_UNLIKELY(!runlock(m)))
 		rt_fatal("sync: RUnlock of unlocked RWMutex");
 	rt_leave();
+}
+
+/* Inside the runtime: the count before was `was`. */
+static RT_NOINLINE void runlock_last(rwmutex *m, uint32_t was)
+{
+	if ((was & ~WRITER) == 0)
+		rt_fatal("sync: RUnlock of unlocked RWMutex");
+	if (was == (WRITER | 1))
+		wake_writer(m);
+	rt_leave();
+}
+
+GORT_API void gort_rwmutex_runlock(gort_rwmutex *pub)
+{
+	rwmutex *m = (rwmutex *)pub;
+	rt_visit v = rt_visit_begin();
+	uint32_t was;
+
+	if (RT_LIKELY(v.p != NULL)) {
+		if (RT_LIKELY(!v.m->curg->attached)) {
+			was = rt_swap_add(v.p, &m->state, (uint32_t)-1);
+			if (RT_LIKELY((was & ~WRITER) != 0 && was != (WRITER | 1)))
+				rt_visit_end(v);
+			else
+				runlock_last(m, was);
+			return;
+		}
+		rt_visit_drop(v);
+	}
+	runlock_long(m);
 }

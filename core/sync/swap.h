@@ -1,18 +1,13 @@
 /* swap.h: compare-and-swap for the short paths of locks. With one P nobody else runs while a goroutine is
- * inside the runtime (see rt_plock), so there a load and a store do. */
+ * inside the runtime (see rt_plock), so there a load and a store do. pp: the caller's P. */
 #ifndef CORE_SYNC_SWAP_H
 #define CORE_SYNC_SWAP_H
 
 #include "core/sched/sched_inline.h"
 
-static inline bool rt_alone(rt_m *mp)
+static inline bool rt_swap_acq(rt_p *pp, rt_atomic32 *a, uint32_t old, uint32_t new)
 {
-	return RT_UNLIKELY(rt_gomaxprocs(mp->rt) == 1);
-}
-
-static inline bool rt_swap_acq(rt_m *mp, rt_atomic32 *a, uint32_t old, uint32_t new)
-{
-	if (!rt_alone(mp))
+	if (RT_LIKELY(!pp->alone))
 		return rt_cas32_acq(a, old, new);
 	if (rt_load32_acq(a) != old)
 		return false;
@@ -20,9 +15,9 @@ static inline bool rt_swap_acq(rt_m *mp, rt_atomic32 *a, uint32_t old, uint32_t 
 	return true;
 }
 
-static inline bool rt_swap_rel(rt_m *mp, rt_atomic32 *a, uint32_t old, uint32_t new)
+static inline bool rt_swap_rel(rt_p *pp, rt_atomic32 *a, uint32_t old, uint32_t new)
 {
-	if (!rt_alone(mp))
+	if (RT_LIKELY(!pp->alone))
 		return rt_cas32_rel(a, old, new);
 	if (rt_load32_rlx(a) != old)
 		return false;
@@ -31,20 +26,20 @@ static inline bool rt_swap_rel(rt_m *mp, rt_atomic32 *a, uint32_t old, uint32_t 
 }
 
 /* The value before. */
-static inline uint32_t rt_swap_add(rt_m *mp, rt_atomic32 *a, uint32_t d)
+static inline uint32_t rt_swap_add(rt_p *pp, rt_atomic32 *a, uint32_t d)
 {
 	uint32_t was;
 
-	if (!rt_alone(mp))
+	if (RT_LIKELY(!pp->alone))
 		return rt_add32_full(a, d);
 	was = rt_load32_acq(a);
 	rt_store32_rel(a, was + d);
 	return was;
 }
 
-static inline bool rt_swap64_full(rt_m *mp, rt_atomic64 *a, uint64_t old, uint64_t new)
+static inline bool rt_swap64_full(rt_p *pp, rt_atomic64 *a, uint64_t old, uint64_t new)
 {
-	if (!rt_alone(mp))
+	if (RT_LIKELY(!pp->alone))
 		return rt_cas64_full(a, old, new);
 	if (rt_load64_acq(a) != old)
 		return false;

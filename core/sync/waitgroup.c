@@ -93,7 +93,7 @@ static RT_NOINLINE bool release(waitgroup *wg, uint64_t old)
 	rt_plock(&r->lock, RT_RANK_semaroot);
 	first = wg->first;
 	wg->first = NULL;
-	if (!rt_swap64_full(rt_self(), &wg->state, old, 0)) {
+	if (!rt_swap64_full(rt_self()->p, &wg->state, old, 0)) {
 		wg->first = first;
 		rt_punlock(&r->lock, RT_RANK_semaroot);
 		return false;
@@ -114,35 +114,78 @@ static inline bool last_done(uint64_t old, uint64_t new)
 	return waiters(old) != 0 && counter(new) == 0;
 }
 
-static inline void add(waitgroup *wg, int delta)
+/* The usual step, of the counter alone. */
+static inline bool add_short(rt_p *pp, waitgroup *wg, int delta)
 {
-	for (;;) {
+	uint64_t old = rt_load64_rlx(&wg->state);
+	uint64_t new = old + ((uint64_t)(int64_t)delta << 32);
+
+	return RT_LIKELY(counter(new) >= 0 && !last_done(old, new)) &&
+	       RT_LIKELY(rt_swap64_full(pp, &wg->state, old, new));
+}
+
+static RT_NOINLINE void add_long(waitgroup *wg, int delta, const char *function)
+{
+	(void)rt_enter(function);
+	while (!add_short(rt_self()->p, wg, delta)) {
 		uint64_t old = rt_load64_rlx(&wg->state);
 		uint64_t new = old + ((uint64_t)(int64_t)delta << 32);
 
 		if (RT_UNLIKELY(counter(new) < 0))
 			rt_panic_text("sync: negative WaitGroup counter");
-		if (RT_UNLIKELY(last_done(old, new))) {
-			if (release(wg, old))
-				return;
-		} else if (RT_LIKELY(rt_swap64_full(rt_self(), &wg->state, old, new))) {
-			return;
-		}
+		if (last_done(old, new) && release(wg, old))
+			break;
 	}
+	rt_leave();
 }
 
-GORT_API void gort_waitgroup_add(gort_waitgroup *wg, int delta)
+static inline void add(waitgroup *wg, int delta, const char *function)
 {
-	(void)RT_ENTER();
-	add((waitgroup *)wg, delta);
-	rt_leave();
+	rt_visit v = rt_visit_begin();
+
+	if (RT_LIKELY(v.p != NULL)) {
+		if (RT_LIKELY(add_short(v.p, wg, delta))) {
+			rt_visit_end(v);
+			return;
+		}
+		rt_visit_drop(v);
+	}
+	add_long(wg, delta, function);
+}
+
+/* A step up needs no look before: whoever waits goes on waiting. False: nothing was done. */
+static inline bool count_up(rt_p *pp, waitgroup *wg, int delta)
+{
+	uint64_t d = (uint64_t)delta << 32;
+
+	if (pp->alone)
+		return add_short(pp, wg, delta);
+	if (RT_LIKELY(counter(rt_add64_full(&wg->state, d) + d) >= 0))
+		return true;
+	rt_add64_full(&wg->state, -d);
+	return false;
+}
+
+GORT_API void gort_waitgroup_add(gort_waitgroup *pub, int delta)
+{
+	waitgroup *wg = (waitgroup *)pub;
+	rt_visit v = {NULL, NULL};
+
+	if (RT_LIKELY(delta > 0))
+		v = rt_visit_begin();
+	if (RT_LIKELY(v.p != NULL)) {
+		if (RT_LIKELY(count_up(v.p, wg, delta))) {
+			rt_visit_end(v);
+			return;
+		}
+		rt_visit_drop(v);
+	}
+	add_long(wg, delta, __func__);
 }
 
 GORT_API void gort_waitgroup_done(gort_waitgroup *wg)
 {
-	(void)RT_ENTER();
-	add((waitgroup *)wg, -1);
-	rt_leave();
+	add((waitgroup *)wg, -1, __func__);
 }
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
@@ -155,7 +198,7 @@ static bool count_waiter(waitgroup *wg)
 
 		if (counter(old) == 0)
 			return false;
-		if (rt_swap64_full(rt_self(), &wg->state, old, old + 1))
+		if (rt_swap64_full(rt_self()->p, &wg->state, old, old + 1))
 			return true;
 	}
 }
@@ -166,7 +209,7 @@ static void uncount_waiter(waitgroup *wg)
 	for (;;) {
 		uint64_t old = rt_load64_rlx(&wg->state);
 
-		if (waiters(old) == 0 || rt_swap64_full(rt_self(), &wg->state, old, old - 1))
+		if (waiters(old) == 0 || rt_swap64_full(rt_self()->p, &wg->state, old, old - 1))
 			return;
 	}
 }
@@ -262,7 +305,7 @@ GORT_API int gort_waitgroup_go(gort_waitgroup *wg, gort_func fn, void *arg)
 	if (fn == NULL)
 		return gort_go(NULL, NULL); /* the fatal error of Go */
 	c = gort_alloc(sizeof *c, 0);
-	*c = (call){ wg, fn, arg };
+	*c = (call){wg, fn, arg};
 	gort_waitgroup_add(wg, 1);
 	r = gort_go(run_call, c);
 	if (r != 0)
