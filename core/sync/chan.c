@@ -132,6 +132,7 @@ static int wait_on(gort_chan *c, bool send, void *elem, int64_t deadline, rt_wai
 	}
 	rt_waiter_begin(gp, &w, deadline);
 	rt_waitq_push(q, &w);
+	rt_chan_news(c);
 	rt_gopark(commit, &w, why, c);
 	if (RT_UNLIKELY(c->timer != NULL) && !send && w.on != NULL) { /* else the end of a run did it */
 		rt_plock(&c->lock, RT_RANK_hchan);
@@ -338,6 +339,7 @@ GORT_API void gort_chan_close(gort_chan *c)
 		rt_panic_text("close of closed channel");
 	}
 	rt_store32_rel(&c->closed, 1);
+	rt_chan_news(c);
 	rt_chan_trace(GORT_EV_CHAN_CLOSE, c, 0);
 	tail = collect(c, &c->recvq, tail, true);
 	tail = collect(c, &c->sendq, tail, false);

@@ -26,7 +26,15 @@ struct gort_chan {
 	/* guarded by lock */
 	size_t sendx, recvx;
 	rt_waitq recvq, sendq;
+	/* Counts what may let an operation go on that could not before: written under lock after that, with
+	 * release. What may stop one is written with release, too. For `default`: select.c. */
+	rt_atomic64 news;
 };
+
+static inline void rt_chan_news(gort_chan *c)
+{
+	rt_store64_rel(&c->news, rt_load64_rlx(&c->news) + 1);
+}
 
 /* ---- Wait queues; the channel's lock is held ------------------------------------------------- */
 
@@ -50,7 +58,7 @@ static inline void rt_waitq_push(rt_waitq *q, rt_waiter *w)
 static inline void rt_waitq_remove(rt_waitq *q, rt_waiter *w)
 {
 	if (rt_waitq_head(q) == w)
-		rt_storeptr_rlx(&q->head, w->next);
+		rt_storeptr_rel(&q->head, w->next);
 	else if (w->prev != NULL)
 		w->prev->next = w->next;
 	else
@@ -66,7 +74,7 @@ static inline void rt_waitq_drop_head(rt_waitq *q)
 {
 	rt_waiter *w = rt_waitq_head(q);
 
-	rt_storeptr_rlx(&q->head, w->next);
+	rt_storeptr_rel(&q->head, w->next);
 	if (w->next != NULL)
 		w->next->prev = NULL;
 	else
@@ -140,7 +148,8 @@ static inline rt_chanop rt_chan_send_locked(gort_chan *c, const void *elem, rt_g
 	rt_typed_move(c->elem, c->elemsize, c->buf + c->sendx * c->elemsize, elem);
 	if (++c->sendx == c->cap)
 		c->sendx = 0;
-	rt_store64_rlx(&c->count, n + 1);
+	rt_store64_rel(&c->count, n + 1);
+	rt_chan_news(c);
 	rt_chan_trace(GORT_EV_CHAN_SEND, c, n + 1);
 	return RT_CHAN_DONE;
 }
@@ -196,7 +205,8 @@ static inline rt_chanop rt_chan_recv_locked(gort_chan *c, void *elem, rt_g **wak
 		rt_typed_clear(c->elem, c->elemsize, slot);
 	if (++c->recvx == c->cap)
 		c->recvx = 0;
-	rt_store64_rlx(&c->count, n - 1);
+	rt_store64_rel(&c->count, n - 1);
+	rt_chan_news(c);
 	rt_chan_trace(GORT_EV_CHAN_RECV, c, n - 1);
 	return RT_CHAN_DONE;
 }

@@ -5,8 +5,14 @@
  *   look    Without locks: which cases seem ready? One of them is drawn, its channel alone is
  *           locked, and the operation tried. Any case that is ready at the moment when it is done
  *           is a right choice, so nothing else needs to be held still.
- *   1       Only "none is ready" is about all channels at one moment. All are locked, by
- *           address, and looked at once more.
+ *   default Only "none is ready" is about all channels at one moment. Each counts its news, what may let
+ *           somebody go on, and both looks read the counters: if nobody has had news in between, what was
+ *           not ready in the first look was not at its end, and all that without a lock. A program sees
+ *           no more than that: if it keeps one of its channels ready at any time, it makes another one
+ *           ready (news) before it takes from the first (a release that the look acquires), so who sees
+ *           the first empty sees the news of the other. tests/model/news.pml. A timer's channel becomes
+ *           ready without news.
+ *   1       Else all are locked, by address, and looked at once more.
  *   2       Still none: a waiter goes into the queue of every case, and the goroutine parks. Its
  *           commit function arms the timer and unlocks the channels; after the last one it may be
  *           gone.
@@ -145,16 +151,16 @@ static void unlock_all(const selection *s)
 
 /* ---- Which case ------------------------------------------------------------------------------ */
 
-/* With or without the lock. Without it, a waiter in the queue may be one that was lost already. */
-static bool seems_ready(const gort_select_case *k)
+/* Without the lock; a waiter in the queue may be one that was lost already. */
+static inline bool seems_ready(const gort_select_case *k)
 {
 	const gort_chan *c = k->chan;
 
 	if (k->dir == GORT_SEND)
-		return rt_waitq_head(&c->recvq) != NULL || rt_load64_rlx(&c->count) < c->cap ||
-		       rt_load32_rlx(&c->closed);
-	return rt_load64_rlx(&c->count) > 0 || rt_waitq_head(&c->sendq) != NULL ||
-	       rt_load32_rlx(&c->closed) || (c->timer != NULL && rt_timer_due(c->timer));
+		return rt_loadptr_acq(&c->recvq.head) != NULL || rt_load64_acq(&c->count) < c->cap ||
+		       rt_load32_acq(&c->closed);
+	return rt_load64_acq(&c->count) > 0 || rt_loadptr_acq(&c->sendq.head) != NULL ||
+	       rt_load32_acq(&c->closed) || (c->timer != NULL && rt_timer_due(c->timer));
 }
 
 /* With the lock. */
@@ -177,16 +183,37 @@ static inline void draw(int *chosen, uint32_t *found, uint32_t i)
 		*chosen = (int)i;
 }
 
-/* -1: none. */
-static int look(const selection *s)
+/* -1: none. *news: the sum of all counters, each read before its channel. Each only grows, so equal sums are equal
+ * counters. */
+static inline int look(const selection *s, uint64_t *news)
 {
 	uint32_t found = 0;
 	int chosen = -1;
 
-	for (uint32_t i = 0; i < s->n; i++)
-		if (s->cases[i].chan != NULL && seems_ready(&s->cases[i]))
+	*news = 0;
+	for (uint32_t i = 0; i < s->n; i++) {
+		if (s->cases[i].chan == NULL)
+			continue;
+		*news += rt_load64_acq(&s->cases[i].chan->news);
+		if (seems_ready(&s->cases[i]))
 			draw(&chosen, &found, i);
+	}
 	return chosen;
+}
+
+/* After a look that found none ready: was there a moment at which none was? */
+static inline bool quiet(const selection *s, uint64_t news)
+{
+	for (uint32_t i = 0; i < s->n; i++) {
+		const gort_chan *c = s->cases[i].chan;
+
+		if (c == NULL)
+			continue;
+		if (c->timer != NULL)
+			return false;
+		news -= rt_load64_rlx(&c->news);
+	}
+	return news == 0;
 }
 
 static int look_locked(const selection *s)
@@ -323,6 +350,7 @@ static bool enqueue_all(selection *s, rt_g *gp)
 		w->success = false;
 		w->ticket = 0;
 		rt_waitq_push(queue_of(&s->cases[i]), w);
+		rt_chan_news(s->cases[i].chan);
 		if (RT_UNLIKELY(timer_of(&s->cases[i]) != NULL))
 			ok &= rt_timer_block(s->cases[i].chan->timer);
 	}
@@ -417,16 +445,19 @@ static RT_NOINLINE int settle_far(selection *s, int64_t deadline)
 static int several(gort_select_case *cases, size_t n, int64_t deadline)
 {
 	selection s;
+	uint64_t news;
 	int chosen, r;
 
 	s.cases = cases;
 	s.n = (uint32_t)n;
 	s.nsorted = 0;
-	chosen = look(&s);
+	chosen = look(&s, &news);
 	if (chosen >= 0) {
 		r = try_one(&s, chosen);
 		if (r >= 0)
 			return r;
+	} else if (deadline == 0 && quiet(&s, news)) {
+		return GORT_EAGAIN;
 	}
 	return n <= NEAR ? settle_near(&s, deadline) : settle_far(&s, deadline);
 }

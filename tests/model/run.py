@@ -1,7 +1,7 @@
 """Checks the models of the lock-free protocols and prints a table.
 
 usage: run.py [NAME...]     NAME: parkready timerpoll timerheap runq mutex cancel takep syscall
-               stwpreempt trace relacy
+               stwpreempt news trace relacy
 
 Each row is a model, a variant and what is expected. A mutant lacks one fence, re-check or order and must
 fail; one that passes means that the model no longer sees what it is there for, so the run fails too.
@@ -97,6 +97,11 @@ for scenario, mutant in (
         ('TAKE', 'LOCKS_LATE'), ('TAKE', 'KICK_ONCE'), ('DROP', 'NO_UNCOUNT_DROPPED'),
         ('TURN', 'NO_NAME'), ('ONCE', 'LEAVE_EARLY'), ('ONCE', 'PENDING_LATE')):
     rows('stwpreempt', (scenario,), ('' if scenario == 'ONCE' else 'CALLS=0',), False, mutant)
+rows('news', ('ONE', 'RELAY'), BOTH)
+for scenario, memory, mutant in (
+        ('ONE', '', 'NO_NEWS'), ('ONE', '', 'NEWS_FIRST'), ('ONE', 'WEAK', 'NEWS_RELAXED'),
+        ('ONE', 'WEAK', 'TAKE_RELAXED'), ('RELAY', '', 'LOOK_FIRST'), ('ONE', '', 'NO_SECOND')):
+    rows('news', (scenario,), (memory,), False, mutant)
 
 rows('trace', ('',), ('',))
 for mutant in ('NO_W2', 'NO_R2', 'NO_BUSY', 'NO_FLOOR', 'NO_RECHECK'):
