@@ -86,7 +86,8 @@ void rt_host_free_locked(gort_runtime *rt); /* the run ends: the host's M comes 
 void rt_landed0(rt_m *mp, rt_g *gp);
 void rt_landed_wait(gort_runtime *rt);
 bool rt_dropped_wait(gort_runtime *rt, int64_t ns);
-bool rt_stand_full(rt_m *mp, rt_g *gp);
+rt_g *rt_stand_instead(rt_m *mp, rt_g *gp);
+void rt_stand_no_thread_locked(rt_sched *sc);
 
 /* sysmon.c */
 int rt_sysmon_start(gort_runtime *rt);

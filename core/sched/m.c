@@ -93,6 +93,11 @@ static void worker(void *arg)
 	rt_m_gone(mp);
 }
 
+static void nmidle_add(rt_sched *sc, int d)
+{
+	rt_store32_rlx(&sc->nmidle, rt_load32_rlx(&sc->nmidle) + (uint32_t)d);
+}
+
 rt_m *rt_midle_get_locked(rt_sched *sc)
 {
 	rt_m **at = &sc->midle;
@@ -103,7 +108,7 @@ rt_m *rt_midle_get_locked(rt_sched *sc)
 	if (mp != NULL) {
 		*at = mp->schedlink;
 		mp->idle = false;
-		sc->nmidle--;
+		nmidle_add(sc, -1);
 	}
 	return mp;
 }
@@ -136,6 +141,7 @@ static void not_made(gort_runtime *rt, bool spinning)
 		rt_add32_full(&sc->nmspinning, (uint32_t)-1);
 	rt_lock(&sc->lock, RT_RANK_sched);
 	sc->nmaking--;
+	rt_stand_no_thread_locked(sc);
 	rt_checkdead_locked(rt);
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	be_netpoll_break(&sc->poll);
@@ -260,6 +266,7 @@ static void sleep_on_note(rt_m *mp)
 	if (mp->nextp != NULL) {
 		rt_acquirep(mp, mp->nextp);
 		mp->nextp = NULL;
+		mp->anew = true;
 	}
 }
 
@@ -277,7 +284,7 @@ bool rt_stopm(rt_m *mp)
 	mp->schedlink = sc->midle;
 	sc->midle = mp;
 	mp->idle = true;
-	sc->nmidle++;
+	nmidle_add(sc, 1);
 	rt_checkdead_locked(mp->rt);
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	sleep_on_note(mp);
@@ -318,7 +325,7 @@ void rt_m_unidle_locked(rt_m *mp)
 			at = &(*at)->schedlink;
 		*at = mp->schedlink;
 		mp->idle = false;
-		sc->nmidle--;
+		nmidle_add(sc, -1);
 	} else if (mp->waitlocked) {
 		mp->waitlocked = false;
 		sc->nmidlelocked--;

@@ -28,6 +28,8 @@
  *     when a P is taken (tests/model/takep.pml).
  *   - a new goroutine holds nothing that others could wait for: when so many threads stand as GODEBUG's
  *     `standing` says, those goroutines that have not begun wait until one of these has ended.
+ *   - nor does it begin on the last thread that is free while others stand: it would take that thread along when it
+ *     is stopped, and a P without a scheduler goes from one that stands to the next, and runs no timers.
  *
  * Guards: standing, stoppc, taken (but for the fence above), nstopped: sched.lock. While its M
  * stands, a goroutine's status, m->p and m->locks belong to who gives it a P.
@@ -38,27 +40,58 @@
  */
 #include "core/sched/internal.h"
 
-enum { DECLINES = 4 };
+enum { DECLINES = 4, HELD_MAX = 32 };
 
-/* mp has picked a new goroutine. True: it may not begin, and waits at the end of the global queue. What stands is
- * found there in turn. */
-bool rt_stand_full(rt_m *mp, rt_g *gp)
+/* No thread would be free if another goroutine began. The maker may be slow, or wait for a lock of a goroutine that
+ * stands, so now and then one begins all the same; and all do while the system refuses threads. */
+static bool is_last_locked(gort_runtime *rt)
+{
+	rt_sched *sc = &rt->sched;
+
+	if (rt_load32_rlx(&sc->nmidle) > 0)
+		return false;
+	if (sc->held >= HELD_MAX) {
+		sc->held = 0;
+		return false;
+	}
+	sc->held++;
+	if (sc->nmake + sc->nmaking == 0)
+		rt_maker_ask_locked(rt, false);
+	return true;
+}
+
+/* The system refused a thread. */
+void rt_stand_no_thread_locked(rt_sched *sc)
+{
+	sc->held = HELD_MAX;
+}
+
+/* mp has picked a new goroutine, and returns it if it may begin. Else it waits at the end of the global queue. Too
+ * many stand: NULL, what stands is found there in turn. The last thread: one that stands runs instead; main, which
+ * has a thread of its own, begins all the same. */
+rt_g *rt_stand_instead(rt_m *mp, rt_g *gp)
 {
 	rt_sched *sc = &mp->rt->sched;
 	rt_p *pp = mp->p;
-	uint32_t most = (uint32_t)mp->rt->debug.standing;
-	bool full;
+	uint32_t stand = rt_load32_rlx(&sc->nstopped), most = (uint32_t)mp->rt->debug.standing;
+	rt_g *instead = gp;
 
-	if (RT_LIKELY(rt_load32_rlx(&sc->nstopped) < most))
-		return false;
+	if (RT_LIKELY(stand == 0) ||
+	    (stand < most && (rt_load32_rlx(&sc->nmidle) > 0 || gp->lockedm != NULL)))
+		return gp;
 	rt_lock(&sc->lock, RT_RANK_sched);
-	full = rt_load32_rlx(&sc->nstopped) > 0;
-	if (full)
+	if (rt_load32_rlx(&sc->nstopped) > 0) {
+		if (stand >= most)
+			instead = NULL;
+		else if (is_last_locked(mp->rt))
+			instead = rt_stopped_get_locked(mp->rt);
+	}
+	if (instead != gp)
 		rt_globq_put_locked(mp->rt, gp);
 	rt_unlock(&sc->lock, RT_RANK_sched);
-	if (full) /* a turn that was none: or the global queue's turn would come again and again */
+	if (instead == NULL) /* a turn that was none: or the global queue's turn would come again and again */
 		rt_store32_rlx(&pp->schedtick, rt_load32_rlx(&pp->schedtick) + 1);
-	return full;
+	return instead;
 }
 
 /* ---- Going on ---------------------------------------------------------------------------------

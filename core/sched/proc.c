@@ -23,7 +23,8 @@
  * re-check.
  *
  * Time slices. Goroutines that wake each other through runnext share one slice (schedtick), so that
- * a ping-pong keeps its caches; sysmon ends it after 10 ms.
+ * a ping-pong keeps its caches; sysmon ends it after 10 ms. A P that changes hands begins a new slice: who is woken by
+ * a timer when a turn was ended would else be stopped at once, and queue behind all that compute.
  *
  * The collector has its places: marked "gc:" below.
  */
@@ -386,11 +387,15 @@ static rt_g *schedule(rt_m *mp, bool *inherit)
 			continue;
 		}
 		gp = findrunnable(mp, inherit);
+		if (RT_UNLIKELY(mp->anew)) {
+			mp->anew = false;
+			*inherit = false;
+		}
 		if (mp->spinning && spinning_end(mp) && gp != NULL)
 			rt_wakep(mp->rt); /* the last one that looked: another takes its place */
 		if (gp == NULL)
 			return NULL;
-		if (RT_UNLIKELY(gp->ctx == NULL) && rt_stand_full(mp, gp))
+		if (RT_UNLIKELY(gp->ctx == NULL) && (gp = rt_stand_instead(mp, gp)) == NULL)
 			continue;
 		if (RT_UNLIKELY(gp->m != NULL))
 			rt_stand_start(mp, gp);

@@ -42,12 +42,14 @@ void rt_run_wake(gort_runtime *rt)
 void rt_checkdead_locked(gort_runtime *rt)
 {
 	rt_sched *sc = &rt->sched;
+	uint32_t asleep;
 
 	rt_lockrank_assert_held(RT_RANK_sched, &sc->lock);
-	RT_ASSERT(sc->mcount >= sc->nmidle + sc->nmidlelocked);
-	if (sc->mcount == sc->nmidle + sc->nmidlelocked + 1)
+	asleep = rt_load32_rlx(&sc->nmidle) + sc->nmidlelocked;
+	RT_ASSERT(sc->mcount >= asleep);
+	if (sc->mcount == asleep + 1)
 		rt_poll_look(rt);
-	if (sc->mcount > sc->nmidle + sc->nmidlelocked || sc->nmake + sc->nmaking > 0)
+	if (sc->mcount > asleep || sc->nmake + sc->nmaking > 0)
 		return;
 	if (rt_load32_rlx(&sc->gcwaiting) || (rt->cfg.flags & GORT_LIBRARY) ||
 	    rt_load32_rlx(&rt->runstate) != RT_RUN_ACTIVE)

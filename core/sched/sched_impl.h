@@ -168,6 +168,7 @@ struct rt_m {
 	rt_atomic32 taken;       /* RT_TAKEN*: sysmon took the P while the thread slept; preempt.c */
 	rt_p *oldp;              /* in a system call: the P that it may get back */
 	bool spinning;
+	bool anew;               /* it was given its P just now: the slice of who had it before is over */
 	bool attached;           /* a foreign thread between attach and detach */
 	bool host;               /* the thread inside gort_runtime_run */
 	bool crowded;            /* a hint of sync/mutex.c: the mutex of late had waiters */
@@ -233,7 +234,9 @@ typedef struct rt_sched {
 	rt_m *midle;
 	rt_p *pidle;
 	rt_m *allm, *freem;
-	uint32_t mcount, nmidle, nmidlelocked;
+	uint32_t mcount, nmidlelocked;
+	rt_atomic32 nmidle;      /* read without the lock as a hint */
+	uint32_t held;           /* new goroutines that waited for a thread since one was let go on */
 	uint32_t nextmid;
 	rt_gqueue gfree;
 	rt_atomic32 ngfree;      /* read without it as a hint */

@@ -92,7 +92,7 @@ void rt_schedtrace(gort_runtime *rt, int64_t now)
 	rt_print("SCHED %llums: gomaxprocs=%d idleprocs=%u threads=%u spinningthreads=%u needspinning=0 "
 	         "idlethreads=%u runqueue=%u",
 	         (unsigned long long)((now - rt->born) / GORT_MILLISECOND), rt_gomaxprocs(rt),
-	         rt_load32_rlx(&sc->npidle), sc->mcount, rt_load32_rlx(&sc->nmspinning), sc->nmidle,
+	         rt_load32_rlx(&sc->npidle), sc->mcount, rt_load32_rlx(&sc->nmspinning), rt_load32_rlx(&sc->nmidle),
 	         rt_load32_rlx(&sc->runqsize));
 	if (!detail) {
 		rt_print(" [%s]\n", rings);

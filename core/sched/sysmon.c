@@ -122,7 +122,7 @@ static void end_turn(sysmon *s, rt_p *pp, rt_m *mp)
 	rt_lock(&sc->lock, RT_RANK_sched);
 	if (!again)
 		pp->declined = 0;
-	if (sc->nmidle + sc->nmake + sc->nmaking < (uint32_t)rt_gomaxprocs(s->rt))
+	if (rt_load32_rlx(&sc->nmidle) + sc->nmake + sc->nmaking < (uint32_t)rt_gomaxprocs(s->rt))
 		rt_maker_ask_locked(s->rt, false);
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	rt_lock(&sc->preemptlock, RT_RANK_preempt);

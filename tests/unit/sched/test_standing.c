@@ -77,10 +77,63 @@ static void test_trace_among_mallocs(void **state)
 	assert_int_equal(codes[1], 0);
 }
 
+/* ---- Who is woken when a turn was ended has a turn of its own ------------------------------------- */
+
+enum { WAKES = 20 };
+
+static unsigned cut_short; /* turns of main; by the listener */
+
+static void on_yield(void *data, const gort_event *events, size_t n)
+{
+	(void)data;
+	for (size_t i = 0; i < n; i++)
+		cut_short += events[i].id == GORT_EV_GO_YIELD && events[i].goid == 1;
+}
+
+static void compute(void *arg)
+{
+	(void)arg;
+	for (;;)
+		__asm__ volatile("" ::: "memory");
+}
+
+/* Each time it is woken by the P of somebody whose turn was ended for it, and then computes for several looks of
+ * sysmon, but for less than a slice. */
+static void wakes_and_computes(void *arg)
+{
+	gort_trace_listener l = { sizeof l, GORT_TRACE_SCHED, on_yield, NULL, NULL, NULL };
+
+	(void)arg;
+	codes[0] = gort_go(compute, NULL) | gort_go(compute, NULL);
+	codes[1] = gort_trace_start(gort_self(), &l);
+	for (int i = 0; i < WAKES; i++) {
+		int64_t until;
+
+		gort_sleep(GORT_MILLISECOND);
+		until = be_nanotime() + 4 * GORT_MILLISECOND;
+		while (be_nanotime() < until)
+			;
+	}
+	codes[1] |= gort_trace_stop(gort_self());
+}
+
+static void test_the_woken_begin_a_turn(void **state)
+{
+	(void)state;
+	IN_PLACE();
+	cut_short = 0;
+	assert_int_equal(program(1, wakes_and_computes, NULL), 0);
+	assert_int_equal(codes[0], 0);
+	assert_int_equal(codes[1], 0);
+	/* On a busy machine some of them lasted a slice all the same. */
+	assert_true(cut_short < WAKES / 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_trace_among_mallocs),
+		cmocka_unit_test(test_the_woken_begin_a_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
