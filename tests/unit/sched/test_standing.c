@@ -25,7 +25,7 @@
 
 /* ---- Nobody waits for malloc while the world is stopped ------------------------------------------ */
 
-enum { MALLOCS = 8, ROUNDS = 50 };
+enum { MALLOCS = 8, ROUNDS = 15 };
 
 static int codes[2];
 static rt_atomic32 enough;
