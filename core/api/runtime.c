@@ -317,8 +317,12 @@ static int busy(gort_runtime *rt)
 	rt_m *self = rt_hold();
 	int r = 0;
 
+	rt_lock(&rt->life, RT_RANK_life);
+	if (rt->running)
+		r = GORT_EBUSY;
+	rt_unlock(&rt->life, RT_RANK_life);
 	rt_lock(&rt->sched.lock, RT_RANK_sched);
-	if (rt_load32_rlx(&rt->runstate) != RT_RUN_NONE || rt->sched.nattached > 0)
+	if (rt->sched.nattached > 0)
 		r = GORT_EBUSY;
 	rt_unlock(&rt->sched.lock, RT_RANK_sched);
 	rt_unhold(self);
@@ -417,10 +421,11 @@ GORT_API int gort_runtime_run(gort_runtime *rt, gort_func main, void *arg)
 	if (!started)
 		return GORT_EBUSY;
 	r = rt_run_main(rt, main, arg);
+	exit_on_fatal(rt);
+	/* Another thread may try to free rt until it can: this is the last that is seen of it here. */
 	rt_lock(&rt->life, RT_RANK_life);
 	rt->running = false;
 	rt_unlock(&rt->life, RT_RANK_life);
-	exit_on_fatal(rt);
 	return r;
 }
 

@@ -258,9 +258,10 @@ GORT_API int gort_detach(void)
 	rt_add64_full(&rt->sched.ended, 1);
 	mp->curg = NULL;
 	rt_handoffp(mp->rt, rt_releasep(mp));
+	unattach(mp, gp);
+	/* Another thread may try to free rt until it can: this is the last that is seen of it here. */
 	rt_lock(&rt->sched.lock, RT_RANK_sched);
 	rt->sched.nattached--;
 	rt_unlock(&rt->sched.lock, RT_RANK_sched);
-	unattach(mp, gp);
 	return 0;
 }

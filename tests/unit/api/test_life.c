@@ -159,6 +159,54 @@ static void run_job(void *arg)
 		j->code = gort_runtime_free(rt);
 }
 
+/* ---- Another thread frees as soon as it may ------------------------------------------------------- */
+
+enum { FREED = 300 };
+
+static gort_runtime *lent;
+static rt_atomic32 in_use;
+
+static void use_it(void *arg)
+{
+	(void)arg;
+	rt_store32_rel(&in_use, 1);
+}
+
+static void runs_it(void *arg)
+{
+	*(int *)arg = gort_runtime_run(lent, use_it, NULL);
+	rt_store32_rel(&in_use, 1);
+}
+
+static void attaches_to_it(void *arg)
+{
+	int r = gort_attach(lent);
+
+	rt_store32_rel(&in_use, 1);
+	*(int *)arg = r != 0 ? r : gort_detach();
+}
+
+/* GORT_EBUSY until the last instruction that needs it: after that the user's thread touches nothing of it. */
+static void test_freed_by_who_polls(void **state)
+{
+	(void)state;
+	for (int i = 0; i < FREED; i++) {
+		be_thread user;
+		int used = 1, r;
+
+		rt_store32_rel(&in_use, 0);
+		assert_int_equal(gort_runtime_new(&lent, NULL), 0);
+		assert_int_equal(be_thread_start(&user, i % 2 ? runs_it : attaches_to_it, &used, 0), 0);
+		while (!rt_load32_acq(&in_use))
+			be_thread_yield();
+		while ((r = gort_runtime_free(lent)) == GORT_EBUSY)
+			be_thread_yield();
+		assert_int_equal(r, 0);
+		be_thread_join(&user);
+		assert_int_equal(used, 0);
+	}
+}
+
 static void test_two_at_once(void **state)
 {
 	job jobs[2] = { { 1, 0, -1 }, { 3, 0, -1 } };
@@ -279,6 +327,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cycles_leave_nothing_behind),
+		cmocka_unit_test(test_freed_by_who_polls),
 		cmocka_unit_test(test_two_at_once),
 		cmocka_unit_test(test_free_right_after_a_run),
 #ifndef _WIN32
