@@ -49,7 +49,7 @@ static _Thread_local be_preempt *volatile mine;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* guarded by lock */
 static unsigned users;
-static bool fences;
+static bool fences, hooked;
 static bool buried; /* somebody put a handler of theirs before ours, which may call ours: ours stays in the chain */
 static struct sigaction found;
 /* written by the first init, read by handlers */
@@ -163,11 +163,21 @@ static void uninstall(void)
 		sigaction(SIGNAL, &found, NULL);
 }
 
+/* In the child of a fork. Whatever was to stop this thread was meant for the parent's, whose scheduler does not exist
+ * here; and another thread may have held the lock. */
+static void forked(void)
+{
+	mine = NULL;
+	pthread_mutex_init(&lock, NULL);
+}
+
 int be_preempt_init(be_preempt_decide fn)
 {
 	int err = 0;
 
 	pthread_mutex_lock(&lock);
+	if (!hooked)
+		hooked = be_thread_atfork(forked) == 0;
 	if (users == 0) {
 		fences = register_fences();
 		rt_storeptr_rel(&decide, (void *)fn);

@@ -17,6 +17,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#ifndef _WIN32
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
 
 enum { ROUNDS = 300 };
 
@@ -419,6 +424,48 @@ static void test_sleeps(void **state)
 	finish();
 }
 
+#ifndef _WIN32
+static void in_the_child(void)
+{
+	be_preempt own;
+
+	rt_store32_rel(&answer, BE_PREEMPT_GO);
+	(void)raise(SIGURG);
+	if (rt_load32_acq(&decided) != 0)
+		_exit(1);
+	if (be_preempt_init(decide) != 0 || be_preempt_attach(&own) != 0)
+		_exit(2);
+	if (be_preempt_stop(&own) != 0 || rt_load32_acq(&decided) != 1)
+		_exit(3);
+	be_preempt_detach(&own);
+	be_preempt_fini();
+	_exit(0);
+}
+
+/* The child's only thread is not the one that was to be stopped, and can be attached anew. */
+static void test_fork(void **state)
+{
+	be_preempt self;
+	int status = -1;
+	pid_t pid;
+
+	(void)state;
+	if (!be_preempt_in_place)
+		skip();
+	rt_store32_rel(&decided, 0);
+	assert_int_equal(be_preempt_init(decide), 0);
+	assert_int_equal(be_preempt_attach(&self), 0);
+	rt_store32_rel(&self.pending, 1); /* the fork comes between a request and its signal */
+	pid = fork();
+	if (pid == 0)
+		in_the_child();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	be_preempt_detach(&self);
+	be_preempt_fini();
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -433,6 +480,9 @@ int main(void)
 		cmocka_unit_test(test_cputime),
 		cmocka_unit_test(test_sleeps),
 		cmocka_unit_test(test_land),
+#ifndef _WIN32
+		cmocka_unit_test(test_fork),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
