@@ -6,7 +6,7 @@
  * end. So growing never copies an event, and keeping the last ones costs as much as keeping all.
  * Rejected: one array that doubles (copies 64 MB at a million events while the rings fill up).
  *
- * The reader's thread appends, any thread reads, under one lock. It is not held while the host's
+ * The reader's thread appends, any thread reads, under one lock. It is not held while memory is asked for or the host's
  * writer is called; what is dropped meanwhile is missing in the output.
  */
 #include "core/watch/watch.h"
@@ -28,12 +28,12 @@ struct gort_trace_buffer {
 	gort_trace_listener listener;
 	size_t max; /* 0 = all */
 	rt_mutex lock; /* rank tracekeep */
-	/* guarded by lock */
+	/* written under lock, by the reader's thread alone (but `lost`) */
 	uint64_t begin, end;
 	uint64_t lost; /* what the listener was told, and what found no memory */
 	chunk **table;
 	size_t cap; /* of the table; a power of two, or 0 */
-	chunk *spare;
+	chunk *spare; /* the reader's thread's */
 };
 
 static chunk **slot(gort_trace_buffer *b, uint64_t k)
@@ -42,33 +42,37 @@ static chunk **slot(gort_trace_buffer *b, uint64_t k)
 }
 
 /* Chunks that hold kept events, or the next one will go to. */
-static uint64_t chunks_locked(const gort_trace_buffer *b)
+static uint64_t chunks(const gort_trace_buffer *b)
 {
 	return (b->end + CHUNK - 1) / CHUNK - b->begin / CHUNK;
 }
 
-static bool grow_table_locked(gort_trace_buffer *b)
+static bool grow_table(gort_trace_buffer *b)
 {
 	size_t cap = b->cap == 0 ? 16 : 2 * b->cap;
-	chunk **table = calloc(cap, sizeof *table);
+	chunk **table = calloc(cap, sizeof *table), **old = b->table;
 	uint64_t first = b->begin / CHUNK;
 
 	if (table == NULL)
 		return false;
-	for (uint64_t k = first; k < first + chunks_locked(b); k++)
+	for (uint64_t k = first; k < first + chunks(b); k++)
 		table[k & (cap - 1)] = *slot(b, k);
-	free(b->table);
+	rt_lock(&b->lock, RT_RANK_tracekeep);
 	b->table = table;
 	b->cap = cap;
+	rt_unlock(&b->lock, RT_RANK_tracekeep);
+	free(old);
 	return true;
 }
 
-/* Room for the event with the number end, which begins a chunk. */
-static bool add_chunk_locked(gort_trace_buffer *b)
+/* For the event with the number end, if it begins a chunk. Nobody looks at that entry of the table before. */
+static bool make_room(gort_trace_buffer *b)
 {
 	chunk *c = b->spare;
 
-	if (chunks_locked(b) == b->cap && !grow_table_locked(b))
+	if (b->end % CHUNK != 0)
+		return true;
+	if (chunks(b) == b->cap && !grow_table(b))
 		return false;
 	b->spare = NULL;
 	if (c == NULL)
@@ -79,47 +83,69 @@ static bool add_chunk_locked(gort_trace_buffer *b)
 	return true;
 }
 
-/* Forgets the oldest event. */
-static void drop_first_locked(gort_trace_buffer *b)
+/* Forgets the oldest event. Returns a chunk that is not needed any more, or NULL. */
+static chunk *drop_first_locked(gort_trace_buffer *b)
 {
-	chunk **c = slot(b, b->begin / CHUNK);
+	chunk **c = slot(b, b->begin / CHUNK), *old = b->spare;
 
 	if (++b->begin % CHUNK != 0)
-		return;
-	free(b->spare);
+		return NULL;
 	b->spare = *c;
 	*c = NULL;
+	return old;
 }
 
-static void append_locked(gort_trace_buffer *b, const gort_event *e)
+/* n events that fit into the chunk of the first: at most one chunk is left meanwhile. */
+static chunk *append_locked(gort_trace_buffer *b, const gort_event *events, size_t n)
 {
-	if (b->end % CHUNK == 0 && !add_chunk_locked(b)) {
-		b->lost++;
-		return;
+	chunk *c = *slot(b, b->end / CHUNK), *old = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		c->events[b->end % CHUNK] = events[i];
+		b->end++;
+		if (b->max > 0 && b->end - b->begin > b->max) {
+			chunk *left = drop_first_locked(b);
+
+			old = left != NULL ? left : old;
+		}
 	}
-	(*slot(b, b->end / CHUNK))->events[b->end % CHUNK] = *e;
-	b->end++;
-	if (b->max > 0 && b->end - b->begin > b->max)
-		drop_first_locked(b);
+	return old;
 }
 
+static void lose(gort_trace_buffer *b, uint64_t n)
+{
+	rt_lock(&b->lock, RT_RANK_tracekeep);
+	b->lost += n;
+	rt_unlock(&b->lock, RT_RANK_tracekeep);
+}
+
+/* Only this thread changes the buffer. It calls malloc and free without the lock: a goroutine that stands in malloc
+ * gets no P from one that waits here with its P for the lock. */
 static void on_events(void *data, const gort_event *events, size_t n)
 {
 	gort_trace_buffer *b = data;
 
-	rt_lock(&b->lock, RT_RANK_tracekeep);
-	for (size_t i = 0; i < n; i++)
-		append_locked(b, &events[i]);
-	rt_unlock(&b->lock, RT_RANK_tracekeep);
+	for (size_t i = 0, run; i < n; i += run) {
+		chunk *old;
+
+		run = 1;
+		if (!make_room(b)) {
+			lose(b, 1);
+			continue;
+		}
+		run = CHUNK - b->end % CHUNK;
+		if (run > n - i)
+			run = n - i;
+		rt_lock(&b->lock, RT_RANK_tracekeep);
+		old = append_locked(b, events + i, run);
+		rt_unlock(&b->lock, RT_RANK_tracekeep);
+		free(old);
+	}
 }
 
 static void on_lost(void *data, uint64_t n)
 {
-	gort_trace_buffer *b = data;
-
-	rt_lock(&b->lock, RT_RANK_tracekeep);
-	b->lost += n;
-	rt_unlock(&b->lock, RT_RANK_tracekeep);
+	lose(data, n);
 }
 
 GORT_API int gort_trace_buffer_new(gort_trace_buffer **out, size_t max)
@@ -241,7 +267,7 @@ GORT_API void gort_trace_buffer_free(gort_trace_buffer *b)
 {
 	if (b == NULL)
 		return;
-	for (uint64_t k = b->begin / CHUNK, n = chunks_locked(b); n > 0; k++, n--)
+	for (uint64_t k = b->begin / CHUNK, n = chunks(b); n > 0; k++, n--)
 		free(*slot(b, k));
 	free(b->spare);
 	free(b->table);
