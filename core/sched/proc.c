@@ -203,6 +203,7 @@ static bool take_idle_p(rt_m *mp)
 	if (pp == NULL)
 		return false;
 	rt_acquirep(mp, pp);
+	mp->anew = true;
 	spinning_begin(mp);
 	return true;
 }
@@ -216,6 +217,7 @@ void rt_m_born_spinning(rt_m *mp)
 	rt_lock(&sc->lock, RT_RANK_sched);
 	pp = rt_load32_rlx(&sc->gcwaiting) ? NULL : rt_pidle_get_locked(mp->rt);
 	rt_unlock(&sc->lock, RT_RANK_sched);
+	mp->anew = true;
 	if (pp != NULL)
 		rt_acquirep(mp, pp);
 	else

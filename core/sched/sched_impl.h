@@ -168,7 +168,7 @@ struct rt_m {
 	rt_atomic32 taken;       /* RT_TAKEN*: sysmon took the P while the thread slept; preempt.c */
 	rt_p *oldp;              /* in a system call: the P that it may get back */
 	bool spinning;
-	bool anew;               /* it was given its P just now: the slice of who had it before is over */
+	bool anew;               /* it got its P just now: the slice of who had it before is over */
 	bool attached;           /* a foreign thread between attach and detach */
 	bool host;               /* the thread inside gort_runtime_run */
 	bool crowded;            /* a hint of sync/mutex.c: the mutex of late had waiters */
