@@ -324,7 +324,8 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
 		if (strcmp(argv[1], kinds[i].name) == 0)
-			return kinds[i].in_place && !be_preempt_in_place ? 77 : run(&kinds[i], argc > 4 ? argv[4] : NULL);
+			return kinds[i].in_place && !be_preempt_in_place ? 77
+			                                                : run(&kinds[i], argc > 4 ? argv[4] : NULL);
 	fprintf(stderr, "crowd: no kind %s\n", argv[1]);
 	return 2;
 }
