@@ -286,8 +286,11 @@ static void test_not_ours(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < RT_NELEM(cases); i++) {
-		int status = child(cases[i], SIG_DFL, GORT_SIGNAL_FAULT);
+		int status;
 
+		if (RT_TSAN && cases[i] == in_runtime)
+			continue; /* a fault in its atomic operations leaves a lock of TSan's held */
+		status = child(cases[i], SIG_DFL, GORT_SIGNAL_FAULT);
 		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 		status = child(cases[i], host_handler, GORT_SIGNAL_FAULT);
 		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 42);
