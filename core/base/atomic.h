@@ -90,6 +90,15 @@ static inline uint64_t rt_add64_full(rt_atomic64 *a, uint64_t d)
 	return AO_fetch_and_add_full((volatile AO_t *)&a->v, d);
 }
 
+static inline void rt_or64_full(rt_atomic64 *a, uint64_t bits)
+{
+	AO_or_full((volatile AO_t *)&a->v, bits);
+}
+static inline void rt_and64_full(rt_atomic64 *a, uint64_t bits)
+{
+	AO_and_full((volatile AO_t *)&a->v, bits);
+}
+
 /* The owner of a counter that others only read: a load and a store, no locked instruction. */
 static inline void rt_count64_owner(rt_atomic64 *a, uint64_t d)
 {

@@ -1,0 +1,68 @@
+/* heapbits.h: where the pointers of an object are.
+ *
+ *   noscan span            nowhere
+ *   size <= RT_BITMAP_MAX  a bit for each word, in a bitmap at the end of the span's page; written before the object is
+ *                          published. A free slot's bits are junk
+ *   above                  a type in the arena's table (arena.h), whose element repeats until the end of the slot;
+ *                          RT_TYPE_CONSERVATIVE: every word; NULL: not yet known, nothing is scanned
+ *
+ * Go keeps the type of a middle-sized object in a word before it. Here it lies beside: C's types may need 16
+ * bytes of alignment, which a header would spoil, and 1024 bytes with pointers stay in their class. */
+#ifndef CORE_ALLOC_HEAPBITS_H
+#define CORE_ALLOC_HEAPBITS_H
+
+#include "core/alloc/mheap.h"
+
+enum { RT_BITMAP_BYTES = RT_PAGE / 64 };
+
+static inline bool rt_spc_bitmap(unsigned spc)
+{
+	return !rt_spc_noscan(spc) && spc >= 2 && rt_class_bytes[spc >> 1] <= RT_BITMAP_MAX;
+}
+
+static inline rt_atomic64 *rt_span_heapbits(const rt_span *s)
+{
+	return (rt_atomic64 *)(s->base + RT_PAGE - RT_BITMAP_BYTES);
+}
+
+/* Bit i: word i of the object, which has words of them, up to 64, may be a pointer. */
+static inline uint64_t rt_heapbits_get(const rt_span *s, uintptr_t object, unsigned words)
+{
+	unsigned at = (unsigned)((object - (uintptr_t)s->base) / sizeof(void *)), shift = at % 64;
+	const rt_atomic64 *b = rt_span_heapbits(s) + at / 64;
+	uint64_t bits = rt_load64_rlx(b) >> shift;
+
+	if (shift + words > 64)
+		bits |= rt_load64_rlx(b + 1) << (64 - shift);
+	return words < 64 ? bits & (((uint64_t)1 << words) - 1) : bits;
+}
+
+/* The owner of the span is the only writer of its bitmap; marking reads other objects' bits of the same words meanwhile. */
+static inline void rt_heapbits_set(rt_span *s, uintptr_t object, unsigned words, uint64_t mask)
+{
+	unsigned at = (unsigned)((object - (uintptr_t)s->base) / sizeof(void *)), shift = at % 64;
+	rt_atomic64 *b = rt_span_heapbits(s) + at / 64;
+	uint64_t all = words < 64 ? ((uint64_t)1 << words) - 1 : ~(uint64_t)0;
+
+	RT_ASSERT((mask & ~all) == 0);
+	rt_store64_rlx(b, (rt_load64_rlx(b) & ~(all << shift)) | mask << shift);
+	if (shift + words > 64)
+		rt_store64_rlx(b + 1, (rt_load64_rlx(b + 1) & ~(all >> (64 - shift))) |
+		                              mask >> (64 - shift));
+}
+
+/* The mask of an array: that of one element of `words` words, again and again up to `total` words, at most 64. */
+uint64_t rt_mask_repeat(uint64_t mask, unsigned words, unsigned total);
+
+/* Of an allocated object above RT_BITMAP_MAX in a scan span. */
+static inline const gort_type *rt_object_type(const rt_mheap *h, uintptr_t object)
+{
+	return rt_loadptr_acq(rt_arena_type(rt_arena_of(&h->map, object), object));
+}
+
+static inline void rt_object_set_type(rt_mheap *h, uintptr_t object, const gort_type *t)
+{
+	rt_storeptr_rel(rt_arena_type(rt_arena_of(&h->map, object), object), (void *)t);
+}
+
+#endif

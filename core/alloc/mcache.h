@@ -1,0 +1,54 @@
+/* mcache.h: what a P has of the heap for itself: a span of each class, 64 pages, span records, counters.
+ *
+ * No lock and no atomic read-modify-write: only who has the P touches it, with m->locks > 0, so that neither
+ * preemption nor a stop of the world comes between. */
+#ifndef CORE_ALLOC_MCACHE_H
+#define CORE_ALLOC_MCACHE_H
+
+#include "core/alloc/mheap.h"
+
+enum { RT_SPARE_SPANS = 128 };
+
+struct rt_mcache {
+	rt_mheap *heap;               /* set once */
+	rt_span *alloc[RT_NSPANCLASS]; /* never NULL: a full dummy at first */
+	char *tiny;                   /* block of RT_TINY bytes, or NULL */
+	uintptr_t tinyoff;            /* of it is used up */
+	bool grown;                   /* heap.live has grown since the owner looked: it tests the trigger, and clears it */
+	uint64_t assist;              /* bytes allocated since the owner looked: for assists; the owner clears it */
+	uint64_t scannable;           /* bytes in scan spans given out, not yet in heap.scannable */
+	rt_atomic32 flushgen;         /* sweepgen at the last flush; others look whether one is due */
+	rt_pagecache pages;
+	rt_span *spare;               /* records for new spans */
+	uint32_t nspare;
+	uint32_t left[RT_NSPANCLASS]; /* free slots of alloc[i] when it came */
+	rt_memcounters count;
+};
+
+void rt_mcache_init(rt_mcache *mc, rt_mheap *h);
+/* Returns spans, pages, records and counters to the heap. It can be used again. */
+void rt_mcache_flush(rt_mcache *mc);
+/* To be called when a P is acquired, and for every P after sweepgen grew: flushes if the cache is of an older cycle. True:
+ * it did. */
+bool rt_mcache_prepare(rt_mcache *mc);
+/* Brings counters and heap.live up to date without giving anything back. Owner, or with the world stopped. */
+void rt_mcache_count(rt_mcache *mc);
+
+/* The slow half of rt_mcache_next: another window, another span. */
+rt_slot rt_mcache_refill(rt_mcache *mc, unsigned spc);
+
+/* A free slot of the class, not initialised and not published. .p NULL: no memory. */
+static inline rt_slot rt_mcache_next(rt_mcache *mc, unsigned spc)
+{
+	rt_span *s = mc->alloc[spc];
+	uint64_t free = s->cache;
+	unsigned i;
+
+	if (RT_UNLIKELY(free == 0))
+		return rt_mcache_refill(mc, spc);
+	i = (unsigned)__builtin_ctzll(free);
+	s->cache = free & (free - 1);
+	return (rt_slot){s, s->windowbase + i * s->elemsize, s->window + i};
+}
+
+#endif

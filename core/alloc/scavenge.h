@@ -1,0 +1,33 @@
+/* scavenge.h: free pages go back to the system.
+ *
+ * How much: two goals, set after every collection from the pacer's numbers. When: a background worker that takes
+ * 1 % of a CPU, in the hands of the scheduler's side; at once when the heap grows beyond the goal, or would pass the memory
+ * limit. What: from the highest pages down, whole huge pages first, none of chunks that are nearly full. See scavenge.c. */
+#ifndef CORE_ALLOC_SCAVENGE_H
+#define CORE_ALLOC_SCAVENGE_H
+
+#include "core/alloc/mheap.h"
+
+#define RT_SCAV_QUANTUM ((size_t)64 << 10)
+
+/* Gives back up to `bytes`, at least, if there is so much. force: also of dense chunks. Returns how much. Any thread, holding
+ * no lock of the heap. */
+size_t rt_scavenge(rt_mheap *h, size_t bytes, bool force);
+/* After a collection: goal of the heap then and of the one that ended, bytes in spans when marking ended. */
+void rt_scav_pace(rt_mheap *h, uint64_t goal, uint64_t last_goal, uint64_t last_inuse);
+/* How much the background worker should give back now: 0 = sleep until the next collection. */
+size_t rt_scav_due(const rt_mheap *h);
+/* A new cycle, for the density of chunks. With the world stopped, or holding no lock. */
+void rt_scav_cycle(rt_mheap *h);
+
+/* How long to sleep between pieces of work: a PI controller over the share of time. Pure. */
+typedef struct rt_scavpacer {
+	double ratio;      /* sleep so long: worked / ratio */
+	double error;      /* integral */
+	int64_t cooldown;  /* ns of rest after the controller went astray */
+} rt_scavpacer;
+void rt_scavpacer_init(rt_scavpacer *p);
+/* worked and slept ns; returns how long to sleep before the next piece. */
+int64_t rt_scavpacer_next(rt_scavpacer *p, int64_t worked, int64_t slept, int procs);
+
+#endif

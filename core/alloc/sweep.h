@@ -1,0 +1,39 @@
+/* sweep.h: takes back what was not marked, span by span, whenever somebody needs it.
+ *
+ * One collection's end makes everything unswept (rt_sweep_begin, world stopped). Then spans are swept by who needs slots of their class, by
+ * who needs pages, in proportion to allocation, and by the collector's background sweeper (rt_sweep_one). The next
+ * collection sweeps what is left before it begins. */
+#ifndef CORE_ALLOC_SWEEP_H
+#define CORE_ALLOC_SWEEP_H
+
+#include "core/alloc/mcache.h"
+
+/* With the world stopped, marking done, everything swept before: sweepgen += 2, bit generations turn. Every P's
+ * cache is to be passed to rt_mcache_prepare before its P runs again or allocates. */
+void rt_sweep_begin(rt_mheap *h);
+/* Sweeps one span, any. Its pages; SIZE_MAX: there is none left. mc may be NULL. */
+size_t rt_sweep_one(rt_mheap *h, rt_mcache *mc);
+/* Everything is swept and nobody sweeps. */
+bool rt_sweep_done(const rt_mheap *h);
+/* Sees to it that s is swept: sweeps it, or waits until who sweeps it is through. */
+void rt_sweep_span(rt_mheap *h, rt_mcache *mc, rt_span *s);
+/* What the pacer wants: pages to sweep for each byte allocated from now on; 0: none. */
+void rt_sweep_pace(rt_mheap *h, double pages_per_byte);
+/* Sweeps what is due before `bytes` more are allocated. */
+void rt_sweep_credit(rt_mheap *h, rt_mcache *mc, size_t bytes);
+/* Pages that wait to be swept, roughly: for the ratio. */
+uint64_t rt_sweep_pages(const rt_mheap *h);
+/* Sweeps spans without a marked object until npages are free, or there are none. */
+void rt_sweep_reclaim(rt_mheap *h, rt_mcache *mc, size_t npages);
+
+/* s is owned by the caller: sweepgen h-1. Frees what is not marked. keep: the caller goes on owning s, which is in no list;
+ * else s goes where it belongs. True: its pages were freed, s is gone. */
+bool rt_span_sweep(rt_mheap *h, rt_mcache *mc, rt_span *s, bool keep);
+/* h-2 -> h-1: the right to sweep s. */
+static inline bool rt_span_acquire(rt_span *s, uint32_t sweepgen)
+{
+	return rt_load32_rlx(&s->sweepgen) == sweepgen - 2 &&
+	       rt_cas32_full(&s->sweepgen, sweepgen - 2, sweepgen - 1);
+}
+
+#endif
