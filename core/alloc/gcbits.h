@@ -21,12 +21,15 @@ typedef struct rt_gcbits {
 	/* guarded by lock */
 	rt_gcbits_chunk *full; /* other chunks of the state next */
 	rt_gcbits_chunk *current, *previous, *free;
+	unsigned hold;         /* turns for which `previous` is kept */
 } rt_gcbits;
 
 void rt_gcbits_init(rt_gcbits *b, rt_sysmem *mem);
 void rt_gcbits_fini(rt_gcbits *b);
 /* A zeroed bitmap for n objects, in whole words. NULL: no memory. */
 rt_atomic64 *rt_gcbits_new(rt_gcbits *b, unsigned n);
+/* There was no memory for new mark bits: old allocation bits are used as such. */
+void rt_gcbits_hold(rt_gcbits *b);
 /* With the world stopped and everything swept: what was `previous` is free. */
 void rt_gcbits_rotate(rt_gcbits *b);
 

@@ -26,9 +26,11 @@ struct rt_mcache {
 };
 
 void rt_mcache_init(rt_mcache *mc, rt_mheap *h);
-/* Returns spans, pages, records and counters to the heap. It can be used again. */
+/* Returns spans to the heap, and forgets the block of tiny objects. */
+void rt_mcache_release(rt_mcache *mc);
+/* That, and pages, records and counters. It can be used again. */
 void rt_mcache_flush(rt_mcache *mc);
-/* To be called when a P is acquired, and for every P after sweepgen grew: flushes if the cache is of an older cycle. True:
+/* To be called when a P is acquired, and for every P after sweepgen grew: releases if the cache is of an older cycle. True:
  * it did. */
 bool rt_mcache_prepare(rt_mcache *mc);
 /* Brings counters and heap.live up to date without giving anything back. Owner, or with the world stopped. */

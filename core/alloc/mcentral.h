@@ -20,25 +20,26 @@ typedef struct rt_mcentral {
 	rt_spanset full[2];
 } rt_mcentral;
 
-void rt_spanset_push(rt_spantable *t, rt_spanset *set, rt_span *s);
-rt_span *rt_spanset_pop(rt_spantable *t, rt_spanset *set); /* NULL: it is empty */
+/* set is element i of its pair. */
+void rt_spanset_push(rt_spantable *t, rt_spanset *set, unsigned i, rt_span *s);
+rt_span *rt_spanset_pop(rt_spantable *t, rt_spanset *set, unsigned i); /* NULL: it is empty */
 static inline bool rt_spanset_empty(const rt_spanset *set)
 {
 	return (uint32_t)rt_load64_rlx(&set->head) == 0;
 }
 
-static inline rt_spanset *rt_central_swept(rt_spanset *pair, uint32_t sweepgen)
+/* Which elements of a pair are swept; 1 - that are unswept. */
+static inline unsigned rt_central_swept(uint32_t sweepgen)
 {
-	return &pair[sweepgen / 2 & 1];
-}
-static inline rt_spanset *rt_central_unswept(rt_spanset *pair, uint32_t sweepgen)
-{
-	return &pair[1 - (sweepgen / 2 & 1)];
+	return sweepgen / 2 & 1;
 }
 
 /* A span with a free slot for mc, its window set; NULL: no memory. Sweeps up to 100 spans before it asks for a new one. */
 rt_span *rt_central_get(rt_mheap *h, rt_mcache *mc, unsigned spc);
 /* mc gives it back. */
 void rt_central_put(rt_mheap *h, rt_mcache *mc, rt_span *s);
+/* For sweep.c. */
+void rt_central_push_swept(rt_mheap *h, rt_span *s, uint32_t gen);
+rt_span *rt_central_pop_unswept(rt_mheap *h, unsigned spc, uint32_t gen);
 
 #endif

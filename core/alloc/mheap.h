@@ -25,7 +25,6 @@ typedef struct rt_reservation { /* what the system gave in one piece */
 typedef struct rt_heaphooks {
 	/* Before a span with specials is swept: deals with those of unmarked objects. May set mark bits. */
 	void (*specials)(rt_mheap *h, rt_mcache *mc, rt_span *s);
-	/* Before `bytes` are taken from the page heap for a new span: the proportional sweeper has its own, see sweep.h. */
 	void *data;
 } rt_heaphooks;
 
@@ -79,15 +78,16 @@ struct rt_mheap {
 	rt_fixalloc records;      /* of reservations */
 };
 
-bool rt_mheap_init(rt_mheap *h, rt_debugvars *debug); /* false: no memory; nothing is left */
-void rt_mheap_fini(rt_mheap *h); /* gives everything back; caches included, takes no lock */
-size_t rt_mheap_size(void);
+void rt_mheap_init(rt_mheap *h, rt_debugvars *debug); /* asks the system for nothing yet */
+void rt_mheap_fini(rt_mheap *h); /* gives everything back, whatever caches hold; takes no lock */
 
 /* A span of npages for objects of spc, in no list, with bits, published: nothing in it is allocated. mc NULL: the
  * caller has no P. NULL: no memory. *needzero in the span tells whether its memory may hold something. */
 rt_span *rt_span_alloc(rt_mheap *h, rt_mcache *mc, size_t npages, unsigned spc, size_t elemsize);
 /* An empty one goes back to the page heap. */
 void rt_span_free(rt_mheap *h, rt_mcache *mc, rt_span *s);
+/* Sets or clears the arena's bit after the list of specials has changed; under s->speciallock. */
+void rt_span_note_specials(rt_mheap *h, rt_span *s);
 
 /* The span in use that p points into, between its first and last object; or NULL. Any word. */
 static inline rt_span *rt_span_of(const rt_mheap *h, uintptr_t p)

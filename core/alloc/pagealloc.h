@@ -7,7 +7,7 @@
 
 #include "core/alloc/arena.h"
 
-enum { RT_SUM_FAN = 8, RT_SUM_SHIFT = 3, RT_SUM_LEVELS = 10, RT_PAGECACHE_MAX = 16 };
+enum { RT_SUM_FAN = 8, RT_SUM_SHIFT = 3, RT_SUM_LEVELS = 8 /* 16 TiB */, RT_PAGECACHE_MAX = 16 };
 #define RT_NOPAGE SIZE_MAX
 
 typedef struct rt_sum { /* free pages of a part of the numbers: at its start, most side by side, at its end */
@@ -22,25 +22,28 @@ typedef struct rt_pagealloc {
 	rt_sum *level[RT_SUM_LEVELS];  /* level[0]: one for each chunk, above one for each RT_SUM_FAN */
 	size_t search;                 /* no page below this number is free */
 	size_t scavtop;                /* no chunk from this number on has a page that could be given back */
+	size_t scavtop_sparse;         /* the same of chunks that are not dense */
 	uint32_t gen;                  /* of chunks' occupancy: grows with every collection */
 } rt_pagealloc;
 
-void rt_pages_init(rt_pagealloc *pa, rt_sysmem *mem);
-void rt_pages_fini(rt_pagealloc *pa); /* the tables; arenas belong to the heap */
+void rt_pageheap_init(rt_pagealloc *pa, rt_sysmem *mem);
+void rt_pageheap_fini(rt_pagealloc *pa); /* the tables; arenas belong to the heap */
 /* Gives `a` a number: the next if it follows the last one's addresses, else with a gap. False: no memory. */
-bool rt_pages_add_arena(rt_pagealloc *pa, rt_arena *a);
+bool rt_pageheap_add_arena(rt_pagealloc *pa, rt_arena *a);
 /* Chunk number `chunk` is Prepared now: its pages are free. */
-void rt_pages_add_chunk(rt_pagealloc *pa, size_t chunk);
+void rt_pageheap_add_chunk(rt_pagealloc *pa, size_t chunk);
 /* The first n free pages by number. *scav: how many of them are not Ready. */
-size_t rt_pages_alloc(rt_pagealloc *pa, size_t n, size_t *scav);
+size_t rt_pageheap_alloc(rt_pagealloc *pa, size_t n, size_t *scav);
 /* Takes pages that are known to be free. Returns how many are not Ready. */
-size_t rt_pages_take(rt_pagealloc *pa, size_t page, size_t n);
-void rt_pages_free(rt_pagealloc *pa, size_t page, size_t n);
+size_t rt_pageheap_take(rt_pagealloc *pa, size_t page, size_t n);
+void rt_pageheap_free(rt_pagealloc *pa, size_t page, size_t n);
+/* Free pages are Prepared from now on. */
+void rt_pageheap_set_scavenged(rt_pagealloc *pa, size_t page, size_t n);
 /* The most free pages side by side. */
-size_t rt_pages_longest(const rt_pagealloc *pa);
-void rt_pages_check(const rt_pagealloc *pa); /* throws if tables contradict each other */
+size_t rt_pageheap_longest(const rt_pagealloc *pa);
+void rt_pageheap_check(const rt_pagealloc *pa); /* throws if tables contradict each other */
 
-static inline rt_chunk *rt_pages_chunk(const rt_pagealloc *pa, size_t chunk)
+static inline rt_chunk *rt_pageheap_chunk(const rt_pagealloc *pa, size_t chunk)
 {
 	rt_arena *a = pa->arenas[chunk / RT_ARENA_CHUNKS];
 

@@ -46,7 +46,7 @@ struct rt_span {
 	size_t npages;           /* set once per use */
 	uint32_t alloccount;     /* owner: objects, when it was cached or swept last */
 	uint32_t number;         /* set once: of this record, from 1 */
-	rt_atomic32 next;        /* number of the one below it on a central list */
+	rt_atomic32 next[2];     /* numbers of those below it on a central list: mcentral.c */
 	rt_mutex speciallock;    /* rank special */
 	rt_atomicptr specials;   /* by offset, then kind; written under speciallock; NULL can be seen without */
 	rt_span *link;           /* list of spare records; owner of the list */

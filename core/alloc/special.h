@@ -25,7 +25,5 @@ bool rt_special_add(rt_mheap *h, rt_span *s, uintptr_t p, rt_special *sp, bool u
 rt_special *rt_special_remove(rt_mheap *h, rt_span *s, uintptr_t p, unsigned kind);
 /* Looks; the caller holds s->speciallock, or sweeps s. */
 rt_special *rt_special_find(rt_span *s, uintptr_t p, unsigned kind);
-/* After the collector has changed the list itself, under the lock. */
-void rt_special_note(rt_mheap *h, rt_span *s);
 
 #endif

@@ -8,15 +8,21 @@
 
 #include "core/alloc/mcache.h"
 
+/* Before marking begins: no span of any arena has a marked object. */
+void rt_mark_begin(rt_mheap *h);
 /* With the world stopped, marking done, everything swept before: sweepgen += 2, bit generations turn. Every P's
  * cache is to be passed to rt_mcache_prepare before its P runs again or allocates. */
 void rt_sweep_begin(rt_mheap *h);
+/* Between these two a thread takes spans from unswept lists and sweeps them. False: everything is swept already. */
+bool rt_sweep_enter(rt_mheap *h);
+void rt_sweep_leave(rt_mheap *h);
 /* Sweeps one span, any. Its pages; SIZE_MAX: there is none left. mc may be NULL. */
 size_t rt_sweep_one(rt_mheap *h, rt_mcache *mc);
 /* Everything is swept and nobody sweeps. */
 bool rt_sweep_done(const rt_mheap *h);
 /* Sees to it that s is swept: sweeps it, or waits until who sweeps it is through. */
 void rt_sweep_span(rt_mheap *h, rt_mcache *mc, rt_span *s);
+void rt_sweep_init(rt_mheap *h); /* of a new heap: there is nothing to sweep */
 /* What the pacer wants: pages to sweep for each byte allocated from now on; 0: none. */
 void rt_sweep_pace(rt_mheap *h, double pages_per_byte);
 /* Sweeps what is due before `bytes` more are allocated. */

@@ -36,6 +36,8 @@ void rt_sysmem_init(rt_sysmem *m, rt_debugvars *debug);
 void *rt_sys_reserve(rt_sysmem *m, void *hint, size_t size, size_t align); /* NULL: refused */
 bool rt_sys_map(rt_sysmem *m, void *p, size_t size);
 bool rt_sys_used(rt_sysmem *m, void *p, size_t size, rt_memkind kind);
+/* The same of a range of which `more` bytes, anywhere in it, are not Ready yet. False: as before, if none of it was. */
+bool rt_sys_used_part(rt_sysmem *m, void *p, size_t size, size_t more, rt_memkind kind);
 /* False: it stays Ready. */
 bool rt_sys_unused(rt_sysmem *m, void *p, size_t size, rt_memkind kind);
 /* A whole reservation, of which `ready` bytes are Ready. */

@@ -1,0 +1,60 @@
+/* malloc.c: the rare halves of allocation. What is promised stands in malloc.h. */
+#include "core/alloc/malloc.h"
+
+#include "core/alloc/sweep.h"
+
+rt_slot rt_malloc_tiny_slow(rt_mcache *mc, size_t size)
+{
+	rt_slot o = rt_mcache_next(mc, RT_SPC_TINY);
+
+	if (RT_UNLIKELY(o.p == NULL))
+		return o;
+	memset(o.p, 0, RT_TINY);
+	rt_span_publish(o);
+	/* The block with more room stays for those to come. */
+	if (mc->tiny == NULL || size < mc->tinyoff) {
+		mc->tiny = o.p;
+		mc->tinyoff = size;
+	}
+	return o;
+}
+
+rt_slot rt_malloc_large(rt_mcache *mc, size_t size, bool noscan)
+{
+	size_t npages = (size >> RT_PAGE_SHIFT) + ((size & (RT_PAGE - 1)) != 0);
+	rt_mheap *h = mc->heap;
+	rt_span *s;
+	rt_slot o = {NULL, NULL, 0};
+
+	RT_ASSERT(size > RT_SMALL_MAX);
+	if (npages > (size_t)1 << (48 - RT_PAGE_SHIFT))
+		return o;
+	rt_sweep_credit(h, mc, npages << RT_PAGE_SHIFT);
+	s = rt_span_alloc(h, mc, npages, noscan, npages << RT_PAGE_SHIFT);
+	if (s == NULL)
+		return o;
+	o = (rt_slot){s, s->base, 0};
+	s->cache = 0;
+	s->alloccount = 1;
+	rt_count64_owner(&mc->count.allocs[0], 1);
+	rt_count64_owner(&mc->count.large_allocated, s->elemsize);
+	if (!noscan) {
+		rt_object_set_type(h, (uintptr_t)o.p, NULL);
+		mc->scannable += s->elemsize;
+	}
+	rt_span_publish(o);
+	rt_central_push_swept(h, s, rt_load32_rlx(&h->sweepgen));
+	rt_add64_full(&h->live, s->elemsize);
+	mc->grown = true;
+	return o;
+}
+
+uint64_t rt_mask_repeat(uint64_t mask, unsigned words, unsigned total)
+{
+	uint64_t all = 0;
+
+	RT_ASSERT(words > 0 && total <= 64);
+	for (unsigned at = 0; at < total; at += words)
+		all |= mask << at;
+	return total < 64 ? all & (((uint64_t)1 << total) - 1) : all;
+}

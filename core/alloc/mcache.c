@@ -1,0 +1,132 @@
+/* mcache.c: a P's spans. What is promised stands in mcache.h.
+ *
+ * heap.live is raised by all that is free in a span when a P takes it, and lowered by what is left when it comes back in the same
+ * cycle: between collections it is never too low, and no allocation touches it. In the same way objects are
+ * counted when a span goes: free slots when it came, less those that are left.
+ */
+#include "core/alloc/mcache.h"
+
+#include "core/alloc/sweep.h"
+
+#include <string.h>
+
+/* What a class without a span has: full, so that the first allocation comes here. Never written. */
+static const rt_span nothing;
+
+static rt_span *no_span(void)
+{
+	return (rt_span *)&nothing;
+}
+
+void rt_mcache_init(rt_mcache *mc, rt_mheap *h)
+{
+	memset(mc, 0, sizeof *mc);
+	mc->heap = h;
+	for (unsigned i = 0; i < RT_NSPANCLASS; i++)
+		mc->alloc[i] = no_span();
+	rt_store32_rlx(&mc->flushgen, rt_load32_rlx(&h->sweepgen));
+}
+
+/* Objects given out of alloc[spc] since it was counted last. */
+static void count(rt_mcache *mc, unsigned spc)
+{
+	rt_span *s = mc->alloc[spc];
+	uint32_t left = rt_span_left(s), given = mc->left[spc] - left;
+
+	mc->left[spc] = left;
+	s->alloccount += given;
+	rt_count64_owner(&mc->count.allocs[spc >> 1], given);
+	if (!rt_spc_noscan(spc))
+		mc->scannable += given * s->elemsize;
+}
+
+void rt_mcache_count(rt_mcache *mc)
+{
+	for (unsigned i = 0; i < RT_NSPANCLASS; i++)
+		if (mc->alloc[i] != no_span())
+			count(mc, i);
+}
+
+static void flush_scannable(rt_mcache *mc)
+{
+	if (mc->scannable > 0)
+		rt_add64_full(&mc->heap->scannable, mc->scannable);
+	mc->scannable = 0;
+}
+
+static void give_back(rt_mcache *mc, unsigned spc)
+{
+	rt_mheap *h = mc->heap;
+	rt_span *s = mc->alloc[spc];
+
+	count(mc, spc);
+	mc->alloc[spc] = no_span();
+	/* Cached across the end of a cycle: its free slots are not in heap.live any more. */
+	if (rt_load32_rlx(&s->sweepgen) != rt_load32_rlx(&h->sweepgen) + 1 && mc->left[spc] > 0)
+		rt_add64_full(&h->live, -(mc->left[spc] * s->elemsize));
+	rt_central_put(h, mc, s);
+}
+
+void rt_mcache_release(rt_mcache *mc)
+{
+	for (unsigned i = 0; i < RT_NSPANCLASS; i++)
+		if (mc->alloc[i] != no_span())
+			give_back(mc, i);
+	mc->tiny = NULL;
+	mc->tinyoff = 0;
+	flush_scannable(mc);
+}
+
+void rt_mcache_flush(rt_mcache *mc)
+{
+	rt_mheap *h = mc->heap;
+
+	rt_mcache_release(mc);
+	rt_lock(&h->lock, RT_RANK_mheap);
+	rt_pagecache_flush(&h->pages, &mc->pages);
+	rt_unlock(&h->lock, RT_RANK_mheap);
+	rt_spantable_put(&h->spans, mc->spare);
+	mc->spare = NULL;
+	mc->nspare = 0;
+	rt_memcounters_move(&h->global, &mc->count);
+}
+
+bool rt_mcache_prepare(rt_mcache *mc)
+{
+	uint32_t gen = rt_load32_acq(&mc->heap->sweepgen);
+
+	if (RT_LIKELY(rt_load32_rlx(&mc->flushgen) == gen))
+		return false;
+	rt_mcache_release(mc);
+	rt_store32_rel(&mc->flushgen, gen);
+	return true;
+}
+
+static bool new_span(rt_mcache *mc, unsigned spc)
+{
+	rt_mheap *h = mc->heap;
+	rt_span *s;
+
+	if (mc->alloc[spc] != no_span())
+		give_back(mc, spc);
+	flush_scannable(mc);
+	s = rt_central_get(h, mc, spc);
+	if (s == NULL)
+		return false;
+	rt_store32_rel(&s->sweepgen, rt_load32_rlx(&h->sweepgen) + 3);
+	mc->alloc[spc] = s;
+	mc->left[spc] = rt_span_left(s);
+	rt_add64_full(&h->live, mc->left[spc] * s->elemsize);
+	mc->grown = true;
+	return true;
+}
+
+RT_NOINLINE rt_slot rt_mcache_refill(rt_mcache *mc, unsigned spc)
+{
+	rt_span *s = mc->alloc[spc];
+
+	RT_ASSERT(rt_load32_rlx(&mc->flushgen) == rt_load32_rlx(&mc->heap->sweepgen));
+	if ((s == no_span() || !rt_span_window_next(s)) && !new_span(mc, spc))
+		return (rt_slot){NULL, NULL, 0};
+	return rt_mcache_next(mc, spc);
+}
