@@ -1,7 +1,9 @@
-/* arena.h: 64 MiB of address space, aligned, and its tables; from any word to its span in two steps.
+/* arena.h: 64 MiB of address space, aligned, and its tables; from any word to its span in two
+ * steps.
  *
- * The map of a heap has 2^11 entries for 2^37 bytes each, of tables of 2^11 arenas: 48 bits. A word that is no address
- * of the heap, whatever it is, finds an empty entry; nothing of what it points to is touched. */
+ * The map of a heap has 2^11 entries for 2^37 bytes each, of tables of 2^11 arenas: 48 bits. A
+ * word that is no address of the heap, whatever it is, finds an empty entry; nothing of what it
+ * points to is touched. */
 #ifndef CORE_ALLOC_ARENA_H
 #define CORE_ALLOC_ARENA_H
 
@@ -30,7 +32,8 @@ typedef struct rt_chunk { /* guarded by mheap.lock */
 	bool nohuge;                         /* the system was told to use small pages here */
 } rt_chunk;
 
-/* What stands for the type of a large or middle-sized object. NULL: nothing is scanned, it is being built. */
+/* What stands for the type of a large or middle-sized object. NULL: nothing is scanned, it is
+ * being built. */
 #define RT_TYPE_CONSERVATIVE ((const gort_type *)(uintptr_t)1) /* every word may be a pointer */
 
 typedef struct rt_arena {
@@ -42,8 +45,9 @@ typedef struct rt_arena {
 	rt_atomic64 marked[RT_ARENA_PAGES / 64];   /* it has a marked object */
 	rt_atomic64 specials[RT_ARENA_PAGES / 64]; /* it has specials */
 	rt_chunk chunk[RT_ARENA_CHUNKS];
-	/* Types of objects above RT_BITMAP_MAX, by the granule in which they start. Made Ready chunk by chunk. Valid for objects
-	 * in scan spans that are allocated; release by who allocates. */
+	/* Types of objects above RT_BITMAP_MAX, by the granule in which they start. Made Ready
+	 * chunk by chunk. Valid for objects in scan spans that are allocated; release by who
+	 * allocates. */
 	rt_atomicptr types[RT_ARENA_BYTES / RT_GRANULE];
 } rt_arena;
 

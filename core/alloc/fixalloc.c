@@ -24,7 +24,8 @@ enum { FIRST_CHUNK = 64 << 10, MAX_CHUNK = 2 << 20 /* a huge page on most machin
 struct chunk {
 	struct chunk *next;
 	size_t size;
-	char pad[RT_CACHELINE - 2 * sizeof(size_t)]; /* records of 64 bytes lie on lines of their own */
+	char pad[RT_CACHELINE -
+	         2 * sizeof(size_t)]; /* records of 64 bytes lie on lines of their own */
 };
 
 _Static_assert(sizeof(struct chunk) == RT_CACHELINE, "the pad counts two words");

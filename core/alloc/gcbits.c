@@ -1,11 +1,12 @@
 /* gcbits.c: bitmaps out of chunks that are bumped. What is promised stands in gcbits.h.
  *
- * Taking is an atomic addition on the chunk's fill; who overshoots the end goes for the lock and makes another chunk the
- * next one. A chunk knows how far it was used, so that only that is cleared when it is used again.
+ * Taking is an atomic addition on the chunk's fill; who overshoots the end goes for the lock and
+ * makes another chunk the next one. A chunk knows how far it was used, so that only that is cleared
+ * when it is used again.
  *
- * Sweeping must not fail for want of a bitmap. Without memory a span's two bitmaps change places; the old allocation bits
- * then live two cycles longer than their chunk was meant to, so that for the next two turns none is
- * freed.
+ * Sweeping must not fail for want of a bitmap. Without memory a span's two bitmaps change places;
+ * the old allocation bits then live two cycles longer than their chunk was meant to, so that for
+ * the next two turns none is freed.
  */
 #include "core/alloc/gcbits.h"
 
@@ -14,7 +15,7 @@
 enum { HOLD = 2 };
 
 struct rt_gcbits_chunk {
-	rt_atomic64 used;  /* bytes of bits; above sizeof bits: it was asked for more than it has */
+	rt_atomic64 used; /* bytes of bits; above sizeof bits: it was asked for more than it has */
 	rt_gcbits_chunk *link;
 	char bits[RT_GCBITS_CHUNK - 2 * sizeof(void *)];
 };

@@ -1,9 +1,11 @@
-/* gcbits.h: bitmaps with a bit for each object of a span: which were allocated, which are marked.
+/* gcbits.h: bitmaps with a bit for each object of a span: which were allocated, which are
+ * marked.
  *
- * They lie close together in chunks of 64 KiB and not in their spans, so that marking does not touch a line for
- * each span at the same place of its page. A bitmap lives from the sweep that made it to the second sweep after: it collects marks
- * in one cycle and says in the next which slots are taken. So chunks go through four states together: next (new bitmaps come
- * from it), current (allocBits and gcmarkBits of this cycle), previous, and free. */
+ * They lie close together in chunks of 64 KiB and not in their spans, so that marking does not
+ * touch a line for each span at the same place of its page. A bitmap lives from the sweep that
+ * made it to the second sweep after: it collects marks in one cycle and says in the next which
+ * slots are taken. So chunks go through four states together: next (new bitmaps come from it),
+ * current (allocBits and gcmarkBits of this cycle), previous, and free. */
 #ifndef CORE_ALLOC_GCBITS_H
 #define CORE_ALLOC_GCBITS_H
 
@@ -38,7 +40,8 @@ static inline bool rt_bit_get(const rt_atomic64 *bits, unsigned i)
 	return rt_load64_rlx(&bits[i / 64]) >> (i % 64) & 1;
 }
 
-/* Sets bit i; false: it was set already. Two may both see true only if they race: then both do the work. */
+/* Sets bit i; false: it was set already. Two may both see true only if they race: then both do
+ * the work. */
 static inline bool rt_bit_set(rt_atomic64 *bits, unsigned i)
 {
 	uint64_t bit = (uint64_t)1 << (i % 64);

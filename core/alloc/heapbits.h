@@ -6,8 +6,9 @@
  *   above                  a type in the arena's table (arena.h), whose element repeats until the end of the slot;
  *                          RT_TYPE_CONSERVATIVE: every word; NULL: not yet known, nothing is scanned
  *
- * Go keeps the type of a middle-sized object in a word before it. Here it lies beside: C's types may need 16
- * bytes of alignment, which a header would spoil, and 1024 bytes with pointers stay in their class. */
+ * Go keeps the type of a middle-sized object in a word before it. Here it lies beside: C's types
+ * may need 16 bytes of alignment, which a header would spoil, and 1024 bytes with pointers stay
+ * in their class. */
 #ifndef CORE_ALLOC_HEAPBITS_H
 #define CORE_ALLOC_HEAPBITS_H
 
@@ -37,7 +38,8 @@ static inline uint64_t rt_heapbits_get(const rt_span *s, uintptr_t object, unsig
 	return words < 64 ? bits & (((uint64_t)1 << words) - 1) : bits;
 }
 
-/* The owner of the span is the only writer of its bitmap; marking reads other objects' bits of the same words meanwhile. */
+/* The owner of the span is the only writer of its bitmap; marking reads other objects' bits of
+ * the same words meanwhile. */
 static inline void rt_heapbits_set(rt_span *s, uintptr_t object, unsigned words, uint64_t mask)
 {
 	unsigned at = (unsigned)((object - (uintptr_t)s->base) / sizeof(void *)), shift = at % 64;
@@ -51,7 +53,8 @@ static inline void rt_heapbits_set(rt_span *s, uintptr_t object, unsigned words,
 		                              mask >> (64 - shift));
 }
 
-/* The mask of an array: that of one element of `words` words, again and again up to `total` words, at most 64. */
+/* The mask of an array: that of one element of `words` words, again and again up to `total`
+ * words, at most 64. */
 uint64_t rt_mask_repeat(uint64_t mask, unsigned words, unsigned total);
 
 /* Of an allocated object above RT_BITMAP_MAX in a scan span. */

@@ -1,7 +1,9 @@
-/* malloc.h: objects. What core/gc/new.c calls; the calling thread has the P of mc and is not preempted.
+/* malloc.h: objects. What core/gc/new.c calls; the calling thread has the P of mc and is not
+ * preempted.
  *
- * An rt_slot with p NULL: the system has no memory. Objects come zeroed unless said otherwise, described and published; marking
- * new objects black, assists and the trigger are the caller's (mcache.grown, mcache.assist). */
+ * An rt_slot with p NULL: the system has no memory. Objects come zeroed unless said otherwise,
+ * described and published; marking new objects black, assists and the trigger are the caller's
+ * (mcache.grown). */
 #ifndef CORE_ALLOC_MALLOC_H
 #define CORE_ALLOC_MALLOC_H
 
@@ -10,9 +12,10 @@
 
 #include <string.h>
 
-enum { RT_ZERO_CHUNK = 256 << 10 }; /* large objects are cleared in such pieces, between which the caller may be preempted */
+enum { RT_ZERO_CHUNK = 256 << 10 }; /* large objects are cleared so much at a time */
 
-/* Up to RT_TINY - 1 bytes without pointers, in a block shared with others; .p may point into the middle of .s's object. */
+/* Up to RT_TINY - 1 bytes without pointers, in a block shared with others; .p may point into the
+ * middle of .s's object. */
 rt_slot rt_malloc_tiny_slow(rt_mcache *mc, size_t size);
 static inline rt_slot rt_malloc_tiny(rt_mcache *mc, size_t size)
 {
@@ -73,8 +76,9 @@ static inline rt_slot rt_malloc_typed(rt_mcache *mc, size_t size, const gort_typ
 	return o;
 }
 
-/* Above RT_SMALL_MAX: whole pages, published and described as not to be scanned. If o.s->needzero the caller clears it, in pieces of
- * RT_ZERO_CHUNK; then, if it has pointers, calls rt_object_set_type. */
+/* Above RT_SMALL_MAX: whole pages, published and described as not to be scanned. If
+ * o.s->needzero the caller clears it, in pieces of RT_ZERO_CHUNK; then, if it has pointers,
+ * calls rt_object_set_type. */
 rt_slot rt_malloc_large(rt_mcache *mc, size_t size, bool noscan);
 
 /* Bytes that an object of size bytes takes. */

@@ -1,8 +1,9 @@
 /* mcache.c: a P's spans. What is promised stands in mcache.h.
  *
- * heap.live is raised by all that is free in a span when a P takes it, and lowered by what is left when it comes back in the same
- * cycle: between collections it is never too low, and no allocation touches it. In the same way objects are
- * counted when a span goes: free slots when it came, less those that are left.
+ * heap.live is raised by all that is free in a span when a P takes it, and lowered by what is left
+ * when it comes back in the same cycle: between collections it is never too low, and no allocation
+ * touches it. In the same way objects are counted when a span goes: free slots when it came, less
+ * those that are left.
  */
 #include "core/alloc/mcache.h"
 

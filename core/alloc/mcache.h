@@ -1,7 +1,8 @@
-/* mcache.h: what a P has of the heap for itself: a span of each class, 64 pages, span records, counters.
+/* mcache.h: what a P has of the heap for itself: a span of each class, 64 pages, span records,
+ * counters.
  *
- * No lock and no atomic read-modify-write: only who has the P touches it, with m->locks > 0, so that neither
- * preemption nor a stop of the world comes between. */
+ * No lock and no atomic read-modify-write: only who has the P touches it, with m->locks > 0, so
+ * that neither preemption nor a stop of the world comes between. */
 #ifndef CORE_ALLOC_MCACHE_H
 #define CORE_ALLOC_MCACHE_H
 
@@ -14,8 +15,7 @@ struct rt_mcache {
 	rt_span *alloc[RT_NSPANCLASS]; /* never NULL: a full dummy at first */
 	char *tiny;                   /* block of RT_TINY bytes, or NULL */
 	uintptr_t tinyoff;            /* of it is used up */
-	bool grown;                   /* heap.live has grown since the owner looked: it tests the trigger, and clears it */
-	uint64_t assist;              /* bytes allocated since the owner looked: for assists; the owner clears it */
+	bool grown;                   /* heap.live has grown: the owner tests the trigger and clears it */
 	uint64_t scannable;           /* bytes in scan spans given out, not yet in heap.scannable */
 	rt_atomic32 flushgen;         /* sweepgen at the last flush; others look whether one is due */
 	rt_pagecache pages;
@@ -30,10 +30,11 @@ void rt_mcache_init(rt_mcache *mc, rt_mheap *h);
 void rt_mcache_release(rt_mcache *mc);
 /* That, and pages, records and counters. It can be used again. */
 void rt_mcache_flush(rt_mcache *mc);
-/* To be called when a P is acquired, and for every P after sweepgen grew: releases if the cache is of an older cycle. True:
- * it did. */
+/* To be called when a P is acquired, and for every P after sweepgen grew: releases if the cache
+ * is of an older cycle. True: it did. */
 bool rt_mcache_prepare(rt_mcache *mc);
-/* Brings counters and heap.live up to date without giving anything back. Owner, or with the world stopped. */
+/* Brings counters and heap.live up to date without giving anything back. Owner, or with the
+ * world stopped. */
 void rt_mcache_count(rt_mcache *mc);
 
 /* The slow half of rt_mcache_next: another window, another span. */

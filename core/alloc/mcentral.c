@@ -1,16 +1,18 @@
 /* mcentral.c: spans between Ps. What is promised stands in mcentral.h.
  *
- * A set is a stack through the span records: its head is one word of a number and a count that grows with every change, so
- * that a compare-and-swap notices if the head is the same again but the stack is not (Treiber, 1986; the count is IBM's). A popper may
- * read `next` of a record that somebody else has taken already: records keep their type, and its
- * swap fails then. The count wraps after 2^32 changes during one pop.
+ * A set is a stack through the span records: its head is one word of a number and a count that
+ * grows with every change, so that a compare-and-swap notices if the head is the same again but the
+ * stack is not (Treiber, 1986; the count is IBM's). A popper may read `next` of a record that
+ * somebody else has taken already: records keep their type, and its swap fails then. The count
+ * wraps after 2^32 changes during one pop.
  *
- * A span is linked by next[i] in element i of its pairs. So one that was swept, or freed and used anew, while it still stood on an unswept
- * list can go on a swept one at once; who pops it from the first sees that its sweepgen is not to be swept, and leaves it. All
- * unswept lists are empty before sets change their roles.
+ * A span is linked by next[i] in element i of its pairs. So one that was swept, or freed and used
+ * anew, while it still stood on an unswept list can go on a swept one at once; who pops it from the
+ * first sees that its sweepgen is not to be swept, and leaves it. All unswept lists are empty
+ * before sets change their roles.
  *
- * Rejected: Go's set, blocks of pointers on a spine: a push there may need memory, and a sweep that cannot push has
- * nowhere to go.
+ * Rejected: Go's set, blocks of pointers on a spine: a push there may need memory, and a sweep that
+ * cannot push has nowhere to go.
  */
 #include "core/alloc/mcentral.h"
 
@@ -75,7 +77,8 @@ rt_span *rt_central_pop_unswept(rt_mheap *h, unsigned spc, uint32_t gen)
 	return s != NULL ? s : pop(h, c->full, i);
 }
 
-/* Sweeps spans of the class until one has room. Others may sweep one that stands on the list; they deal with it. */
+/* Sweeps spans of the class until one has room. Others may sweep one that stands on the list;
+ * they deal with it. */
 static rt_span *sweep_for_room(rt_mheap *h, rt_mcache *mc, unsigned spc, uint32_t gen)
 {
 	for (int tries = 0; tries < SWEEP_TRIES; tries++) {

@@ -1,8 +1,9 @@
 /* mcentral.h: the spans of one span class that no P has.
  *
- * Four sets: spans with free slots and full ones, each swept and unswept. Which is which alternates with every
- * collection, when sweepgen grows by 2: what was swept is unswept from then on, and the two unswept sets, empty by then,
- * are the new swept ones. A set is a lock-free stack: see mcentral.c. */
+ * Four sets: spans with free slots and full ones, each swept and unswept. Which is which
+ * alternates with every collection, when sweepgen grows by 2: what was swept is unswept from
+ * then on, and the two unswept sets, empty by then, are the new swept ones. A set is a lock-free
+ * stack: see mcentral.c. */
 #ifndef CORE_ALLOC_MCENTRAL_H
 #define CORE_ALLOC_MCENTRAL_H
 
@@ -34,7 +35,8 @@ static inline unsigned rt_central_swept(uint32_t sweepgen)
 	return sweepgen / 2 & 1;
 }
 
-/* A span with a free slot for mc, its window set; NULL: no memory. Sweeps up to 100 spans before it asks for a new one. */
+/* A span with a free slot for mc, its window set; NULL: no memory. Sweeps up to 100 spans before
+ * it asks for a new one. */
 rt_span *rt_central_get(rt_mheap *h, rt_mcache *mc, unsigned spc);
 /* mc gives it back. */
 void rt_central_put(rt_mheap *h, rt_mcache *mc, rt_span *s);

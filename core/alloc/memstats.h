@@ -1,7 +1,8 @@
 /* memstats.h: what was allocated and freed.
  *
- * Each cache counts for itself; a reader sums all up. The fast path counts nothing: what a cached span has given
- * out is seen from its free slots when it is given back, or when a reader with the world stopped asks. */
+ * Each cache counts for itself; a reader sums all up. The fast path counts nothing: what a
+ * cached span has given out is seen from its free slots when it is given back, or when a reader
+ * with the world stopped asks. */
 #ifndef CORE_ALLOC_MEMSTATS_H
 #define CORE_ALLOC_MEMSTATS_H
 

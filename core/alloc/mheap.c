@@ -1,16 +1,19 @@
 /* mheap.c: spans made of pages, and the growth of the heap. What is promised stands in mheap.h.
  *
- * A span's way: pages (from the P's cache, or under the lock), memory made Ready, a record, two bitmaps, the fields; then the state is
- * stored with release, and the page table's entries. A reader comes from an address: entry, state, fields. No span that
- * is in use ends while the collector marks, so that what it has found by an acquire of the state stays true. Each step that fails
- * undoes those before it; the answer is then NULL.
+ * A span's way: pages (from the P's cache, or under the lock), memory made Ready, a record, two
+ * bitmaps, the fields; then the state is stored with release, and the page table's entries. A
+ * reader comes from an address: entry, state, fields. No span that is in use ends while the
+ * collector marks, so that what it has found by an acquire of the state stays true. Each step that
+ * fails undoes those before it; the answer is then NULL.
  *
- * Growth: the heap takes address space in arenas of 64 MiB, where possible behind the last one, and prepares it in
- * chunks of 4 MiB. Prepared pages count as given back to the system: they cost nothing until a span uses them. The first chunk stays on
- * small pages of the system, so that a small runtime is small; the others ask for huge ones.
+ * Growth: the heap takes address space in arenas of 64 MiB, where possible behind the last one, and
+ * prepares it in chunks of 4 MiB. Prepared pages count as given back to the system: they cost
+ * nothing until a span uses them. The first chunk stays on small pages of the system, so that a
+ * small runtime is small; the others ask for huge ones.
  *
- * The first arena is wished for at 0xc000000000, as in Go: such addresses are seen to be heap pointers, and hardly any
- * number or text looks like one to a conservative scan. Other runtimes have their own terabytes from there on.
+ * The first arena is wished for at 0xc000000000, as in Go: such addresses are seen to be heap
+ * pointers, and hardly any number or text looks like one to a conservative scan. Other runtimes
+ * have their own terabytes from there on.
  */
 #include "core/alloc/mheap.h"
 
@@ -132,8 +135,8 @@ static bool add_arenas(rt_mheap *h, rt_reservation *r)
 	return true;
 }
 
-/* An arena that was half added has a number and perhaps an entry in the map, but no page of it is ever given
- * out. Its reservation stays until the end. */
+/* An arena that was half added has a number and perhaps an entry in the map, but no page of it
+ * is ever given out. Its reservation stays until the end. */
 static bool reserve_locked(rt_mheap *h, size_t chunks)
 {
 	size_t n = (chunks + RT_ARENA_CHUNKS - 1) / RT_ARENA_CHUNKS, first;
@@ -157,7 +160,7 @@ static bool reserve_locked(rt_mheap *h, size_t chunks)
 		rt_fixalloc_put(&h->records, r);
 		return false;
 	}
-	*r = (rt_reservation){h->reservations, base, n * RT_ARENA_BYTES, tables,
+	*r = (rt_reservation){h->reservations,     base,       n * RT_ARENA_BYTES, tables,
 	                      n * tables_stride(), (uint32_t)n};
 	h->reservations = r;
 	if (!add_arenas(h, r))
@@ -196,8 +199,8 @@ static bool prepare_locked(rt_mheap *h, size_t n)
 	return true;
 }
 
-/* Until npages lie side by side. What is left of the newest reservation is used first, even if it is not enough: the next
- * one will often continue it. */
+/* Until npages lie side by side. What is left of the newest reservation is used first, even if
+ * it is not enough: the next one will often continue it. */
 static bool grow_locked(rt_mheap *h, size_t npages)
 {
 	size_t need = (npages + RT_CHUNK_PAGES - 1) / RT_CHUNK_PAGES;
@@ -232,7 +235,7 @@ static void scavenge_for_limit(rt_mheap *h, size_t more)
 {
 	uint64_t limit = rt_load64_rlx(&h->limit), total = rt_load64_rlx(&h->mem.total) + more;
 
-	if (RT_UNLIKELY(total > limit) && !rt_load32_rlx(&h->limiter_off))
+	if (RT_UNLIKELY(total > limit) && !rt_load32_rlx(&h->limiting))
 		rt_add64_full(&h->scav.eager, rt_scavenge(h, total - limit, true));
 }
 
@@ -294,11 +297,13 @@ static void give_pages(rt_mheap *h, char *p, size_t npages)
 	rt_unlock(&h->lock, RT_RANK_mheap);
 }
 
-/* The system has no memory for all of p. Some of it may be Ready: the whole range becomes Prepared. */
+/* The system has no memory for all of p. Some of it may be Ready: the whole range becomes
+ * Prepared. */
 static void unready(rt_mheap *h, char *p, size_t npages, size_t scav)
 {
 	rt_arena *a = rt_arena_of(&h->map, (uintptr_t)p);
-	size_t page = rt_page_number(a, p), bytes = npages * RT_PAGE, ready = bytes - scav * RT_PAGE;
+	size_t page = rt_page_number(a, p), bytes = npages * RT_PAGE,
+	       ready = bytes - scav * RT_PAGE;
 	bool gone = be_arena_decommit(p, bytes) == 0;
 
 	if (gone) {

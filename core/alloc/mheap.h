@@ -1,7 +1,8 @@
 /* mheap.h: the heap of one runtime: arenas, pages, spans, central lists.
  *
- * request -> mcache (per P, no lock) -> mcentral (per span class, lock-free) -> page cache (per P) -> mheap
- * (one lock) -> system. See mheap.c for spans and growth, and docs/design/alloc.md for the whole. */
+ * request -> mcache (per P, no lock) -> mcentral (per span class, lock-free) -> page cache (per
+ * P) -> mheap (one lock) -> system. See mheap.c for spans and growth, and docs/design/alloc.md
+ * for the whole. */
 #ifndef CORE_ALLOC_MHEAP_H
 #define CORE_ALLOC_MHEAP_H
 
@@ -20,10 +21,11 @@ typedef struct rt_reservation { /* what the system gave in one piece */
 	uint32_t n;
 } rt_reservation;
 
-/* What the collector hangs in, before the heap is used; NULL where there is nothing to do. Called with a P that does not change
- * (locks > 0), holding no lock of the heap. */
+/* What the collector hangs in, before the heap is used; NULL where there is nothing to do.
+ * Called with a P that does not change (locks > 0), holding no lock of the heap. */
 typedef struct rt_heaphooks {
-	/* Before a span with specials is swept: deals with those of unmarked objects. May set mark bits. */
+	/* Before a span with specials is swept: deals with those of unmarked objects. May set
+	 * mark bits. */
 	void (*specials)(rt_mheap *h, rt_mcache *mc, rt_span *s);
 	void *data;
 } rt_heaphooks;
@@ -50,7 +52,7 @@ struct rt_mheap {
 	rt_atomic64 free;         /* Ready bytes in no span */
 	rt_atomic64 released;     /* Prepared, not Ready */
 	rt_atomic64 limit;        /* memory limit; INT64_MAX = none */
-	rt_atomic32 limiter_off;  /* 1: the CPU limiter works; allocations do not give memory back then */
+	rt_atomic32 limiting;  /* 1: by the CPU limiter; allocations give nothing back then */
 	rt_memcounters global;    /* by threads without a cache, and of caches that are gone */
 
 	struct rt_sweepstate {    /* sweep.c */
@@ -81,8 +83,9 @@ struct rt_mheap {
 void rt_mheap_init(rt_mheap *h, rt_debugvars *debug); /* asks the system for nothing yet */
 void rt_mheap_fini(rt_mheap *h); /* gives everything back, whatever caches hold; takes no lock */
 
-/* A span of npages for objects of spc, in no list, with bits, published: nothing in it is allocated. mc NULL: the
- * caller has no P. NULL: no memory. *needzero in the span tells whether its memory may hold something. */
+/* A span of npages for objects of spc, in no list, with bits, published: nothing in it is
+ * allocated. mc NULL: the caller has no P. NULL: no memory. *needzero in the span tells whether
+ * its memory may hold something. */
 rt_span *rt_span_alloc(rt_mheap *h, rt_mcache *mc, size_t npages, unsigned spc, size_t elemsize);
 /* An empty one goes back to the page heap. */
 void rt_span_free(rt_mheap *h, rt_mcache *mc, rt_span *s);
@@ -101,7 +104,8 @@ static inline rt_span *rt_span_of(const rt_mheap *h, uintptr_t p)
 	return s;
 }
 
-/* The initialised object that p points into: its start, or 0. What the collector asks of every word. */
+/* The initialised object that p points into: its start, or 0. What the collector asks of every
+ * word. */
 static inline uintptr_t rt_object_find(const rt_mheap *h, uintptr_t p, rt_span **span,
                                        uint32_t *index)
 {

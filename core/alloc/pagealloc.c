@@ -1,18 +1,20 @@
 /* pagealloc.c: free pages, found by a tree of summaries. What is promised stands in pagealloc.h.
  *
- * A chunk of 512 pages has a bitmap. Above the bitmaps lies a tree whose entries say of 8 below them how many free pages there
- * are side by side at the start, at most, and at the end (Knyszek and Clements, "Scaling the Go page allocator", 2019). The first fit is
- * found by walking down from the top: at each level from left to right, adding the end of one entry to the start of the
- * next; when a run is long enough it is the answer, when an entry has it inside we go down there. A change goes upward
- * as long as it changes anything.
+ * A chunk of 512 pages has a bitmap. Above the bitmaps lies a tree whose entries say of 8 below
+ * them how many free pages there are side by side at the start, at most, and at the end (Knyszek
+ * and Clements, "Scaling the Go page allocator", 2019). The first fit is found by walking down from
+ * the top: at each level from left to right, adding the end of one entry to the start of the next;
+ * when a run is long enough it is the answer, when an entry has it inside we go down there. A
+ * change goes upward as long as it changes anything.
  *
- * Go lays its tree over the whole address space, 600 MiB of reservation for each heap. Here pages are numbered by arena
- * in the order of birth, so that the tree is as large as the heap: 12 bytes for 4 MiB, and an eighth more for each level; it is
- * copied when it grows, which nobody sees, for all of this is under one lock. Arenas that do not touch are a number
- * apart, whose entry says: nothing free.
+ * Go lays its tree over the whole address space, 600 MiB of reservation for each heap. Here pages
+ * are numbered by arena in the order of birth, so that the tree is as large as the heap: 12 bytes
+ * for 4 MiB, and an eighth more for each level; it is copied when it grows, which nobody sees, for
+ * all of this is under one lock. Arenas that do not touch are a number apart, whose entry says:
+ * nothing free.
  *
- * Rejected: lists of free runs by size (as in Go before 1.14): best fit must be searched under the lock,
- * and every run needs a record.
+ * Rejected: lists of free runs by size (as in Go before 1.14): best fit must be searched under the
+ * lock, and every run needs a record.
  */
 #include "core/alloc/pagealloc.h"
 
@@ -123,9 +125,9 @@ static void update(rt_pagealloc *pa, size_t lo, size_t hi)
 		lo /= RT_SUM_FAN;
 		hi /= RT_SUM_FAN;
 		for (size_t i = lo; i <= hi; i++)
-			changed |= set_sum(&pa->level[l][i],
-			                   merge(&pa->level[l - 1][i * RT_SUM_FAN],
-			                         (uint32_t)1 << level_shift(l - 1)));
+			changed |=
+				set_sum(&pa->level[l][i], merge(&pa->level[l - 1][i * RT_SUM_FAN],
+			                                        (uint32_t)1 << level_shift(l - 1)));
 	}
 }
 
@@ -269,7 +271,8 @@ static size_t find_in_chunk(const rt_chunk *c, size_t n, size_t from)
 	return RT_NOPAGE;
 }
 
-/* One level from entry lo to hi. The answer, or RT_NOPAGE: it is inside of entry *down, or nowhere if that is hi. */
+/* One level from entry lo to hi. The answer, or RT_NOPAGE: it is inside of entry *down, or
+ * nowhere if that is hi. */
 static size_t find_in_level(const rt_pagealloc *pa, unsigned l, size_t lo, size_t hi, size_t n,
                             size_t *down)
 {
@@ -575,7 +578,8 @@ size_t rt_pagecache_alloc(rt_pagecache *c, size_t n, size_t *scav)
 	unsigned i;
 
 	RT_ASSERT(n > 0 && n <= RT_PAGECACHE_MAX);
-	/* Bit i stays if n bits from it on are set: each step doubles the length that is certain. */
+	/* Bit i stays if n bits from it on are set: each step doubles the length that is
+	 * certain. */
 	for (size_t have = 1; have < n && runs != 0;) {
 		size_t more = have <= n - have ? have : n - have;
 

@@ -1,7 +1,9 @@
-/* pagealloc.h: which pages of the heap's address space are free, and where n of them lie side by side.
+/* pagealloc.h: which pages of the heap's address space are free, and where n of them lie side by
+ * side.
  *
- * Pages are numbered: by arena, in the order in which arenas were made; a gap in the addresses is a gap in the
- * numbers. Everything here is guarded by mheap.lock, except that a P owns the 64 pages of its cache. See pagealloc.c. */
+ * Pages are numbered: by arena, in the order in which arenas were made; a gap in the addresses
+ * is a gap in the numbers. Everything here is guarded by mheap.lock, except that a P owns the 64
+ * pages of its cache. See pagealloc.c. */
 #ifndef CORE_ALLOC_PAGEALLOC_H
 #define CORE_ALLOC_PAGEALLOC_H
 
@@ -28,7 +30,8 @@ typedef struct rt_pagealloc {
 
 void rt_pageheap_init(rt_pagealloc *pa, rt_sysmem *mem);
 void rt_pageheap_fini(rt_pagealloc *pa); /* the tables; arenas belong to the heap */
-/* Gives `a` a number: the next if it follows the last one's addresses, else with a gap. False: no memory. */
+/* Gives `a` a number: the next if it follows the last one's addresses, else with a gap. False:
+ * no memory. */
 bool rt_pageheap_add_arena(rt_pagealloc *pa, rt_arena *a);
 /* Chunk number `chunk` is Prepared now: its pages are free. */
 void rt_pageheap_add_chunk(rt_pagealloc *pa, size_t chunk);

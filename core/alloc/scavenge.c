@@ -1,15 +1,18 @@
 /* scavenge.c: pages that nobody uses go back. What is promised stands in scavenge.h.
  *
- * A piece of work: under the lock, the highest run of free Ready pages is found and taken, as if it was allocated; without
- * the lock the system gets it; under the lock it is freed again, as Prepared. From the top, because allocation goes from
- * the bottom. Pieces keep to whole huge pages where those are free. A chunk from which less than a huge page was taken is kept
- * on small pages from then on, or the system would fill the hole again to make a huge page of it; once the chunk
+ * A piece of work: under the lock, the highest run of free Ready pages is found and taken, as if it
+ * was allocated; without the lock the system gets it; under the lock it is freed again, as
+ * Prepared. From the top, because allocation goes from the bottom. Pieces keep to whole huge pages
+ * where those are free. A chunk from which less than a huge page was taken is kept on small pages
+ * from then on, or the system would fill the hole again to make a huge page of it; once the chunk
  * is full again, huge pages are asked for.
  *
- * Chunks that are nearly full, now or in the last cycle, are left alone unless forced: what is free in them will be wanted again at once.
+ * Chunks that are nearly full, now or in the last cycle, are left alone unless forced: what is free
+ * in them will be wanted again at once.
  *
- * Two marks say above which chunk there is nothing to find, with and without dense ones: freeing raises them, searching lowers
- * them, and a new cycle, in which other chunks are dense, begins the second anew.
+ * Two marks say above which chunk there is nothing to find, with and without dense ones: freeing
+ * raises them, searching lowers them, and a new cycle, in which other chunks are dense, begins the
+ * second anew.
  */
 #include "core/alloc/scavenge.h"
 
@@ -47,7 +50,8 @@ static bool any(const rt_chunk *c)
 	return false;
 }
 
-/* Pages [*lo, *hi) of the chunk: the highest run below `end` of pages that could go, in units of the system's page. */
+/* Pages [*lo, *hi) of the chunk: the highest run below `end` of pages that could go, in units of
+ * the system's page. */
 static bool highest_run(const rt_chunk *c, size_t end, size_t unit, size_t *lo, size_t *hi)
 {
 	while (end > 0) {
@@ -230,8 +234,8 @@ void rt_scav_cycle(rt_mheap *h)
 
 /* ---- When ----------------------------------------------------------------------------------- */
 
-/* A PI controller whose input is the share of all CPUs that the work took, and whose output is worked / sleep. Its integral is held
- * back while the output is at its bounds. */
+/* A PI controller whose input is the share of all CPUs that the work took, and whose output is
+ * worked / sleep. Its integral is held back while the output is at its bounds. */
 #define SHARE 0.01
 #define GAIN 0.3375
 #define INTEGRAL_TIME 3.2e6

@@ -1,8 +1,9 @@
 /* scavenge.h: free pages go back to the system.
  *
- * How much: two goals, set after every collection from the pacer's numbers. When: a background worker that takes
- * 1 % of a CPU, in the hands of the scheduler's side; at once when the heap grows beyond the goal, or would pass the memory
- * limit. What: from the highest pages down, whole huge pages first, none of chunks that are nearly full. See scavenge.c. */
+ * How much: two goals, set after every collection from the pacer's numbers. When: a background
+ * worker that takes 1 % of a CPU, in the hands of the scheduler's side; at once when the heap
+ * grows beyond the goal, or would pass the memory limit. What: from the highest pages down,
+ * whole huge pages first, none of chunks that are nearly full. See scavenge.c. */
 #ifndef CORE_ALLOC_SCAVENGE_H
 #define CORE_ALLOC_SCAVENGE_H
 
@@ -10,10 +11,11 @@
 
 #define RT_SCAV_QUANTUM ((size_t)64 << 10)
 
-/* Gives back up to `bytes`, at least, if there is so much. force: also of dense chunks. Returns how much. Any thread, holding
- * no lock of the heap. */
+/* Gives back up to `bytes`, at least, if there is so much. force: also of dense chunks. Returns
+ * how much. Any thread, holding no lock of the heap. */
 size_t rt_scavenge(rt_mheap *h, size_t bytes, bool force);
-/* After a collection: goal of the heap then and of the one that ended, bytes in spans when marking ended. */
+/* After a collection: goal of the heap then and of the one that ended, bytes in spans when
+ * marking ended. */
 void rt_scav_pace(rt_mheap *h, uint64_t goal, uint64_t last_goal, uint64_t last_inuse);
 /* How much the background worker should give back now: 0 = sleep until the next collection. */
 size_t rt_scav_due(const rt_mheap *h);

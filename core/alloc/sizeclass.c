@@ -1,8 +1,8 @@
 /* sizeclass.c: the tables of classes, filled by the compiler from sizeclass.def.
  *
- * A size is looked up in steps of 8 up to 1024, then in steps of 128: every class above 1024 is a multiple of that. An
- * object's index in its span is a multiplication: magic = ceil(2^32 / size), exact for every offset that a
- * span can have (the test tries them all).
+ * A size is looked up in steps of 8 up to 1024, then in steps of 128: every class above 1024 is a
+ * multiple of that. An object's index in its span is a multiplication: magic = ceil(2^32 / size),
+ * exact for every offset that a span can have (the test tries them all).
  */
 #include "core/alloc/sizeclass.h"
 
@@ -51,13 +51,11 @@ const uint8_t rt_class_coarse[(RT_SMALL_MAX - RT_FINE_MAX) / 128 + 1] = {
 
 unsigned rt_sizeclass_aligned(size_t size, size_t align)
 {
-	unsigned class;
-
 	if (size > RT_SMALL_MAX)
 		return 0;
-	for (class = rt_sizeclass(size); class < RT_NCLASS; class++)
-		if (rt_class_align(class) >= align)
-			return class;
+	for (unsigned c = rt_sizeclass(size); c < RT_NCLASS; c++)
+		if (rt_class_align(c) >= align)
+			return c;
 	return 0;
 }
 

@@ -46,8 +46,8 @@ static inline size_t rt_class_align(unsigned class)
 	return size & -size;
 }
 
-/* The smallest class whose objects have size bytes and alignment align, a power of two up to RT_PAGE.
- * 0: none, it must be a large object. */
+/* The smallest class whose objects have size bytes and alignment align, a power of two up to
+ * RT_PAGE. 0: none, it must be a large object. */
 unsigned rt_sizeclass_aligned(size_t size, size_t align);
 
 static inline bool rt_spc_noscan(unsigned spc)
@@ -55,7 +55,8 @@ static inline bool rt_spc_noscan(unsigned spc)
 	return spc & 1;
 }
 
-/* How many objects fit in a span of the class. Where pointers are told by a bitmap, that takes the last 1/64. */
+/* How many objects fit in a span of the class. Where pointers are told by a bitmap, that takes
+ * the last 1/64. */
 unsigned rt_spc_nelems(unsigned spc);
 
 #endif

@@ -1,12 +1,14 @@
 /* span.c: windows of free slots, and the table of span records.
  *
- * A span is allocated from in windows of 64 slots, one word of its allocation bits: `cache` has a 1 for each
- * slot of the window that is free and not yet given out, so that the next one is a count of trailing zeros. Slots behind
- * the last are never 1, so that the fast path compares with nothing. Go shifts the word along instead,
- * and counts objects at each allocation; here counting is left to who gives the span back.
+ * A span is allocated from in windows of 64 slots, one word of its allocation bits: `cache` has a 1
+ * for each slot of the window that is free and not yet given out, so that the next one is a count
+ * of trailing zeros. Slots behind the last are never 1, so that the fast path compares with
+ * nothing. Go shifts the word along instead, and counts objects at each allocation; here counting
+ * is left to who gives the span back.
  *
- * Records: segment k of the table holds 64 << k, so that a number finds its record without a lock, nothing ever moves, and
- * the table grows without end. They are given out in batches, and never given back to the system.
+ * Records: segment k of the table holds 64 << k, so that a number finds its record without a lock,
+ * nothing ever moves, and the table grows without end. They are given out in batches, and never
+ * given back to the system.
  */
 #include "core/alloc/span.h"
 

@@ -1,7 +1,8 @@
 /* span.h: a run of pages: either objects of one size, or one large object.
  *
- * Records are off the heap, numbered, and keep their type until the heap ends: lock-free lists and stale looks rely
- * on it. A slot is free if its index is not below freeindex and its allocbit is 0.
+ * Records are off the heap, numbered, and keep their type until the heap ends: lock-free lists
+ * and stale looks rely on it. A slot is free if its index is not below freeindex and its
+ * allocbit is 0.
  *
  * Sweeping. h is the heap's sweepgen, which grows by 2 with every collection:
  *
@@ -11,8 +12,8 @@
  *            h+1   it was cached by a P before sweeping began and still is; needs sweeping then
  *            h+3   it was swept, then cached
  *
- * Who may touch what: `owner` is the P that caches it, or who sweeps it, or who holds it alone after taking it from a list or
- * before it is published. */
+ * Who may touch what: `owner` is the P that caches it, or who sweeps it, or who holds it alone
+ * after taking it from a list or before it is published. */
 #ifndef CORE_ALLOC_SPAN_H
 #define CORE_ALLOC_SPAN_H
 
@@ -95,14 +96,14 @@ static inline bool rt_span_allocated(const rt_span *s, uint32_t index)
 	return index < rt_load32_acq(&s->freeindex) || rt_bit_get(rt_span_allocbits(s), index);
 }
 
-/* Owner: the next free slot, SIZE_MAX if there is none. It is not published: see rt_span_publish. */
-typedef struct rt_slot {
+typedef struct rt_slot { /* of an object that is being made */
 	rt_span *s;
 	char *p;        /* NULL: the system has no memory */
 	uint32_t index;
 } rt_slot;
 
-/* After the object is zeroed and its pointers are described: from now on the collector may find it. */
+/* After the object is zeroed and its pointers are described: from now on the collector may find
+ * it. */
 static inline void rt_span_publish(rt_slot o)
 {
 	rt_store32_rel(&o.s->freeindex, o.index + 1);

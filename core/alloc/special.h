@@ -1,8 +1,9 @@
 /* special.h: records that hang on objects: finalizers, cleanups, weak handles, profile buckets.
  *
- * A span's records are a list by offset, then kind, guarded by its speciallock. The arena's `specials` bit of the span's first page is
- * set while it has any, so that root marking finds them. The collector embeds rt_special at the start of records of
- * up to RT_SPECIAL_BYTES, from rt_special_new. */
+ * A span's records are a list by offset, then kind, guarded by its speciallock. The arena's
+ * `specials` bit of the span's first page is set while it has any, so that root marking finds
+ * them. The collector embeds rt_special at the start of records of up to RT_SPECIAL_BYTES, from
+ * rt_special_new. */
 #ifndef CORE_ALLOC_SPECIAL_H
 #define CORE_ALLOC_SPECIAL_H
 
@@ -18,8 +19,8 @@ struct rt_special {
 
 void *rt_special_new(rt_mheap *h);       /* NULL: no memory; not zeroed */
 void rt_special_free(rt_mheap *h, void *sp);
-/* Hangs sp on object p. The span is swept by the caller before, if sweeping is on (rt_sweep_span). False: there is one of the
- * kind, and unique was asked for. */
+/* Hangs sp on object p. The span is swept by the caller before, if sweeping is on
+ * (rt_sweep_span). False: there is one of the kind, and unique was asked for. */
 bool rt_special_add(rt_mheap *h, rt_span *s, uintptr_t p, rt_special *sp, bool unique);
 /* Takes one off, or returns NULL. */
 rt_special *rt_special_remove(rt_mheap *h, rt_span *s, uintptr_t p, unsigned kind);

@@ -1,14 +1,18 @@
-/* sweep.c: the end of a span's cycle. What is promised stands in sweep.h, the states of a span in span.h.
+/* sweep.c: the end of a span's cycle. What is promised stands in sweep.h, the states of a span in
+ * span.h.
  *
- * Sweeping one span is little: its mark bits become its allocation bits. What was not marked is free by that, without
- * being touched. The right to do so is had by moving its sweepgen from h-2 to h-1; everybody who looks for work, from whichever side,
- * goes through that step, so that a span is swept once.
+ * Sweeping one span is little: its mark bits become its allocation bits. What was not marked is
+ * free by that, without being touched. The right to do so is had by moving its sweepgen from h-2 to
+ * h-1; everybody who looks for work, from whichever side, goes through that step, so that a span is
+ * swept once.
  *
- * `active` counts those who may hold a span that is not finished, and its top bit says that the lists are through: both
- * together say that everything is swept. A sweeper that comes after the bit is turned away.
+ * `active` counts those who may hold a span that is not finished, and its top bit says that the
+ * lists are through: both together say that everything is swept. A sweeper that comes after the bit
+ * is turned away.
  *
- * Reclaiming looks for pages, not slots: it walks the arenas' bitmaps for spans in use without any marked object, whose
- * sweep frees all of their pages. It goes by 512 pages and keeps what it found beyond need as credit for the next.
+ * Reclaiming looks for pages, not slots: it walks the arenas' bitmaps for spans in use without any
+ * marked object, whose sweep frees all of their pages. It goes by 512 pages and keeps what it found
+ * beyond need as credit for the next.
  */
 #include "core/alloc/sweep.h"
 
@@ -160,7 +164,8 @@ static void count_frees(rt_mheap *h, rt_mcache *mc, const rt_span *s, unsigned n
 	}
 }
 
-/* The mark bits become allocation bits. Without memory for new mark bits the old allocation bits are. */
+/* The mark bits become allocation bits. Without memory for new mark bits the old allocation bits
+ * are. */
 static void turn_bits(rt_mheap *h, rt_span *s)
 {
 	rt_atomic64 *mark = rt_span_markbits(s), *fresh = rt_gcbits_new(&h->bits, s->nelems);
@@ -291,8 +296,8 @@ void rt_sweep_credit(rt_mheap *h, rt_mcache *mc, size_t bytes)
 		return;
 	for (;;) {
 		uint64_t live = rt_load64_rlx(&h->live), basis = rt_load64_rlx(&h->sweep.basis);
-		uint64_t done = rt_load64_rlx(&h->sweep.swept) -
-		                rt_load64_rlx(&h->sweep.basispages);
+		uint64_t done =
+			rt_load64_rlx(&h->sweep.swept) - rt_load64_rlx(&h->sweep.basispages);
 		uint64_t since = (live > basis ? live - basis : 0) + bytes;
 
 		if (ratio * (double)since <= (double)done)

@@ -1,8 +1,9 @@
 /* sweep.h: takes back what was not marked, span by span, whenever somebody needs it.
  *
- * One collection's end makes everything unswept (rt_sweep_begin, world stopped). Then spans are swept by who needs slots of their class, by
- * who needs pages, in proportion to allocation, and by the collector's background sweeper (rt_sweep_one). The next
- * collection sweeps what is left before it begins. */
+ * One collection's end makes everything unswept (rt_sweep_begin, world stopped). Then spans are
+ * swept by who needs slots of their class, by who needs pages, in proportion to allocation, and
+ * by the collector's background sweeper (rt_sweep_one). The next collection sweeps what is left
+ * before it begins. */
 #ifndef CORE_ALLOC_SWEEP_H
 #define CORE_ALLOC_SWEEP_H
 
@@ -10,10 +11,12 @@
 
 /* Before marking begins: no span of any arena has a marked object. */
 void rt_mark_begin(rt_mheap *h);
-/* With the world stopped, marking done, everything swept before: sweepgen += 2, bit generations turn. Every P's
- * cache is to be passed to rt_mcache_prepare before its P runs again or allocates. */
+/* With the world stopped, marking done, everything swept before: sweepgen += 2, bit generations
+ * turn. Every P's cache is to be passed to rt_mcache_prepare before its P runs again or
+ * allocates. */
 void rt_sweep_begin(rt_mheap *h);
-/* Between these two a thread takes spans from unswept lists and sweeps them. False: everything is swept already. */
+/* Between these two a thread takes spans from unswept lists and sweeps them. False: everything
+ * is swept already. */
 bool rt_sweep_enter(rt_mheap *h);
 void rt_sweep_leave(rt_mheap *h);
 /* Sweeps one span, any. Its pages; SIZE_MAX: there is none left. mc may be NULL. */
@@ -32,8 +35,9 @@ uint64_t rt_sweep_pages(const rt_mheap *h);
 /* Sweeps spans without a marked object until npages are free, or there are none. */
 void rt_sweep_reclaim(rt_mheap *h, rt_mcache *mc, size_t npages);
 
-/* s is owned by the caller: sweepgen h-1. Frees what is not marked. keep: the caller goes on owning s, which is in no list;
- * else s goes where it belongs. True: its pages were freed, s is gone. */
+/* s is owned by the caller: sweepgen h-1. Frees what is not marked. keep: the caller goes on
+ * owning s, which is in no list; else s goes where it belongs. True: its pages were freed, s is
+ * gone. */
 bool rt_span_sweep(rt_mheap *h, rt_mcache *mc, rt_span *s, bool keep);
 /* h-2 -> h-1: the right to sweep s. */
 static inline bool rt_span_acquire(rt_span *s, uint32_t sweepgen)

@@ -1,12 +1,12 @@
 /* sysmem.c: the four states over the arena slot. What is promised stands in sysmem.h.
  *
- * Where the system charges committed memory only when it is touched (lazy_commit), map commits and used does nothing but
- * count: taking a page into use costs no system call. Where it charges at once, memory is committed by used, exactly
- * as much as is used, and given back by decommit.
+ * Where the system charges committed memory only when it is touched (lazy_commit), map commits and
+ * used does nothing but count: taking a page into use costs no system call. Where it charges at
+ * once, memory is committed by used, exactly as much as is used, and given back by decommit.
  *
- * used and unused of the second kind work on whole pages of the system: used rounds outward, which commits
- * again what is committed; unused inward, and gives back less than it was asked for. The heap's pages are
- * multiples of the system's, or the other way round.
+ * used and unused of the second kind work on whole pages of the system: used rounds outward, which
+ * commits again what is committed; unused inward, and gives back less than it was asked for. The
+ * heap's pages are multiples of the system's, or the other way round.
  */
 #include "core/alloc/sysmem.h"
 
@@ -77,7 +77,8 @@ bool rt_sys_used_part(rt_sysmem *m, void *p, size_t size, size_t more, rt_memkin
 	return true;
 }
 
-/* Both ends of the range must be the system's page boundaries: the caller's business, as it knows its neighbours. */
+/* Both ends of the range must be the system's page boundaries: the caller's business, as it
+ * knows its neighbours. */
 bool rt_sys_unused(rt_sysmem *m, void *p, size_t size, rt_memkind kind)
 {
 	int err;

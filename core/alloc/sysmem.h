@@ -3,10 +3,11 @@
  *   None --reserve--> Reserved --map--> Prepared --used--> Ready
  *                                          ^---unused-------'       free: any --> None
  *
- * Prepared memory may be made Ready at any time and costs nothing; its contents are zero when it becomes Ready.
- * How that is had is the arena slot's business: where committed memory is free until touched, map commits and used
- * only counts; elsewhere map only counts and used commits. Every failure is passed on, nothing is half done.
- * Ready bytes of all purposes are what the memory limit is compared with. */
+ * Prepared memory may be made Ready at any time and costs nothing; its contents are zero when it
+ * becomes Ready. How that is had is the arena slot's business: where committed memory is free
+ * until touched, map commits and used only counts; elsewhere map only counts and used commits.
+ * Every failure is passed on, nothing is half done. Ready bytes of all purposes are what the
+ * memory limit is compared with. */
 #ifndef CORE_ALLOC_SYSMEM_H
 #define CORE_ALLOC_SYSMEM_H
 
@@ -36,7 +37,8 @@ void rt_sysmem_init(rt_sysmem *m, rt_debugvars *debug);
 void *rt_sys_reserve(rt_sysmem *m, void *hint, size_t size, size_t align); /* NULL: refused */
 bool rt_sys_map(rt_sysmem *m, void *p, size_t size);
 bool rt_sys_used(rt_sysmem *m, void *p, size_t size, rt_memkind kind);
-/* The same of a range of which `more` bytes, anywhere in it, are not Ready yet. False: as before, if none of it was. */
+/* The same of a range of which `more` bytes, anywhere in it, are not Ready yet. False: as
+ * before, if none of it was. */
 bool rt_sys_used_part(rt_sysmem *m, void *p, size_t size, size_t more, rt_memkind kind);
 /* False: it stays Ready. */
 bool rt_sys_unused(rt_sysmem *m, void *p, size_t size, rt_memkind kind);

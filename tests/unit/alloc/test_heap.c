@@ -1,4 +1,5 @@
-/* The heap without a collector: sizes, lookups of any word, descriptions, tiny and large objects, counters, refusals. */
+/* The heap without a collector: sizes, lookups of any word, descriptions, tiny and large
+ * objects, counters, refusals. */
 #include "core/alloc/malloc.h"
 
 #include <setjmp.h>
@@ -76,7 +77,7 @@ static void check_object(rt_slot o, size_t size, bool zero)
 	rt_span_check(o.s);
 	assert_true(size <= o.s->elemsize);
 	assert_int_equal((uintptr_t)p % 8, 0);
-	for (size_t at = 0; at < size; at += size > 4096 ? 509 : 1) {
+	for (size_t at = 0; at<size; at += size> 4096 ? 509 : 1) {
 		assert_int_equal(rt_object_find(&h, (uintptr_t)p + at, &s, &index), (uintptr_t)p);
 		assert_ptr_equal(s, o.s);
 		assert_int_equal(index, o.index);
@@ -97,8 +98,9 @@ static void test_every_class(void **state)
 			check_object(a, size, true);
 			assert_int_equal(a.s->elemsize, size);
 			assert_true(rt_span_noscan(a.s));
-			a = size <= RT_BITMAP_MAX ? rt_malloc_bitmap(&mc, size, 1)
-			                          : rt_malloc_typed(&mc, size, RT_TYPE_CONSERVATIVE);
+			a = size <= RT_BITMAP_MAX
+			            ? rt_malloc_bitmap(&mc, size, 1)
+			            : rt_malloc_typed(&mc, size, RT_TYPE_CONSERVATIVE);
 			check_object(a, size, true);
 			assert_int_equal(a.s->elemsize, size);
 			assert_false(rt_span_noscan(a.s));
@@ -109,7 +111,11 @@ static void test_every_class(void **state)
 static void test_bitmaps(void **state)
 {
 	enum { N = 400 };
-	static struct { rt_slot o; uint64_t mask; unsigned words; } all[N];
+	static struct {
+		rt_slot o;
+		uint64_t mask;
+		unsigned words;
+	} all[N];
 	rt_rand r;
 
 	rt_rand_seed(&r, seed);
@@ -143,7 +149,8 @@ static void test_mask_repeat(void **state)
 static void test_types_of_larger_objects(void **state)
 {
 	const gort_type *t = (const gort_type *)&seed; /* only compared */
-	rt_slot a = rt_malloc_typed(&mc, 520, t), b = rt_malloc_typed(&mc, 520, RT_TYPE_CONSERVATIVE);
+	rt_slot a = rt_malloc_typed(&mc, 520, t),
+		b = rt_malloc_typed(&mc, 520, RT_TYPE_CONSERVATIVE);
 	rt_slot c = rt_malloc_large(&mc, 100000, false);
 
 	assert_int_equal(a.s->elemsize, 576);
@@ -182,8 +189,9 @@ static void test_tiny(void **state)
 
 static void test_large(void **state)
 {
-	static const size_t sizes[] = {RT_SMALL_MAX + 1, 40960, 1 << 20, RT_CHUNK_BYTES + 1,
-	                               RT_ARENA_BYTES + 12345, 3 * RT_ARENA_BYTES};
+	static const size_t sizes[] = {
+		RT_SMALL_MAX + 1,  40960, 1 << 20, RT_CHUNK_BYTES + 1, RT_ARENA_BYTES + 12345,
+		3 * RT_ARENA_BYTES};
 
 	for (unsigned i = 0; i < RT_NELEM(sizes); i++) {
 		rt_slot o = rt_malloc_large(&mc, sizes[i], i % 2 == 0);
@@ -253,7 +261,10 @@ static void test_publication(void **state)
 static void test_objects_do_not_overlap_and_are_counted(void **state)
 {
 	enum { N = 20000 };
-	static struct { unsigned char *p; size_t n; } all[N];
+	static struct {
+		unsigned char *p;
+		size_t n;
+	} all[N];
 	uint64_t bytes = 0, live;
 	rt_memtotals t = {0};
 	rt_rand r;
@@ -266,9 +277,9 @@ static void test_objects_do_not_overlap_and_are_counted(void **state)
 		if (n > RT_SMALL_MAX)
 			o = rt_malloc_large(&mc, n, i & 1);
 		else
-			o = i & 1 ? rt_malloc_noscan(&mc, n, i & 2)
-			  : n <= RT_BITMAP_MAX ? rt_malloc_bitmap(&mc, n, 0)
-			                       : rt_malloc_typed(&mc, n, NULL);
+			o = i & 1                ? rt_malloc_noscan(&mc, n, i & 2)
+			    : n <= RT_BITMAP_MAX ? rt_malloc_bitmap(&mc, n, 0)
+			                         : rt_malloc_typed(&mc, n, NULL);
 		assert_non_null(o.p);
 		bytes += o.s->elemsize;
 		assert_int_equal(o.s->elemsize, rt_roundup_size(n));
@@ -277,7 +288,7 @@ static void test_objects_do_not_overlap_and_are_counted(void **state)
 		memset(o.p, i % 251, n);
 	}
 	for (int i = 0; i < N; i++)
-		for (size_t k = 0; k < all[i].n; k += all[i].n > 1000 ? 97 : 1)
+		for (size_t k = 0; k<all[i].n; k += all[i].n> 1000 ? 97 : 1)
 			assert_int_equal(all[i].p[k], i % 251);
 	rt_mcache_count(&mc);
 	rt_memtotals_add(&t, &mc.count);
@@ -346,8 +357,8 @@ static void test_specials(void **state)
 
 /* ---- Refusals ------------------------------------------------------------------------------- */
 
-/* The n-th request for memory is refused: exactly one allocation fails, or none since enough was there, and
- * everything goes on. */
+/* The n-th request for memory is refused: exactly one allocation fails, or none since enough was
+ * there, and everything goes on. */
 static bool survive(const char *how, int n)
 {
 	char text[64];
@@ -410,7 +421,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_wild_words, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_publication, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_objects_do_not_overlap_and_are_counted, setup,
-		                                teardown),
+	                                        teardown),
 		cmocka_unit_test_setup_teardown(test_two_heaps, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_specials, setup, teardown),
 		cmocka_unit_test(test_refused_memory),

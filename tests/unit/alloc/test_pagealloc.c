@@ -1,5 +1,5 @@
-/* The page heap against a plain array of pages: first fit, what is Ready, caches, growth with gaps. No memory
- * is behind the pages here. The seed is printed; an argument sets it. */
+/* The page heap against a plain array of pages: first fit, what is Ready, caches, growth with
+ * gaps. No memory is behind the pages here. The seed is printed; an argument sets it. */
 #include "core/alloc/pagealloc.h"
 
 #include <setjmp.h>
@@ -184,7 +184,9 @@ static size_t some_size(void)
 static void test_random(void **state)
 {
 	enum { LIVE = 600, STEPS = 12000 };
-	static struct { size_t page, n; } live[LIVE];
+	static struct {
+		size_t page, n;
+	} live[LIVE];
 
 	memset(live, 0, sizeof live);
 	for (int step = 0; step < STEPS; step++) {
@@ -224,14 +226,17 @@ static void hide(const rt_pagecache *c, uint64_t which, int how)
 {
 	for (size_t i = 0; i < 64; i++)
 		if (which >> i & 1)
-			f->model[c->first + i] = how != 0 ? (uint8_t)how
-			                         : c->scav >> i & 1 ? SCAV : READY;
+			f->model[c->first + i] = how != 0           ? (uint8_t)how
+			                         : c->scav >> i & 1 ? SCAV
+			                                            : READY;
 }
 
 static void test_cache(void **state)
 {
 	enum { LIVE = 300, STEPS = 20000 };
-	static struct { size_t page, n; } live[LIVE];
+	static struct {
+		size_t page, n;
+	} live[LIVE];
 	rt_pagecache c = {0};
 
 	memset(live, 0, sizeof live);
@@ -331,7 +336,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_empty, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_runs_cross_chunks_and_arenas_but_no_gap, setup,
-		                                teardown),
+	                                        teardown),
 		cmocka_unit_test_setup_teardown(test_random, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cache, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_page_is_freed_once, setup, NULL),

@@ -1,5 +1,6 @@
-/* Cycles of a heap whose collector is a list of what is kept: sweeping frees the rest and nothing else, by
- * every way that leads to it, on one thread and on several. The seed is printed; an argument sets it. */
+/* Cycles of a heap whose collector is a list of what is kept: sweeping frees the rest and
+ * nothing else, by every way that leads to it, on one thread and on several. The seed is
+ * printed; an argument sets it. */
 #include "core/alloc/malloc.h"
 
 #include <setjmp.h>
