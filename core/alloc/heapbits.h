@@ -38,8 +38,16 @@ static inline uint64_t rt_heapbits_get(const rt_span *s, uintptr_t object, unsig
 	return words < 64 ? bits & (((uint64_t)1 << words) - 1) : bits;
 }
 
-/* The owner of the span is the only writer of its bitmap; marking reads other objects' bits of
- * the same words meanwhile. */
+static inline void rt_heapbits_word(rt_atomic64 *b, uint64_t which, uint64_t bits)
+{
+	uint64_t old = rt_load64_rlx(b), new = (old & ~which) | bits;
+
+	if (old != new) /* mostly it is there: slots are filled with the same type again */
+		rt_store64_rlx(b, new);
+}
+
+/* The owner of the span is the only writer of its bitmap; marking reads other objects' bits of the
+ * same words meanwhile. */
 static inline void rt_heapbits_set(rt_span *s, uintptr_t object, unsigned words, uint64_t mask)
 {
 	unsigned at = (unsigned)((object - (uintptr_t)s->base) / sizeof(void *)), shift = at % 64;
@@ -47,10 +55,9 @@ static inline void rt_heapbits_set(rt_span *s, uintptr_t object, unsigned words,
 	uint64_t all = words < 64 ? ((uint64_t)1 << words) - 1 : ~(uint64_t)0;
 
 	RT_ASSERT((mask & ~all) == 0);
-	rt_store64_rlx(b, (rt_load64_rlx(b) & ~(all << shift)) | mask << shift);
+	rt_heapbits_word(b, all << shift, mask << shift);
 	if (shift + words > 64)
-		rt_store64_rlx(b + 1, (rt_load64_rlx(b + 1) & ~(all >> (64 - shift))) |
-		                              mask >> (64 - shift));
+		rt_heapbits_word(b + 1, all >> (64 - shift), mask >> (64 - shift));
 }
 
 /* The mask of an array: that of one element of `words` words, again and again up to `total`

@@ -9,7 +9,7 @@ rt_slot rt_malloc_tiny_slow(rt_mcache *mc, size_t size)
 
 	if (RT_UNLIKELY(o.p == NULL))
 		return o;
-	memset(o.p, 0, RT_TINY);
+	rt_slot_zero(o);
 	rt_span_publish(o);
 	/* The block with more room stays for those to come. */
 	if (mc->tiny == NULL || size < mc->tinyoff) {

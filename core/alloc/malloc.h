@@ -33,8 +33,8 @@ static inline rt_slot rt_malloc_tiny(rt_mcache *mc, size_t size)
 /* Clears a slot as far as needed. */
 static inline void rt_slot_zero(rt_slot o)
 {
-	if (RT_LIKELY(o.s->needzero))
-		memset(o.p, 0, o.s->elemsize);
+	if (o.s->clear > 0)
+		memset(o.p, 0, o.s->clear);
 }
 
 /* Up to RT_SMALL_MAX bytes without pointers. */

@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+enum { CLEAR_TOGETHER = 512 };
+
 /* What a class without a span has: full, so that the first allocation comes here. Never written. */
 static const rt_span nothing;
 
@@ -103,6 +105,35 @@ bool rt_mcache_prepare(rt_mcache *mc)
 	return true;
 }
 
+/* The free slots of a window, run by run. */
+static void clear_window(rt_span *s)
+{
+	uint64_t free = s->cache;
+	unsigned at = 0;
+
+	while (free != 0) {
+		unsigned skip = (unsigned)__builtin_ctzll(free), n;
+
+		free >>= skip;
+		n = free != ~(uint64_t)0 ? (unsigned)__builtin_ctzll(~free) : 64;
+		memset(s->windowbase + (at + skip) * s->elemsize, 0, n * s->elemsize);
+		at += skip + n;
+		free = n < 64 ? free >> n : 0;
+	}
+}
+
+/* Small slots are cleared together: one call for many, and their lines come in a row. */
+static void prepare_window(rt_span *s)
+{
+	s->clear = 0;
+	if (!s->needzero)
+		return;
+	if (s->elemsize <= CLEAR_TOGETHER)
+		clear_window(s);
+	else
+		s->clear = (uint32_t)s->elemsize;
+}
+
 static bool new_span(rt_mcache *mc, unsigned spc)
 {
 	rt_mheap *h = mc->heap;
@@ -129,5 +160,6 @@ RT_NOINLINE rt_slot rt_mcache_refill(rt_mcache *mc, unsigned spc)
 	RT_ASSERT(rt_load32_rlx(&mc->flushgen) == rt_load32_rlx(&mc->heap->sweepgen));
 	if ((s == no_span() || !rt_span_window_next(s)) && !new_span(mc, spc))
 		return (rt_slot){NULL, NULL, 0};
+	prepare_window(mc->alloc[spc]);
 	return rt_mcache_next(mc, spc);
 }

@@ -34,6 +34,7 @@ struct rt_span {
 	rt_atomic32 freeindex;   /* slots below were examined, and are initialised if they were given out:
 	                          * release by the owner, acquire by the collector's conservative looks */
 	size_t elemsize;         /* set once per use: bytes of an object */
+	uint32_t clear;          /* bytes that who takes a slot of the window must clear */
 	bool needzero;           /* owner: a slot may hold something */
 	uint8_t spanclass;       /* set once per use */
 	uint16_t nelems;         /* set once per use */
