@@ -27,7 +27,7 @@ rt_slot rt_malloc_large(rt_mcache *mc, size_t size, bool noscan)
 	rt_slot o = {NULL, NULL, 0};
 
 	RT_ASSERT(size > RT_SMALL_MAX);
-	if (npages > (size_t)1 << (48 - RT_PAGE_SHIFT))
+	if (npages > RT_PAGES_MAX)
 		return o;
 	rt_sweep_credit(h, mc, npages << RT_PAGE_SHIFT);
 	s = rt_span_alloc(h, mc, npages, noscan, npages << RT_PAGE_SHIFT);

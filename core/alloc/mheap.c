@@ -28,6 +28,7 @@
 #include <string.h>
 
 enum { RECORDS = RT_SPARE_SPANS / 2, HINTS = 64, HINT_TRIES = 8 };
+#define RESERVE_ALWAYS ((size_t)4 << 30) /* whatever the slot says of its cost */
 #define HINT_FIRST ((uintptr_t)0xc0 << 32)
 #define HINT_STEP ((uintptr_t)1 << 40)
 #define MAP_TABLE_BYTES (((size_t)1 << RT_MAP_BITS) * sizeof(rt_atomicptr))
@@ -135,33 +136,56 @@ static bool add_arenas(rt_mheap *h, rt_reservation *r)
 	return true;
 }
 
+static void *reserve_heap(rt_mheap *h, size_t size)
+{
+	size_t most = be_arena_query()->max_reserve;
+
+	if (most < RESERVE_ALWAYS)
+		most = RESERVE_ALWAYS;
+	if (size > most)
+		return NULL; /* an emulator would try, and pay for each GiB */
+	return h->hint != NULL ? rt_sys_reserve(&h->mem, h->hint, size, RT_ARENA_BYTES)
+	                       : reserve_first(h, size);
+}
+
+/* n arenas and their tables: both or none. */
+static bool reserve_both(rt_mheap *h, size_t n, void **base, rt_arena **tables)
+{
+	size_t size = n * RT_ARENA_BYTES;
+
+	*base = reserve_heap(h, size);
+	if (*base == NULL)
+		return false;
+	*tables = NULL;
+	if ((uintptr_t)*base + size <= (uintptr_t)1 << 48)
+		*tables = rt_sys_reserve(&h->mem, NULL, n * tables_stride(),
+		                         be_arena_query()->page);
+	if (*tables == NULL)
+		rt_sys_free(&h->mem, *base, size, 0, RT_MEM_HEAP);
+	return *tables != NULL;
+}
+
 /* An arena that was half added has a number and perhaps an entry in the map, but no page of it
  * is ever given out. Its reservation stays until the end. */
 static bool reserve_locked(rt_mheap *h, size_t chunks)
 {
 	size_t n = (chunks + RT_ARENA_CHUNKS - 1) / RT_ARENA_CHUNKS, first;
-	rt_reservation *r;
-	void *base;
+	rt_reservation *r = rt_fixalloc_get(&h->records);
 	rt_arena *tables;
+	void *base;
 
-	if (n > UINT32_MAX / RT_ARENA_CHUNKS || (r = rt_fixalloc_get(&h->records)) == NULL)
+	if (r == NULL)
 		return false;
-	tables = rt_sys_reserve(&h->mem, NULL, n * tables_stride(), be_arena_query()->page);
-	base = NULL;
-	if (tables != NULL)
-		base = h->hint != NULL ? rt_sys_reserve(&h->mem, h->hint, n * RT_ARENA_BYTES,
-		                                        RT_ARENA_BYTES)
-		                       : reserve_first(h, n * RT_ARENA_BYTES);
-	if (base == NULL || (uintptr_t)base + n * RT_ARENA_BYTES > (uintptr_t)1 << 48) {
-		if (tables != NULL)
-			rt_sys_free(&h->mem, tables, n * tables_stride(), 0, RT_MEM_META);
-		if (base != NULL)
-			rt_sys_free(&h->mem, base, n * RT_ARENA_BYTES, 0, RT_MEM_HEAP);
+	if (!reserve_both(h, n, &base, &tables)) {
 		rt_fixalloc_put(&h->records, r);
 		return false;
 	}
-	*r = (rt_reservation){h->reservations,     base,       n * RT_ARENA_BYTES, tables,
-	                      n * tables_stride(), (uint32_t)n};
+	*r = (rt_reservation){.next = h->reservations,
+	                      .base = base,
+	                      .size = n * RT_ARENA_BYTES,
+	                      .arenas = tables,
+	                      .tables = n * tables_stride(),
+	                      .n = (uint32_t)n};
 	h->reservations = r;
 	if (!add_arenas(h, r))
 		return false;

@@ -11,6 +11,7 @@
 
 enum { RT_SUM_FAN = 8, RT_SUM_SHIFT = 3, RT_SUM_LEVELS = 8 /* 16 TiB */, RT_PAGECACHE_MAX = 16 };
 #define RT_NOPAGE SIZE_MAX
+#define RT_PAGES_MAX ((size_t)1 << 31) /* what the tree can count */
 
 typedef struct rt_sum { /* free pages of a part of the numbers: at its start, most side by side, at its end */
 	uint32_t start, max, end;
