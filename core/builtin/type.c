@@ -34,13 +34,13 @@ static const size_t pointer_at_0[] = { 0 };
 static const size_t pointer_at_1[] = { sizeof(void *) };
 
 /* The hash may be any constant that differs from type to type. */
-#define SCALAR(cname, ctype, goname, gokind, nwords, words)                                        \
+#define SCALAR(cname, ctype, goname, gokind, nwords, words, bits)                                  \
 	GORT_API const gort_type *gort_type_of_##cname(void)                                       \
 	{                                                                                          \
 		static const gort_type t = { .size = sizeof(ctype),                                \
 			.align = GORT_ALIGNOF(ctype), .kind = GORT_KIND_##gokind,                  \
 			.comparable = true, .hash = 0x9e3779b1u * GORT_KIND_##gokind,              \
-			.name = goname, .nptrs = (nwords), .ptrs = (words) };                      \
+			.name = goname, .nptrs = (nwords), .ptrs = (words), .mask = (bits) };                      \
 		return &t;                                                                         \
 	}
 #define SAME(cname, as)                                                                            \
@@ -49,23 +49,23 @@ static const size_t pointer_at_1[] = { sizeof(void *) };
 		return gort_type_of_##as();                                                        \
 	}
 
-SCALAR(bool, bool, "bool", BOOL, 0, NULL)
-SCALAR(int8_t, int8_t, "int8", INT8, 0, NULL)
-SCALAR(int16_t, int16_t, "int16", INT16, 0, NULL)
-SCALAR(int32_t, int32_t, "int32", INT32, 0, NULL)
-SCALAR(int64_t, int64_t, "int64", INT64, 0, NULL)
-SCALAR(uint8_t, uint8_t, "uint8", UINT8, 0, NULL)
-SCALAR(uint16_t, uint16_t, "uint16", UINT16, 0, NULL)
-SCALAR(uint32_t, uint32_t, "uint32", UINT32, 0, NULL)
-SCALAR(uint64_t, uint64_t, "uint64", UINT64, 0, NULL)
-SCALAR(intptr_t, intptr_t, "int", INT, 0, NULL)
-SCALAR(size_t, size_t, "uint", UINT, 0, NULL)
-SCALAR(uintptr_t, uintptr_t, "uintptr", UINTPTR, 0, NULL)
-SCALAR(float, float, "float32", FLOAT32, 0, NULL)
-SCALAR(double, double, "float64", FLOAT64, 0, NULL)
-SCALAR(gort_string, gort_string, "string", STRING, 1, pointer_at_0)
-SCALAR(gort_eface, gort_eface, "interface {}", INTERFACE, 1, pointer_at_1)
-SCALAR(void_ptr, void *, "unsafe.Pointer", UNSAFE_POINTER, 1, pointer_at_0)
+SCALAR(bool, bool, "bool", BOOL, 0, NULL, 0)
+SCALAR(int8_t, int8_t, "int8", INT8, 0, NULL, 0)
+SCALAR(int16_t, int16_t, "int16", INT16, 0, NULL, 0)
+SCALAR(int32_t, int32_t, "int32", INT32, 0, NULL, 0)
+SCALAR(int64_t, int64_t, "int64", INT64, 0, NULL, 0)
+SCALAR(uint8_t, uint8_t, "uint8", UINT8, 0, NULL, 0)
+SCALAR(uint16_t, uint16_t, "uint16", UINT16, 0, NULL, 0)
+SCALAR(uint32_t, uint32_t, "uint32", UINT32, 0, NULL, 0)
+SCALAR(uint64_t, uint64_t, "uint64", UINT64, 0, NULL, 0)
+SCALAR(intptr_t, intptr_t, "int", INT, 0, NULL, 0)
+SCALAR(size_t, size_t, "uint", UINT, 0, NULL, 0)
+SCALAR(uintptr_t, uintptr_t, "uintptr", UINTPTR, 0, NULL, 0)
+SCALAR(float, float, "float32", FLOAT32, 0, NULL, 0)
+SCALAR(double, double, "float64", FLOAT64, 0, NULL, 0)
+SCALAR(gort_string, gort_string, "string", STRING, 1, pointer_at_0, 1)
+SCALAR(gort_eface, gort_eface, "interface {}", INTERFACE, 1, pointer_at_1, 2)
+SCALAR(void_ptr, void *, "unsafe.Pointer", UNSAFE_POINTER, 1, pointer_at_0, 1)
 SAME(int, int32_t)
 SAME(unsigned, uint32_t)
 
@@ -320,6 +320,7 @@ static void fill_struct(gort_type *t, const shape *s, size_t *ptrs)
 			ptrs[t->nptrs++] = f->offset + f->type->ptrs[k];
 	}
 	t->ptrs = ptrs;
+	t->mask = rt_type_mask(ptrs, t->nptrs);
 }
 
 /* Table of methods and value: two words, of which the second is a heap pointer. */
@@ -331,6 +332,7 @@ static void fill_interface(gort_type *t)
 	t->comparable = true;
 	t->nptrs = 1;
 	t->ptrs = pointer_at_1;
+	t->mask = 2;
 }
 
 /* One block: descriptor, fields, methods, offsets, text. */

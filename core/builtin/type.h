@@ -1,64 +1,8 @@
-/* type.h: what the library knows of a type.
- *
- * Descriptors are written once, before anybody else sees them, and then only read: no lock, any
- * thread. They belong to the process, not to a runtime.
- */
+/* type.h: type descriptors for the rooms from here upwards. They are read by the collector, too, and so are
+ * defined below. */
 #ifndef CORE_BUILTIN_TYPE_H
 #define CORE_BUILTIN_TYPE_H
 
-#include "core/base/attrs.h"
-#include "core/include/gort.h"
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-typedef struct rt_field {
-	const char *name;
-	size_t offset;
-	const gort_type *type;
-} rt_field;
-
-typedef struct rt_method {
-	const char *name;
-	bool pointer_only; /* in the method set of *T, not of T */
-	gort_code code;    /* NULL in an interface */
-} rt_method;
-
-struct gort_type {
-	size_t size;
-	uint32_t align;
-	uint8_t kind;           /* GORT_KIND_* */
-	bool comparable;
-	uint32_t hash;          /* of name and layout: seeds hashes of interfaces */
-	const char *name;       /* as %T prints it */
-	size_t nptrs;           /* offsets of the words that may hold a heap pointer, rising. A list and */
-	const size_t *ptrs;     /* no bitmap: a buffer of 1 MiB with one pointer behind it stays short */
-	size_t nfields;         /* of a struct: those that were named, by offset */
-	const rt_field *fields;
-	size_t nmethods;        /* in the order in which they were given */
-	const rt_method *methods;
-	const gort_type *next;  /* type.c: in its bucket */
-};
-
-/* A collector need not look into values of t. */
-static inline bool rt_type_pointers(const gort_type *t)
-{
-	return t->nptrs > 0;
-}
-
-/* Bytes up to the end of the last word that may hold a pointer. */
-static inline size_t rt_type_ptrdata(const gort_type *t)
-{
-	return t->nptrs > 0 ? t->ptrs[t->nptrs - 1] + sizeof(void *) : 0;
-}
-
-/* The words of *value that may hold a heap pointer. */
-static inline void rt_type_visit(const gort_type *t, void *value,
-                                 void (*visit)(void *data, void **slot), void *data)
-{
-	for (size_t i = 0; i < t->nptrs; i++)
-		visit(data, (void **)((char *)value + t->ptrs[i]));
-}
+#include "core/gc/type.h" /* IWYU pragma: export */
 
 #endif

@@ -69,7 +69,7 @@ GORT_API const gort_type *gort_type_of_gort_pool(void)
 	static const size_t ptrs[] = { offsetof(gort_pool, arg) };
 	static const gort_type t = { .size = sizeof(gort_pool), .align = GORT_ALIGNOF(gort_pool),
 		.kind = GORT_KIND_STRUCT, .hash = 0x5bd1e995u, .name = "gort_pool", .nptrs = 1,
-		.ptrs = ptrs };
+		.ptrs = ptrs, .mask = (uint64_t)1 << (offsetof(gort_pool, arg) / sizeof(void *)) };
 
 	return &t;
 }
