@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+typedef struct rt_atomic8 { unsigned char v; } rt_atomic8;
 typedef struct rt_atomic32 { unsigned int v; } rt_atomic32;
 typedef struct rt_atomic64 { AO_t v; } rt_atomic64;
 typedef struct rt_atomicptr { AO_t v; } rt_atomicptr;
@@ -79,6 +80,20 @@ _Static_assert(sizeof(unsigned int) == 4, "gort needs 32-bit ints");
 RT_ATOMIC_(32, rt_atomic32, uint32_t, unsigned int, int_)
 RT_ATOMIC_(64, rt_atomic64, uint64_t, AO_t, )
 RT_ATOMIC_(ptr, rt_atomicptr, void *, AO_t, )
+
+/* One byte, where a record has no room for more. libatomic_ops has no such compare-and-swap everywhere. */
+static inline uint8_t rt_load8_acq(const rt_atomic8 *a)
+{
+	return __atomic_load_n(&a->v, __ATOMIC_ACQUIRE);
+}
+static inline void rt_store8_rel(rt_atomic8 *a, uint8_t v)
+{
+	__atomic_store_n(&a->v, v, __ATOMIC_RELEASE);
+}
+static inline bool rt_cas8_full(rt_atomic8 *a, uint8_t old, uint8_t v)
+{
+	return __atomic_compare_exchange_n(&a->v, &old, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
 
 /* The value before the addition; d may be negative in two's complement. */
 static inline uint32_t rt_add32_full(rt_atomic32 *a, uint32_t d)

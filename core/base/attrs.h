@@ -14,6 +14,10 @@
 #define RT_PRINTF(fmt, first) __attribute__((format(gnu_printf, fmt, first)))
 #endif
 #define RT_PREFETCH_W(p) __builtin_prefetch((p), 1)
+#define RT_PREFETCH_R(p) __builtin_prefetch((p), 0)
+/* Of functions that look at memory as words, whoever it belongs to and whatever it holds: a
+ * conservative scan. It reads what others write meanwhile, and the gaps that a sanitizer guards. */
+#define RT_LOOKS_ANYWHERE __attribute__((no_sanitize("thread"), no_sanitize("address")))
 #define RT_CACHELINE 64
 #define RT_CACHE_ALIGNED __attribute__((aligned(RT_CACHELINE)))
 #define RT_CONTAINER_OF(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))

@@ -113,9 +113,11 @@ void rt_g_free(gort_runtime *rt, rt_p *pp, rt_g *gp)
 	gp->waiting = NULL;
 	rt_claim_reset(gp);
 	rt_store32_rlx(&gp->canceled, 0);
+	rt_store8_rel(&gp->gcscan, 0);
 	gp->scope = gp->member = NULL;
 	gp->panics = NULL;
-	gp->attached = gp->dropped = gp->ismain = 0;
+	gp->attached = gp->ismain = gp->system = false;
+	gp->dropped = 0;
 	gp->runs = 0;
 	gp->readied = 0;
 	if (pp == NULL) {
@@ -130,6 +132,8 @@ void rt_g_free(gort_runtime *rt, rt_p *pp, rt_g *gp)
 	if (++pp->ngfree >= GFREE_MAX)
 		gfree_to_global(rt, pp, GFREE_MAX - GFREE_BATCH - 1);
 }
+
+const gort_go_attr rt_system_attr = { sizeof rt_system_attr, 0, "collector" };
 
 static bool set_attr(gort_runtime *rt, rt_g *gp, const gort_go_attr *attr)
 {
@@ -161,6 +165,7 @@ int rt_newproc(gort_runtime *rt, rt_m *mp, const gort_go_attr *attr, gort_func f
 		rt_g_free(rt, pp, gp);
 		return GORT_ENOMEM;
 	}
+	gp->system = attr == &rt_system_attr;
 	gp->fn = fn;
 	gp->arg = arg;
 	gp->creator = creator;
@@ -168,14 +173,18 @@ int rt_newproc(gort_runtime *rt, rt_m *mp, const gort_go_attr *attr, gort_func f
 	gp->parent = mp != NULL && mp->curg != NULL ? mp->curg->goid : 0;
 	gp->trace_last = 0;
 	if (pp != NULL) {
+		if (RT_UNLIKELY(rt_load32_rlx(&rt->gcmark) != 0))
+			rt->up.gc_born(gp);
 		rt_runnable(gp);
 		rt_gstatus_set(gp, RT_G_DEAD, RT_G_RUNNABLE);
-		rt_count64_owner(&pp->created, 1);
+		if (!gp->system) /* those are not counted */
+			rt_count64_owner(&pp->created, 1);
 		RT_TRACE(mp, SCHED, GO_CREATE, gp, gp->goid, (uintptr_t)fn, 0);
 		rt_runq_put(pp, gp, true, rt);
 	} else {
 		rt_add64_full(&rt->sched.created, 1);
 		rt_lock_comer(rt);
+		rt->sched.nbornoutside++; /* the end of marking looks for those that have not run */
 		rt_gstatus_set(gp, RT_G_DEAD, RT_G_RUNNABLE);
 		RT_TRACE_OUTSIDE(rt, SCHED, GO_CREATE, gp, gp->goid, (uintptr_t)fn, 0);
 		rt_globq_put_locked(rt, gp);

@@ -49,7 +49,9 @@ rt_g *rt_globq_get_locked(gort_runtime *rt, rt_p *pp, uint32_t max);
 rt_g *rt_g0_next(rt_m *mp);
 void rt_wakep(gort_runtime *rt);          /* after work was published; fences itself */
 void rt_wakep_after_rmw(gort_runtime *rt); /* ... by rt_runq_put(next) or rt_yielded_put of a P that is not alone */
-bool rt_anywork(gort_runtime *rt);
+bool rt_goroutines_wait(gort_runtime *rt); /* on some queue */
+bool rt_anywork(gort_runtime *rt);        /* or marking */
+extern const gort_go_attr rt_system_attr; /* rt_newproc's attr of a goroutine of the runtime's own */
 
 /* m.c */
 rt_m *rt_m_new(gort_runtime *rt);         /* NULL: no memory; counted */
@@ -68,6 +70,19 @@ void rt_maker_ask_locked(gort_runtime *rt, bool spinning);
 int rt_maker_start(gort_runtime *rt);     /* GORT_ENOMEM, OS errors */
 void rt_maker_end(gort_runtime *rt);
 void rt_m_born_spinning(rt_m *mp);        /* proc.c */
+
+/* syscall.c: keeps where the goroutine's stack and registers are for the collector, while it is away from the
+ * runtime's eyes. frame: __builtin_frame_address(0) of a function that the goroutine called. */
+void rt_regs_keep(rt_m *mp, void *frame);
+
+/* Before gp runs: while marking, its stack is scanned first. */
+static inline void rt_gc_before_run(rt_g *gp)
+{
+	uint32_t mark = rt_load32_rlx(&gp->rt->gcmark);
+
+	if (RT_UNLIKELY(mark != 0) && rt_load8_acq(&gp->gcscan) != mark)
+		gp->rt->up.gc_scan(gp);
+}
 
 /* preempt.c */
 int rt_preempt_acquire(void);             /* of the process */
@@ -153,7 +168,6 @@ void rt_text_add(rt_text *t, const char *s);
 void rt_text_clear(rt_text *t);
 void rt_text_free(rt_text *t);
 void rt_traceback_init(gort_runtime *rt, const char *level);
-void rt_g_bounds(const rt_g *gp, void **lo, void **hi); /* of its stack; NULL: none */
 void rt_g_walk(const rt_g *gp, be_fault_trace *t);      /* gp->ctx is Saved */
 typedef struct rt_glist { /* live goroutines by goid */
 	rt_g **g;

@@ -347,7 +347,6 @@ void rt_handoffp(gort_runtime *rt, rt_p *pp)
 		rt_startm(rt, pp, false);
 		return;
 	}
-	/* gc: a P with marking to do would be started here. */
 	if (rt_load32_rlx(&sc->nmspinning) + rt_load32_rlx(&sc->npidle) == 0 &&
 	    rt_cas32_full(&sc->nmspinning, 0, 1)) {
 		rt_startm(rt, pp, true);

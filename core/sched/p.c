@@ -86,6 +86,10 @@ static rt_p *p_new(gort_runtime *rt, int id)
 	pp->id = id;
 	rt_store32_rlx(&pp->status, RT_P_DEAD);
 	rt_timerheap_init(&pp->timers);
+	if (!rt->up.p_new(rt, pp)) {
+		be_arena_release(pp, round_page(sizeof *pp));
+		return NULL;
+	}
 	return pp;
 }
 
@@ -103,6 +107,7 @@ static void p_destroy(gort_runtime *rt, rt_p *pp, rt_p *heir)
 	rt_unlock(&rt->sched.lock, RT_RANK_sched);
 	rt_timers_move(pp, heir);
 	rt_gfree_flush(rt, pp);
+	rt->up.p_flush(rt, pp);
 	rt_stackcache_flush(rt->stacks, &pp->stacks);
 	rt_store32_rlx(&pp->status, RT_P_DEAD);
 }
@@ -170,6 +175,7 @@ void rt_p_free_all(gort_runtime *rt)
 
 	for (int i = 0; i < sc->nallp; i++) {
 		rt_timerheap_fini(&sc->allp[i]->timers);
+		rt->up.p_free(rt, sc->allp[i]);
 		be_arena_release(sc->allp[i], round_page(sizeof(rt_p)));
 	}
 	if (sc->allp != NULL)

@@ -124,6 +124,7 @@ void rt_stand_resume(rt_m *mp)
 {
 	int how = mp->standing;
 
+	rt_gc_before_run(mp->curg);
 	mp->standing = RT_STANDS_NOT;
 	if (how == RT_STANDS_STOPPED) {
 		mp->locks = 0;
@@ -393,6 +394,9 @@ bool rt_stand_take_locked(gort_runtime *rt, rt_p *pp)
 	/* Who stops the world has counted those without a P, and stops this one itself. */
 	if (mp == NULL || rt_load32_rlx(&pp->status) != RT_P_RUNNING || rt_load32_rlx(&rt->sched.gcwaiting))
 		return false;
+	/* Who stops the world has counted those without a P already: this one would be left out, and might go on. */
+	if (rt_load32_rlx(&mp->rt->sched.gcwaiting))
+		return false;
 	rt_store32_rlx(&mp->taken, RT_TAKEN_PROBE);
 	/* The second fence: it may have left the runtime since the first. What it read and wrote there is done
 	 * only after another one. It does not come in again: it would see the probe. */
@@ -430,6 +434,7 @@ static void take_back(rt_m *mp)
 		rt_mcall_dying(mp, rt_landed0);
 	}
 	rt_runnable(gp);
+	rt_regs_keep(mp, __builtin_frame_address(0));
 	rt_gstatus_set(gp, RT_G_SYSCALL, RT_G_RUNNABLE);
 	stand_locked(mp, RT_STANDS_ENTERING);
 	rt_unlock(&sc->lock, RT_RANK_sched);

@@ -26,7 +26,9 @@
  * a ping-pong keeps its caches; sysmon ends it after 10 ms. A P that changes hands begins a new slice: who is woken by
  * a timer when a turn was ended would else be stopped at once, and queue behind all that compute.
  *
- * The collector has its places: marked "gc:" below.
+ * While a collection marks, a P that would run a goroutine first gives the collector its share
+ * (gc_work); one without work gives all its time, also for sweeping; and a goroutine's stack is
+ * scanned before it runs (rt_gc_before_run).
  */
 #include "core/sched/internal.h"
 
@@ -50,7 +52,7 @@ static bool spinning_end(rt_m *mp)
 	return was == 1;
 }
 
-bool rt_anywork(gort_runtime *rt)
+bool rt_goroutines_wait(gort_runtime *rt)
 {
 	if (rt_load32_rlx(&rt->sched.runqsize) > 0)
 		return true;
@@ -58,6 +60,12 @@ bool rt_anywork(gort_runtime *rt)
 		if (!rt_runq_empty(rt->sched.allp[i]))
 			return true;
 	return false;
+}
+
+bool rt_anywork(gort_runtime *rt)
+{
+	return rt_goroutines_wait(rt) ||
+	       (RT_UNLIKELY(rt_load32_rlx(&rt->gcbusy) != 0) && rt->up.gc_any(rt));
 }
 
 /* See the head: the publisher's half. The work was published before by a full read-modify-write. */
@@ -307,6 +315,18 @@ static bool go_idle(rt_m *mp, rt_g **out)
 	return rt_stopm(mp);
 }
 
+/* It counts as a search that found something: others may rely on this M to look on. */
+static bool collect_idle(rt_m *mp)
+{
+	gort_runtime *rt = mp->rt;
+
+	if (!rt->up.gc_any(rt))
+		return false;
+	if (mp->spinning && spinning_end(mp))
+		rt_wakep(rt);
+	return rt->up.gc_work(mp, true);
+}
+
 /* The next goroutine for mp, which holds a P. NULL: leave the loop. The order is Go's. */
 static rt_g *findrunnable(rt_m *mp, bool *inherit)
 {
@@ -338,7 +358,8 @@ static rt_g *findrunnable(rt_m *mp, bool *inherit)
 			return NULL;
 		if (rt_load64_rlx(&pp->timers.next) != INT64_MAX)
 			rt_timers_run(pp, be_nanotime());
-		/* gc: a mark worker of this P would run here. */
+		if (RT_UNLIKELY(rt_load32_rlx(&rt->gcmark) != 0))
+			(void)rt->up.gc_work(mp, false);
 		if (mp->nextg != NULL) {
 			gp = mp->nextg;
 			mp->nextg = NULL;
@@ -346,7 +367,6 @@ static rt_g *findrunnable(rt_m *mp, bool *inherit)
 		}
 		if ((gp = by_turn(mp, pp)) != NULL)
 			return gp;
-		/* gc: the finalizer goroutine would be readied here. */
 		if ((gp = rt_runq_get(pp, inherit)) != NULL)
 			return gp;
 		*inherit = false;
@@ -360,7 +380,8 @@ static rt_g *findrunnable(rt_m *mp, bool *inherit)
 			if ((gp = steal(mp)) != NULL)
 				return gp;
 		}
-		/* gc: idle-priority marking would start here. */
+		if (RT_UNLIKELY(rt_load32_rlx(&rt->gcbusy) != 0) && collect_idle(mp))
+			continue;
 		if (!go_idle(mp, &gp))
 			return NULL;
 		if (gp != NULL)
@@ -429,6 +450,7 @@ static bool execute(rt_m *mp, rt_g *gp, bool inherit)
 		no_stack(mp, gp);
 		return false;
 	}
+	rt_gc_before_run(gp);
 	gp->m = mp;
 	mp->curg = gp;
 	rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_RUNNING);

@@ -240,7 +240,8 @@ static void drop(gort_runtime *rt, rt_g *gp)
 	}
 	if (gp->dropped) /* of an earlier run, still in its system call */
 		return;
-	rt_add64_full(&rt->sched.ended, 1);
+	if (!gp->system) /* those are not counted */
+		rt_add64_full(&rt->sched.ended, 1);
 	rt->up.goroutine_drop(gp);
 	if (status == RT_G_SYSCALL) {
 		rt_lock(&rt->sched.lock, RT_RANK_sched);
@@ -311,6 +312,7 @@ void rt_drop_all(gort_runtime *rt)
 {
 	rt_g *gp, *next;
 
+	rt->up.gc_drop(rt); /* first: nothing marks any more, and no store needs a barrier */
 	dropping(rt, 1);
 	empty_queues(rt);
 	rt_lock(&rt->sched.allglock, RT_RANK_allg);

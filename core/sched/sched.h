@@ -146,7 +146,9 @@ _Noreturn void rt_fatal(const char *text);
 
 /* Stops every P; any thread may call it, a goroutine or not. Not reentrant. reason is one of
  * rt_stwreason. */
-typedef enum rt_stwreason { RT_STW_GOMAXPROCS = 1, RT_STW_END_OF_RUN, RT_STW_TRACE, RT_STW_WATCH } rt_stwreason;
+typedef enum rt_stwreason {
+	RT_STW_GOMAXPROCS = 1, RT_STW_END_OF_RUN, RT_STW_TRACE, RT_STW_WATCH, RT_STW_GC_BEGIN, RT_STW_GC_END
+} rt_stwreason;
 void rt_stop_world(gort_runtime *rt, rt_stwreason why);
 void rt_start_world(gort_runtime *rt);
 
@@ -156,6 +158,23 @@ typedef struct rt_upcalls {
 	void (*goroutine_drop)(rt_g *gp); /* builtin, sync: forget its deferred calls, leave its group;
 	                                   * on gp, or world stopped */
 	void (*pool_cleanup)(gort_runtime *rt); /* sync: a collection begins; world stopped */
+	/* builtin, sync: words off the heap that may hold heap pointers. gp does not run; the world is stopped */
+	void (*panic_roots)(rt_g *gp, void (*visit)(void *data, void **slot), void *data);
+	void (*pool_roots)(gort_runtime *rt, void (*visit)(void *data, void **slot), void *data);
+	/* gc. p_new: what a new P needs; false: no memory. p_flush: a P dies, the world is stopped. p_free: tear-down */
+	bool (*p_new)(gort_runtime *rt, rt_p *pp);
+	void (*p_flush)(gort_runtime *rt, rt_p *pp);
+	void (*p_free)(gort_runtime *rt, rt_p *pp);
+	/* gc, while marking: gp is about to run, here or where it stands; its stack must be scanned
+	 * before. Any thread, holding no lock of a rank from `timers` on */
+	void (*gc_scan)(rt_g *gp);
+	void (*gc_born)(rt_g *gp);    /* gp is new, by a caller with a P */
+	void (*gc_shade)(void *obj);  /* a pointer goes where the collector has been; the caller has a P */
+	bool (*gc_work)(rt_m *mp, bool idle); /* on g0 with a P: marks for a while. idle: marks or sweeps until there is
+	                                       * something else to do. True: it did something */
+	bool (*gc_any)(gort_runtime *rt); /* there is something for a P without work */
+	void (*gc_drop)(gort_runtime *rt); /* the run ends, all goroutines are gone; world stopped */
+	void (*gc_tick)(gort_runtime *rt, int64_t now); /* sysmon */
 	void (*goroutine_fault)(rt_g *gp, const char *error, const struct rt_faulted *fault); /* builtin: raises the
 	                                   * run-time error of a fault; does not return */
 } rt_upcalls;

@@ -61,10 +61,11 @@ struct rt_g {
 	};
 	rt_atomic32 status;    /* RT_G_*; release on leaving a state, acquire by who takes it over */
 	uint8_t waitreason;    /* RT_WAIT_* while WAITING */
-	uint8_t attached;      /* a thread between gort_attach and gort_detach */
+	bool attached : 1;     /* a thread between gort_attach and gort_detach */
 	bool ismain : 1;       /* its end ends the run */
 	bool system : 1;       /* the runtime's own */
 	uint8_t dropped;       /* RT_DROPPED: its run has ended while its thread was busy with it */
+	rt_atomic8 gcscan;     /* its stack and the collector: RT_SCAN_*, see gc/roots.c */
 	rt_atomic32 claim;     /* who may wake this timed wait; wait.c */
 	rt_atomic32 canceled;  /* 1 = cancellable waits give up; wait.c */
 	rt_m *m;               /* that runs it, or NULL */
@@ -100,6 +101,7 @@ enum { RT_P_IDLE = 0, RT_P_RUNNING = 1, RT_P_SYSCALL = 2, RT_P_GCSTOP = 3, RT_P_
 enum { RT_STANDS_NOT = 0, RT_STANDS_STOPPED = 1 /* be_preempt */, RT_STANDS_ENTERING = 2 /* note */ };
 /* rt_m.taken */
 enum { RT_TAKEN_NOT = 0, RT_TAKEN_PROBE = 1, RT_TAKEN = 2 };
+enum { RT_KEPT = 128 };
 enum { RT_AHEAD = 8 }; /* see rt_gqueue_pop */
 enum { RT_RUNQ_SIZE = 256, RT_MAXPROCS = 1 << 14 };
 
@@ -130,11 +132,9 @@ struct rt_p {
 	rt_stackcache stacks;
 	uint64_t goid, goidend;  /* numbers taken in advance */
 	int64_t trace_last;      /* stamp of its last event */
-	void *bump, *bumpend;    /* gc/new.c: rest of this P's heap chunk */
-	void *gcw, *wbbuf;       /* gc: mark queue and write-barrier buffer, from the collector on */
+	struct rt_gcp *gc;       /* gc/gc_impl.h: allocation cache, mark queue, barrier buffer; set once */
 	/* counters: the owner writes, anybody reads */
 	rt_atomic64 created, ended, switches, steals, parked, readied, preempted, handoffs;
-	uint64_t heap_bytes, heap_objects;
 	rt_hist latencies;       /* from runnable to running, one in eight; owner */
 	/* guarded by sched.lock */
 	rt_p *idlelink;
@@ -183,6 +183,8 @@ struct rt_m {
 	gort_runtime *rt;        /* set once */
 	uint32_t id;             /* set once */
 	rt_stack *g0stack;       /* of an attached thread's scheduler; else NULL */
+	uintptr_t keptsp;        /* while its goroutine is in the system, or waits inside for a P: its stack begins here */
+	uint32_t nkept;          /* and its registers: rt_regs_keep */
 	void *tsan_fiber;        /* of g0 */
 	const void *asan_lo;     /* g0's stack, for the sanitizer */
 	size_t asan_size;
@@ -210,6 +212,7 @@ struct rt_m {
 	uint64_t tid;            /* the system's number */
 	rt_faulted faulted;      /* fault.c: from the handler to the landing */
 	bool failing;            /* its goroutine has claimed the end of the run */
+	uintptr_t kept[RT_KEPT];
 	max_align_t g0record[]; /* be_context_size bytes: ucontext's are 4.5 KiB on arm64 */
 };
 
@@ -241,6 +244,7 @@ typedef struct rt_sched {
 	rt_gqueue gfree;
 	rt_atomic32 ngfree;      /* read without it as a hint */
 	uint32_t stopwait;       /* Ps that the stopper still waits for */
+	uint32_t nbornoutside;   /* goroutines that threads without a P have made */
 	uint32_t nattached;
 	bool shutdown;           /* workers end */
 	rt_atomic32 dropping;    /* 1: goroutines are dropped, and nobody comes: rt_lock_comer parks on it */
@@ -308,7 +312,9 @@ struct gort_runtime {
 	rt_sched sched;
 	rt_trace trace;
 	rt_stackpool *stacks;
-	void *heap;              /* gc/new.c */
+	struct rt_gc *gc;        /* gc/gc_impl.h */
+	rt_atomic32 gcmark;      /* 0, or the collection that marks: changes only with the world stopped */
+	rt_atomic32 gcbusy;      /* 1: it marks, or there may be something to sweep: for Ps without work */
 	void *watch;             /* watch/listener.c */
 	struct rt_sematable *sema; /* sync/sema.c */
 	struct rt_pools *pools;  /* sync/pool.c */
@@ -339,6 +345,10 @@ static inline int rt_gomaxprocs(const gort_runtime *rt)
 {
 	return (int)rt_load32_acq(&rt->sched.gomaxprocs);
 }
+
+/* For the collector. timer.c: the alarms of pp, as heap pointers. traceback.c: the bounds of a stack; NULL: unknown. */
+void rt_timers_roots(rt_p *pp, void (*visit)(void *data, void **slot), void *data);
+void rt_g_bounds(const rt_g *gp, void **lo, void **hi);
 
 /* The one door to a G's status. */
 static inline void rt_gstatus_set(rt_g *gp, uint32_t from, uint32_t to)

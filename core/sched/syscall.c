@@ -11,6 +11,32 @@
 
 #include <errno.h>
 
+/* From the frame of this function up to above that of the public function that was called: the
+ * callee-saved registers lie somewhere in there. */
+static RT_NOINLINE RT_LOOKS_ANYWHERE void copy_frames(rt_m *mp, const uintptr_t *to)
+{
+	const uintptr_t *from = __builtin_frame_address(0);
+
+	mp->nkept = 0;
+	while (from < to && mp->nkept < RT_KEPT)
+		mp->kept[mp->nkept++] = *(const volatile uintptr_t *)from++;
+}
+
+RT_NOINLINE void rt_regs_keep(rt_m *mp, void *frame)
+{
+	enum { ABOVE = 32 }; /* words: no public function that comes here has a larger frame above its frame pointer */
+	void *lo, *hi;
+	uintptr_t *to = (uintptr_t *)frame + ABOVE;
+
+	__builtin_unwind_init(); /* stores every callee-saved register in this frame */
+	rt_g_bounds(mp->curg, &lo, &hi);
+	if (hi != NULL && (void *)to > hi)
+		to = hi;
+	mp->keptsp = (uintptr_t)frame;
+	copy_frames(mp, to);
+	__asm__ volatile("" ::: "memory"); /* no tail call */
+}
+
 static bool anybody_waits(const gort_runtime *rt, const rt_p *pp)
 {
 	return !rt_runq_empty(pp) || rt_load32_rlx(&rt->sched.runqsize) > 0 ||
@@ -27,6 +53,7 @@ GORT_API void gort_entersyscall(void)
 	if (mp->locks != 1)
 		rt_misuse(__func__, "between gort_pin and gort_unpin");
 	RT_TRACE(mp, SCHED, SYSCALL_BEGIN, gp, 0, 0, 0);
+	rt_regs_keep(mp, __builtin_frame_address(0));
 	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_SYSCALL);
 	/* locks stays up: the goroutine is the runtime's until gort_exitsyscall. */
 	if (anybody_waits(mp->rt, pp)) {
@@ -118,6 +145,7 @@ GORT_API void gort_exitsyscall(void)
 		rt_mcall(mp, exitsyscall0);
 	} else {
 		RT_TRACE(mp, SCHED, SYSCALL_END, mp->curg, 0, 0, 0);
+		rt_gc_before_run(mp->curg);
 	}
 	rt_leave();
 }
@@ -194,6 +222,7 @@ static void attach_p(rt_m *mp, rt_g *gp)
 		rt_wakep(rt);
 		rt_stoplockedm(mp);
 	}
+	rt_gc_before_run(gp); /* the thread's stack cannot hold a heap pointer yet, but it counts as scanned */
 	gp->m = mp;
 	mp->curg = gp;
 	rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_RUNNING);

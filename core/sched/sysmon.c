@@ -44,7 +44,7 @@ void rt_sysmon_wake(gort_runtime *rt)
 static bool work_waits(gort_runtime *rt, const rt_p *pp, int64_t now)
 {
 	return rt_load32_rlx(&rt->sched.runqsize) > 0 || !rt_runq_empty(pp) ||
-	       rt_timers_next(rt) <= now;
+	       rt_timers_next(rt) <= now || rt_load32_rlx(&rt->gcmark) != 0;
 }
 
 static void hand_over(sysmon *s, rt_p *pp)
@@ -226,7 +226,6 @@ static void look(sysmon *s, int64_t now)
 		return;
 	look_taken(s, now);
 	start_standing(s);
-	/* gc: a collection is forced here when the last one was two minutes ago. */
 }
 
 /* ---- How long to sleep ------------------------------------------------------------------------
@@ -298,6 +297,7 @@ static void run(void *arg)
 		now = be_nanotime();
 		rt_store64_rlx(&rt->sched.coarse, (uint64_t)now);
 		look(&s, now);
+		rt->up.gc_tick(rt, now);
 		set_delay(&s, now);
 		if (now - cooled >= GORT_SECOND) {
 			cooled = now;

@@ -50,7 +50,7 @@
  * last two can happen at the same time: cancel counts, then reads n; who takes out a slot writes
  * n, fences, then reads the count.
  *
- * gc: the slots of alarms are roots; a zombie keeps its object until it is taken out.
+ * The slots of alarms are roots of the collector (rt_timers_roots); a zombie keeps its object until it is taken out.
  *
  * Rejected: a place in every alarm and removal at once (each sift writes to every timer that it
  * moves: with a million, a cache miss a level); an adjusting pass over all slots for those set
@@ -380,6 +380,21 @@ void rt_timer_disarm(rt_timer *t)
 	}
 }
 
+/* On a P, or with the world stopped. The heap is held for as long as its slots take to be looked at. */
+void rt_timers_roots(rt_p *pp, void (*visit)(void *data, void **slot), void *data)
+{
+	rt_timerheap *h = &pp->timers;
+
+	lock(h);
+	for (uint32_t i = 0; i < len(h); i++) {
+		void *alarm = (void *)(h->heap[i].what & ~(uintptr_t)1);
+
+		if (h->heap[i].what & 1)
+			visit(data, &alarm);
+	}
+	unlock(h);
+}
+
 /* With the heap's lock: takes out the slot that counts if it is easily found. */
 static bool take_out_alarm(rt_timerheap *h, const rt_alarm *a)
 {
@@ -398,6 +413,8 @@ bool rt_alarm_set(rt_alarm *a, int64_t when)
 	rt_p *pp = rt_loadptr_rlx(&a->p), *mine = mp->p;
 	bool first = false, ok = true;
 
+	if (RT_UNLIKELY(rt_load32_rlx(&mp->rt->gcmark) != 0))
+		mp->rt->up.gc_shade(a); /* into a heap that was looked at, perhaps */
 	/* If its slot is taken out meanwhile, fn comes to the caller's lock and finds what holds
 	 * then. */
 	if (rt_load32_rlx(&a->state) == SET && when >= a->when)
