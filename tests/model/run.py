@@ -1,7 +1,7 @@
 """Checks the models of the lock-free protocols and prints a table.
 
 usage: run.py [NAME...]     NAME: parkready timerpoll timerheap runq mutex cancel takep syscall
-               stwpreempt news trace relacy
+               stwpreempt news barrier trace relacy
 
 Each row is a model, a variant and what is expected. A mutant lacks one fence, re-check or order and must
 fail; one that passes means that the model no longer sees what it is there for, so the run fails too.
@@ -88,6 +88,13 @@ for scenario, memory, mutant in (
         ('STOP', '', 'NO_LOOK'), ('STOP', '', 'NO_CAS_STOP'), ('STOP', '', 'STALE_STOP'),
         ('FLAG', '', 'NO_FENCE_POINT'), ('FLAG', '', 'NO_FENCE_CLEAR')):
     rows('syscall', (scenario,), (memory,), False, mutant)
+rows('barrier', ('HYBRID', 'SNAPSHOT'), ('',)) # the stores are releases: WEAK adds nothing
+rows('barrier', ('SNAPSHOT',), ('',), True, 'NO_INSERTION')
+for scenario, memory, mutant in (
+        ('HYBRID', '', 'NO_DELETION'), ('SNAPSHOT', '', 'NO_DELETION'), ('HYBRID', '', 'NO_INSERTION'),
+        ('HYBRID', '', 'NO_FLUSH'), ('HYBRID', '', 'NO_AGAIN'), ('HYBRID', '', 'TORN'),
+        ('SNAPSHOT', '', 'TORN')):
+    rows('barrier', (scenario,), (memory,), False, mutant)
 
 for scenario, calls in (('TURN', 'CALLS=0'), ('TAKE', 'CALLS=0'), ('TWO', 'CALLS=0'), ('ONCE', None)):
     rows('stwpreempt', (scenario,), BOTH, True, calls)
