@@ -288,8 +288,7 @@ static bool valid(const gort_config *cfg)
 /* Whether this build has what is asked for. */
 static bool supported(const gort_config *cfg)
 {
-	return (cfg->collector == NULL || strcmp(cfg->collector, collectors[COLLECTOR_NONE]) == 0) &&
-	       cfg->seed == 0 && !(cfg->flags & GORT_SCAN_DATA);
+	return cfg->seed == 0 && !(cfg->flags & GORT_SCAN_DATA);
 }
 
 int rt_config_check(const gort_config *cfg)

@@ -1,7 +1,7 @@
 /* memory.c: the public face of the heap. */
 #include "core/builtin/panic.h"
 #include "core/gc/gc.h"
-#include "core/sched/sched_inline.h"
+#include "core/sched/internal.h"
 
 GORT_API void *gort_new(const gort_type *t)
 {
@@ -21,7 +21,7 @@ GORT_API void *gort_new_array(const gort_type *t, size_t n)
 	(void)RT_ENTER();
 	if (size > 0 && n > ((size_t)1 << 47) / size)
 		rt_panic_text("runtime: allocation size out of range");
-	p = rt_new_bytes(size * n, false);
+	p = rt_new_array(t, n);
 	rt_leave();
 	return p;
 }
@@ -41,8 +41,34 @@ GORT_API void *gort_alloc(size_t size, unsigned flags)
 GORT_API void gort_store(void *slot, const void *ptr)
 {
 	(void)RT_ENTER();
-	*(const void *volatile *)slot = ptr;
+	rt_store_ptr(slot, ptr);
 	rt_leave();
+}
+
+GORT_API void *gort_swap(void *slot, const void *ptr)
+{
+	rt_atomicptr *at = slot;
+	void *was;
+
+	(void)RT_ENTER();
+	if (rt_gc_marking()) /* the value that is swapped out is shaded when it is known */
+		rt_barrier(NULL, ptr);
+	was = rt_xchgptr_full(at, (void *)(uintptr_t)ptr);
+	rt_delete_ptr(was);
+	rt_leave();
+	return was;
+}
+
+GORT_API bool gort_cas(void *slot, const void *old, const void *ptr)
+{
+	bool done;
+
+	(void)RT_ENTER();
+	if (rt_gc_marking())
+		rt_barrier(old, ptr);
+	done = rt_casptr_full(slot, (void *)(uintptr_t)old, (void *)(uintptr_t)ptr);
+	rt_leave();
+	return done;
 }
 
 GORT_API void gort_move(const gort_type *t, void *dst, const void *src, size_t n)
@@ -57,4 +83,64 @@ GORT_API void gort_clear(const gort_type *t, void *dst, size_t n)
 	(void)RT_ENTER();
 	rt_typed_clear(t, gort_type_size(t) * n, dst);
 	rt_leave();
+}
+
+GORT_API int gort_root_add(gort_runtime *rt, void *start, size_t size)
+{
+	rt_m *mp;
+	int r = rt_runtime_alive(rt);
+
+	if (r != 0)
+		return r;
+	if (start == NULL || size == 0 || size > SIZE_MAX - (uintptr_t)start)
+		return GORT_EINVAL;
+	mp = rt_hold();
+	r = rt_root_add(rt->gc, start, size);
+	rt_unhold(mp);
+	return r;
+}
+
+GORT_API int gort_root_remove(gort_runtime *rt, void *start)
+{
+	rt_m *mp;
+	int r = rt_runtime_alive(rt);
+
+	if (r != 0)
+		return r;
+	mp = rt_hold();
+	r = rt_root_remove(rt->gc, start);
+	rt_unhold(mp);
+	return r;
+}
+
+GORT_API void gort_gc(void)
+{
+	(void)RT_ENTER();
+	rt_gc_force(rt_self()->rt);
+	rt_leave();
+}
+
+GORT_API int gort_set_gc_percent(int percent)
+{
+	int was;
+
+	(void)RT_ENTER();
+	was = rt_gc_set_percent(rt_self()->rt, percent);
+	rt_leave();
+	return was;
+}
+
+GORT_API int64_t gort_set_memory_limit(int64_t bytes)
+{
+	int64_t was;
+
+	(void)RT_ENTER();
+	was = rt_gc_set_limit(rt_self()->rt, bytes);
+	rt_leave();
+	return was;
+}
+
+GORT_API void gort_keep_alive(const void *obj)
+{
+	__asm__ volatile("" : : "r"(obj) : "memory");
 }

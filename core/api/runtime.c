@@ -200,7 +200,8 @@ static int copy_config(gort_runtime *rt, const gort_config *cfg)
 		if (rt_debugvars_parse(&rt->debug, rt->debugtext, false) != 0)
 			return GORT_EINVAL;
 	}
-	rt->cfg.collector = "none";
+	if (rt->cfg.collector == NULL)
+		rt->cfg.collector = "none";
 	rt_traceback_init(rt, getenv("GOTRACEBACK"));
 	return 0;
 }
@@ -237,6 +238,8 @@ GORT_API int gort_runtime_new(gort_runtime **out, const gort_config *cfg)
 	rt->up.goroutine_drop = goroutine_drop;
 	rt->up.pool_cleanup = rt_pool_cleanup;
 	rt->up.goroutine_fault = rt_panic_fault;
+	rt->up.panic_roots = rt_panic_roots;
+	rt->up.pool_roots = rt_pool_roots;
 	r = copy_config(rt, cfg);
 	if (r != 0) {
 		free(rt->debugtext);

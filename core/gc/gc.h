@@ -1,31 +1,74 @@
-/* gc.h: typed allocation, and the typed moves that will carry write barriers.
+/* gc.h: typed allocation, and the moves and stores that carry write barriers.
  *
- * For now the collector is `none`: objects are bumped out of per-P chunks and live until
- * gort_runtime_free. Every heap object of the runtime goes through these calls. They run on a
- * goroutine inside the runtime (after RT_ENTER), never return NULL, and end the run with
- * GORT_ENOMEM when memory ends. */
+ * Every heap object of the runtime goes through these calls. They run on a goroutine inside the
+ * runtime (after RT_ENTER) or on g0 with a P; allocation on a goroutine only: it may park. It never
+ * returns NULL, and ends the run with GORT_ENOMEM when memory ends.
+ *
+ * The barrier. While a collection marks, a store of a pointer into memory that the collector looks
+ * at first records the old and the new value; both are marked later (barrier.c). Flag, record and
+ * store are one piece: locks > 0, so that the world does not stop in between. Memory that was just
+ * allocated and that nobody else has seen needs none. */
 #ifndef CORE_GC_H
 #define CORE_GC_H
 
 #include "core/base/types.h"
+#include "core/gc/type.h"
 #include "core/include/gort.h"
+#include "core/sched/sched_inline.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
-int rt_heap_init(gort_runtime *rt);  /* 0 or GORT_ENOMEM */
+/* 0, GORT_EINVAL (no such collector), GORT_ENOMEM. Sets the up-calls gc_* and p_*. */
+int rt_heap_init(gort_runtime *rt);
 void rt_heap_fini(gort_runtime *rt); /* every object is gone */
+bool rt_collector_known(const char *name);
 
 void *rt_new(const gort_type *t);                   /* zeroed */
+void *rt_new_array(const gort_type *t, size_t n);   /* zeroed; n * size is no more than 1 << 47 */
 void *rt_new_bytes(size_t size, bool noscan);       /* zeroed; conservative unless noscan */
 
-/* The one typed move: into channel buffers, between stacks, by gort_move. The collector's barrier
- * goes here. */
+void rt_gc_force(gort_runtime *rt);                  /* a full collection, swept; nothing with the collector `none` */
+int rt_gc_set_percent(gort_runtime *rt, int percent); /* both return the value before */
+int64_t rt_gc_set_limit(gort_runtime *rt, int64_t limit);
+int rt_root_add(struct rt_gc *gc, void *start, size_t size); /* any thread; see gort.h */
+int rt_root_remove(struct rt_gc *gc, void *start);
+
+/* ---- Barriers ------------------------------------------------------------------------------------ */
+
+/* While marking: records words. */
+void rt_barrier(const void *old, const void *new);
+void rt_barrier_move(const gort_type *t, size_t size, void *dst, const void *src); /* and moves */
+void rt_barrier_clear(const gort_type *t, size_t size, const void *dst);
+void rt_gc_shade(void *obj); /* marks it if it is white; nothing happens unless a collection marks */
+
+static inline bool rt_gc_marking(void)
+{
+	return RT_UNLIKELY(rt_load32_rlx(&rt_self()->rt->gcmark) != 0);
+}
+
+/* *slot = p. Release: who finds p there finds it initialised. */
+static inline void rt_store_ptr(void *slot, const void *p)
+{
+	if (rt_gc_marking())
+		rt_barrier(rt_loadptr_rlx((rt_atomicptr *)slot), p);
+	rt_storeptr_rel((rt_atomicptr *)slot, (void *)(uintptr_t)p);
+}
+
+/* A pointer leaves memory that the collector looks at by other means than a store above. */
+static inline void rt_delete_ptr(void *old)
+{
+	if (rt_gc_marking())
+		rt_gc_shade(old);
+}
+
+/* The one typed move: into channel buffers, between stacks, by gort_move. size: of all values together. */
 static inline void rt_typed_move(const gort_type *t, size_t size, void *dst, const void *src)
 {
-	(void)t;
-	if (size == 8) /* most elements are one word: no call */
+	if (rt_gc_marking() && rt_type_pointers(t))
+		rt_barrier_move(t, size, dst, src);
+	else if (size == 8) /* most elements are one word: no call */
 		memcpy(dst, src, 8);
 	else if (size != 0)
 		memmove(dst, src, size);
@@ -33,14 +76,9 @@ static inline void rt_typed_move(const gort_type *t, size_t size, void *dst, con
 
 static inline void rt_typed_clear(const gort_type *t, size_t size, void *dst)
 {
-	(void)t;
+	if (rt_gc_marking() && rt_type_pointers(t))
+		rt_barrier_clear(t, size, dst);
 	memset(dst, 0, size);
 }
-
-typedef struct rt_heapstats {
-	uint64_t objects, bytes; /* allocated since the runtime was made */
-	size_t reserved;         /* address space held */
-} rt_heapstats;
-void rt_heap_stats(gort_runtime *rt, rt_heapstats *out);
 
 #endif

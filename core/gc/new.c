@@ -1,197 +1,139 @@
 /* new.c: typed allocation. This is where the memory rooms meet: it stands above the allocator and
  * beside the collector, so that neither needs the other.
  *
- * Collector `none`: each P bumps a pointer through a chunk of its own; a new chunk comes from a
- * region of address space under the heap's lock. Regions are reserved in growing sizes and given
- * back together. Memory is zero because it comes fresh from the system and is never used twice.
+ * The common path takes a slot from the P's cache and describes it. What the cache could not do
+ * alone leaves `grown` set: then the trigger is looked at. While marking, a new object is black,
+ * and its bytes are charged to the goroutine (assist).
+ *
+ * Both come after the object is there: it lies in this frame, or in a register, where the collector finds it.
  */
-#include "core/gc/gc.h"
+#include "core/gc/gc_impl.h"
 
-#include "backends/arena/arena.h"
-#include "core/sched/sched_impl.h"
-#include "core/sched/sched_inline.h"
-
-#include <stdlib.h>
-
-enum { CHUNK = 128 << 10, LARGE = 16 << 10, ALIGN = 16 };
-#define REGION_MIN ((size_t)64 << 20)
-#define REGION_MAX ((size_t)1 << 30)
-#define COMMIT_STEP ((size_t)2 << 20) /* also the alignment of a region: the usual huge page */
-#define SMALL ((size_t)4 << 20)       /* so much of a region stays on small pages */
-
-typedef struct region { /* at the start of its own memory */
-	struct region *next;
-	size_t size;
-	char *bump, *ready, *end; /* [bump, ready) is committed and free */
-} region;
-
-typedef struct rt_heap {
-	rt_mutex lock;       /* rank heap */
-	/* guarded by lock */
-	region *regions;     /* newest first; only it has room */
-	size_t reserved, next_size;
-	uint64_t large_objects, large_bytes;
-} rt_heap;
-
-static size_t round_up(size_t n, size_t unit)
-{
-	return (n + unit - 1) / unit * unit;
-}
-
-int rt_heap_init(gort_runtime *rt)
-{
-	rt_heap *h = calloc(1, sizeof *h); /* on the host's thread, at boot */
-
-	if (h == NULL)
-		return GORT_ENOMEM;
-	h->next_size = REGION_MIN;
-	rt->heap = h;
-	return 0;
-}
-
-void rt_heap_fini(gort_runtime *rt)
-{
-	rt_heap *h = rt->heap;
-	region *next;
-
-	if (h == NULL)
-		return;
-	for (region *r = h->regions; r != NULL; r = next) {
-		next = r->next;
-		be_arena_release(r, r->size);
-	}
-	free(h);
-	rt->heap = NULL;
-}
-
-static bool commit_to(gort_runtime *rt, region *r, char *upto)
-{
-	size_t more;
-
-	if (upto <= r->ready)
-		return true;
-	if (rt_oom_now(&rt->debug))
-		return false;
-	/* Up to a multiple of the step, so that no huge page is committed by halves. */
-	more = round_up((size_t)(upto - (char *)r), COMMIT_STEP) - (size_t)(r->ready - (char *)r);
-	if (more > (size_t)(r->end - r->ready))
-		more = (size_t)(r->end - r->ready);
-	if (be_arena_commit(r->ready, more) != 0)
-		return false;
-	r->ready += more;
-	return true;
-}
-
-static bool add_region(gort_runtime *rt, rt_heap *h, size_t need)
-{
-	size_t page = be_arena_query()->page;
-	size_t size = round_up(need + page, REGION_MIN);
-	region *r = NULL;
-
-	if (size < h->next_size && h->next_size <= be_arena_query()->max_reserve)
-		size = h->next_size;
-	if (!rt_oom_now(&rt->debug))
-		r = be_arena_reserve(NULL, size, COMMIT_STEP);
-	if (r == NULL)
-		return false;
-	if (be_arena_commit(r, page) != 0) {
-		be_arena_release(r, size);
-		return false;
-	}
-	be_arena_huge((char *)r + SMALL, size - SMALL);
-	*r = (region){ h->regions, size, (char *)r + round_up(sizeof *r, ALIGN), (char *)r + page,
-		       (char *)r + size };
-	h->regions = r;
-	h->reserved += size;
-	if (h->next_size < REGION_MAX)
-		h->next_size *= 2;
-	return true;
-}
-
-/* size bytes of zeroed memory; NULL: the system refused. */
-static void *region_take_locked(gort_runtime *rt, rt_heap *h, size_t size)
-{
-	region *r = h->regions;
-	char *p;
-
-	if (r == NULL || (size_t)(r->end - r->bump) < size) {
-		if (!add_region(rt, h, size))
-			return NULL;
-		r = h->regions;
-	}
-	if (!commit_to(rt, r, r->bump + size))
-		return NULL;
-	p = r->bump;
-	r->bump += size;
-	return p;
-}
-
-static _Noreturn void out_of_memory(void)
+static _Noreturn RT_COLD void out_of_memory(void)
 {
 	rt_run_fail(GORT_ENOMEM, "fatal error: runtime: out of memory\n");
 }
 
-static RT_NOINLINE void *new_slow(size_t size)
+/* What allocation leaves to be done; o is new. */
+static RT_NOINLINE void settle(rt_slot o)
 {
 	rt_m *mp = rt_self();
-	rt_heap *h = mp->rt->heap;
-	rt_p *pp = mp->p;
+	rt_gc *gc = rt_gc_of(mp);
+	rt_gcp *p = mp->p->gc;
+
+	if (rt_load32_rlx(&mp->rt->gcmark) != 0) {
+		rt_gc_mark_new(gc, p, o);
+		rt_assist(gc, o.s != NULL ? o.s->elemsize : 0);
+	}
+	p = rt_self()->p->gc;
+	if (p->mc.grown) {
+		p->mc.grown = false;
+		if (RT_UNLIKELY(gc->stress > 0) ||
+		    rt_load64_rlx(&gc->heap.live) >= rt_load64_rlx(&gc->trigger))
+			rt_gc_trigger(gc);
+	}
+}
+
+static inline void *done(rt_m *mp, rt_mcache *mc, rt_slot o)
+{
+	if (RT_UNLIKELY(o.p == NULL))
+		out_of_memory();
+	if (RT_UNLIKELY(mc->grown | (rt_load32_rlx(&mp->rt->gcmark) != 0)))
+		settle(o);
+	return o.p;
+}
+
+/* Above RT_SMALL_MAX. What is to be cleared is cleared in pieces, between which others may run. */
+static RT_NOINLINE void *new_large(size_t size, const gort_type *t)
+{
+	rt_m *mp = rt_self();
+	rt_slot o;
 	char *p;
 
-	rt_lock(&h->lock, RT_RANK_heap);
-	p = region_take_locked(mp->rt, h, size > LARGE ? size : CHUNK);
-	if (p != NULL && size > LARGE) {
-		h->large_objects++;
-		h->large_bytes += size;
-	}
-	rt_unlock(&h->lock, RT_RANK_heap);
+	o = rt_malloc_large(&mp->p->gc->mc, size, t == NULL);
+	p = o.p;
 	if (p == NULL)
 		out_of_memory();
-	if (size > LARGE)
-		return p;
-	pp->bump = p + size;
-	pp->bumpend = p + CHUNK;
+	settle(o);
+	if (o.s->needzero) {
+		for (size_t at = 0; at < o.s->elemsize; at += RT_ZERO_CHUNK) {
+			size_t left = o.s->elemsize - at;
+
+			memset(p + at, 0, left < RT_ZERO_CHUNK ? left : RT_ZERO_CHUNK);
+			rt_gc_yield_point();
+		}
+	}
+	if (t != NULL)
+		rt_object_set_type(&rt_gc_of(rt_self())->heap, (uintptr_t)p, t);
 	return p;
 }
 
-static inline void *new_sized(size_t size)
-{
-	rt_p *pp = rt_self()->p;
-	char *p = pp->bump;
+static char nothing[16]; /* every object of no size */
 
-	if (RT_UNLIKELY(size > SIZE_MAX / 4))
-		out_of_memory();
-	size = size == 0 ? ALIGN : round_up(size, ALIGN);
-	if (RT_UNLIKELY(size > LARGE))
-		return new_slow(size);
-	pp->heap_objects++;
-	pp->heap_bytes += size;
-	if (RT_UNLIKELY((size_t)((char *)pp->bumpend - p) < size))
-		return new_slow(size);
-	pp->bump = p + size;
-	return p;
+/* mask: of the first 64 words; t: for larger objects. */
+static inline void *new_scan(size_t size, uint64_t mask, const gort_type *t)
+{
+	rt_m *mp = rt_self();
+	rt_mcache *mc = &mp->p->gc->mc;
+
+	if (RT_LIKELY(size <= RT_BITMAP_MAX))
+		return done(mp, mc, rt_malloc_bitmap(mc, size, mask));
+	if (size <= RT_SMALL_MAX)
+		return done(mp, mc, rt_malloc_typed(mc, size, t));
+	return new_large(size, t);
 }
 
-void *rt_new_bytes(size_t size, bool noscan)
+static inline void *new_noscan(size_t size)
 {
-	(void)noscan;
-	return new_sized(size);
+	rt_m *mp = rt_self();
+	rt_mcache *mc = &mp->p->gc->mc;
+
+	if (size < RT_TINY)
+		return size > 0 ? done(mp, mc, rt_malloc_tiny(mc, size)) : nothing;
+	if (size <= RT_SMALL_MAX)
+		return done(mp, mc, rt_malloc_noscan(mc, size, true));
+	return new_large(size, NULL);
+}
+
+/* Classes are aligned to 8 or 16 at least; more is had by a larger class. */
+static size_t aligned_size(const gort_type *t, size_t size)
+{
+	unsigned class;
+
+	if (RT_LIKELY(t->align <= 8) || size > RT_SMALL_MAX)
+		return size;
+	class = rt_sizeclass_aligned(size, t->align);
+	return class != 0 ? rt_class_bytes[class] : (size_t)RT_SMALL_MAX + 1;
 }
 
 void *rt_new(const gort_type *t)
 {
-	return new_sized(gort_type_size(t));
+	size_t size = t->size;
+
+	if (RT_UNLIKELY(t->align > 8))
+		size = aligned_size(t, size);
+	return rt_type_pointers(t) ? new_scan(size, t->mask, t) : new_noscan(size);
 }
 
-void rt_heap_stats(gort_runtime *rt, rt_heapstats *out)
+void *rt_new_array(const gort_type *t, size_t n)
 {
-	rt_heap *h = rt->heap;
+	size_t size = aligned_size(t, t->size * n);
+	uint64_t mask = t->mask;
 
-	rt_lock(&h->lock, RT_RANK_heap);
-	*out = (rt_heapstats){ h->large_objects, h->large_bytes, h->reserved };
-	rt_unlock(&h->lock, RT_RANK_heap);
-	for (int i = 0; i < rt->sched.nallp; i++) {
-		out->objects += rt->sched.allp[i]->heap_objects;
-		out->bytes += rt->sched.allp[i]->heap_bytes;
-	}
+	if (!rt_type_pointers(t) || size == 0)
+		return new_noscan(size);
+	if (size <= RT_BITMAP_MAX)
+		mask = rt_mask_repeat(mask, (unsigned)(t->size / sizeof(void *)),
+		                      (unsigned)(t->size * n / sizeof(void *)));
+	return new_scan(size, mask, t);
+}
+
+void *rt_new_bytes(size_t size, bool noscan)
+{
+	unsigned words = (unsigned)(size / sizeof(void *)); /* the last bytes hold no pointer */
+
+	if (noscan || words == 0)
+		return new_noscan(size);
+	return new_scan(size, words < 64 ? ((uint64_t)1 << words) - 1 : ~(uint64_t)0,
+	                RT_TYPE_CONSERVATIVE);
 }

@@ -6,11 +6,13 @@
  *              latest start is 4 MiB before the goal
  *   assists  = what remains to be scanned / what remains to be allocated
  *
- * How much the program allocates in the time that a byte takes to scan (cons/mark) is measured at the end of each collection. The
- * largest of the last five is used: a program that allocates in bursts is met by collections that start in time.
+ * How much the program allocates in the time that a byte takes to scan (cons/mark) is measured at
+ * the end of each collection. The largest of the last five is used: a program that allocates in
+ * bursts is met by collections that start in time.
  *
- * If more is live than the last time, the expected work is exceeded. Then the worst case counts, that all is live, with
- * a goal that is further away by as much, up to the goal that GOGC would have given if all were.
+ * If more is live than the last time, the expected work is exceeded. Then the worst case counts,
+ * that all is live, with a goal that is further away by as much, up to the goal that GOGC would
+ * have given if all were.
  *
  * The functions know no runtime, so that the formulas can be checked against figures measured in Go.
  */

@@ -36,7 +36,8 @@ typedef struct rt_pacer {
 } rt_pacer;
 
 void rt_pacer_init(rt_pacer *p, int percent, uint64_t limit);
-/* After the settings or the results have changed. heap_live: from where sweeping starts; swept: there is nothing to sweep. */
+/* After the settings or the results have changed. heap_live: from where sweeping starts; swept:
+ * there is nothing to sweep. */
 void rt_pacer_commit(rt_pacer *p, uint64_t heap_live, bool swept);
 uint64_t rt_pacer_limit_goal(const rt_pacer *p, const rt_pacer_memory *m);
 uint64_t rt_pacer_goal(const rt_pacer *p, const rt_pacer_memory *m);

@@ -1,16 +1,18 @@
 /* work.c: buffers of grey objects (spec/04 6).
  *
- * Two buffers for each P keep one that swings around a boundary from touching the shared list at each object: put
- * swaps them when the first is full, and publishes it only when both are; get swaps when the first is empty, and takes from the
- * list only when both are.
+ * Two buffers for each P keep one that swings around a boundary from touching the shared list at
+ * each object: put swaps them when the first is full, and publishes it only when both are; get
+ * swaps when the first is empty, and takes from the list only when both are.
  *
- * The lists are stacks with compare-and-swap. Buffers have numbers, and a head is a number with a count of changes above it, so that a
- * taker that was held up does not mistake a head that came back for the one that it read (ABA). It may read the
- * `next` of a buffer that is somebody else's by then: that memory stays, and the compare-and-swap fails. Rejected: pointers with
- * the count in unused bits, since how many are unused depends on the machine.
+ * The lists are stacks with compare-and-swap. Buffers have numbers, and a head is a number with a
+ * count of changes above it, so that a taker that was held up does not mistake a head that came
+ * back for the one that it read (ABA). It may read the `next` of a buffer that is somebody else's
+ * by then: that memory stays, and the compare-and-swap fails. Rejected: pointers with the count in
+ * unused bits, since how many are unused depends on the machine.
  *
- * Buffers lie in chunks, each twice as large as the one before, so that a number leads to its buffer by a shift, and a chunk is
- * never moved. Chunks are pages of their own: the collector must not take malloc's lock.
+ * Buffers lie in chunks, each twice as large as the one before, so that a number leads to its
+ * buffer by a shift, and a chunk is never moved. Chunks are pages of their own: the collector must
+ * not take malloc's lock.
  */
 #include "core/gc/work.h"
 

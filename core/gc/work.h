@@ -1,7 +1,7 @@
 /* work.h: grey objects: buffers of pointers, and the two that each P works on.
  *
- * A buffer holds 253 pointers. A P takes from and puts into its own two without anybody's help; full ones go to a
- * list that all share, a lock-free stack. See work.c. */
+ * A buffer holds 253 pointers. A P takes from and puts into its own two without anybody's help;
+ * full ones go to a list that all share, a lock-free stack. See work.c. */
 #ifndef CORE_GC_WORK_H
 #define CORE_GC_WORK_H
 
@@ -36,7 +36,8 @@ typedef struct rt_workpool {
 
 void rt_workpool_init(rt_workpool *wp, rt_debugvars *debug);
 void rt_workpool_fini(rt_workpool *wp);
-/* Between two collections, nobody holds a buffer: all are empty, and memory of the larger chunks goes back. */
+/* Between two collections, nobody holds a buffer: all are empty, and memory of the larger chunks
+ * goes back. */
 void rt_workpool_reset(rt_workpool *wp);
 size_t rt_workpool_bytes(rt_workpool *wp); /* of memory held */
 /* Whether a buffer waits to be taken. */

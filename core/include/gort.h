@@ -408,11 +408,28 @@ GORT_API void *gort_alloc(size_t size, unsigned flags);
  * heap pointers can lose an object under the collector "concurrent"; GODEBUG=gccheckmark=1 names
  * the slot. The collectors "stw" and "none" need no barrier. */
 GORT_API void gort_store(void *slot, const void *ptr);
+/* The same, atomically; returns the pointer before. */
+GORT_API void *gort_swap(void *slot, const void *ptr);
+/* The same, if *slot == old; returns whether it did. */
+GORT_API bool gort_cas(void *slot, const void *old, const void *ptr);
 /* Copies n values, which may overlap, with the barriers they need: strings, slices, interfaces and
  * structs, too. */
 GORT_API void gort_move(const gort_type *t, void *dst, const void *src, size_t n);
 /* Zeroes n values, with the barriers they need. */
 GORT_API void gort_clear(const gort_type *t, void *dst, size_t n);
+/* [T] Scans size bytes at start as a root, conservatively, until removed. GORT_EINVAL: they overlap
+ * one; to remove: no root starts there. GORT_ENOMEM. */
+GORT_API int gort_root_add(gort_runtime *rt, void *start, size_t size);
+GORT_API int gort_root_remove(gort_runtime *rt, void *start);
+
+/* runtime.GC: a full collection, swept; blocks this goroutine only. */
+GORT_API void gort_gc(void);
+/* debug.SetGCPercent; returns the value before. Negative = off. */
+GORT_API int gort_set_gc_percent(int percent);
+/* debug.SetMemoryLimit; returns the value before. Negative only reads. */
+GORT_API int64_t gort_set_memory_limit(int64_t bytes);
+/* obj is reachable up to this call. */
+GORT_API void gort_keep_alive(const void *obj);
 
 /* ---- Types [T] ------------------------------------------------------------------------------ */
 

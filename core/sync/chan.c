@@ -57,14 +57,14 @@ GORT_API gort_chan *gort_chan_make(const gort_type *elem, size_t cap)
 		rt_fatal("makechan: invalid channel element type");
 	if (cap > (size_t)PTRDIFF_MAX / 2 || (size > 0 && cap > ((size_t)1 << 47) / size))
 		rt_panic_text("makechan: size out of range");
-	/* One object if the buffer holds no pointers; else the buffer is one of its own, with its
-	 * type. */
+	/* One object without pointers if the buffer holds none: waiters lie in frames, or are kept by them. Else the
+	 * buffer is one of its own, with its type. */
 	if (size * cap == 0 || !rt_type_pointers(elem)) {
-		c = rt_new_bytes(sizeof *c + size * cap, false);
+		c = rt_new_bytes(sizeof *c + size * cap, true);
 		c->buf = (char *)(c + 1);
 	} else {
 		c = rt_new_bytes(sizeof *c, false);
-		c->buf = rt_new_bytes(size * cap, false);
+		c->buf = rt_new_array(elem, cap); /* c was seen by nobody: no barrier */
 	}
 	c->cap = cap;
 	c->elemsize = size;

@@ -79,10 +79,13 @@ GORT_API const gort_type *gort_type_of_gort_group(void)
 	return &t;
 }
 
-/* Into a heap object. */
+/* Into a heap object; also at the end of a run, by a thread without an M, when nothing marks. */
 static void set(void *slot, void *p)
 {
-	rt_typed_move(GORT_TYPE(void_ptr), sizeof p, slot, &p);
+	if (RT_LIKELY(rt_self() != NULL))
+		rt_store_ptr(slot, p);
+	else
+		*(void **)slot = p;
 }
 
 static void lock(family *f)
@@ -150,7 +153,9 @@ static family *family_of(group *g)
 		fresh = rt_new_bytes(sizeof *fresh, false);
 		if (me != NULL)
 			list(fresh, me->f);
-		if (rt_casptr_full(&g->family, f, fresh)) /* gc: a store into the heap */
+		if (rt_gc_marking())
+			rt_barrier(f, fresh);
+		if (rt_casptr_full(&g->family, f, fresh))
 			return fresh;
 		leave_parent(fresh);
 	}
@@ -187,7 +192,7 @@ static void cancel(family *f, int code)
 	for (family *work = cancel_one(f, code, NULL); work != NULL;) {
 		family *next = work->older;
 
-		work->older = NULL;
+		set(&work->older, NULL);
 		work = cancel_one(work, code, next);
 	}
 }

@@ -173,8 +173,10 @@ static inline void *take_own(place *l)
 {
 	void *obj = rt_loadptr_rlx(&l->own);
 
-	if (obj != NULL)
+	if (obj != NULL) {
 		rt_storeptr_rlx(&l->own, NULL);
+		rt_delete_ptr(obj);
+	}
 	return obj;
 }
 
@@ -271,7 +273,7 @@ GORT_API void gort_pool_put(gort_pool *pub, void *obj)
 		uint32_t want;
 
 		if (rt_loadptr_rlx(&l->own) == NULL) {
-			rt_storeptr_rlx(&l->own, obj); /* gc: a store into the heap */
+			rt_store_ptr(&l->own, obj);
 			break;
 		}
 		if (rt_poolchain_push(&l->chain, obj, &spare))

@@ -18,6 +18,7 @@
 #include "core/sync/poolchain.h"
 
 #include "core/base/check.h"
+#include "core/gc/gc.h"
 
 enum { FIRST_RING = 8, MAX_RING = 1 << 26 };
 
@@ -62,7 +63,7 @@ static bool ring_push(rt_poolring *r, void *obj)
 		return false;
 	if (rt_loadptr_acq(slot) != NULL) /* its thief is not done; pairs with the release in ring_steal */
 		return false;
-	rt_storeptr_rlx(slot, obj); /* gc: a store into the heap */
+	rt_store_ptr(slot, obj);
 	rt_add64_full(&r->ends, (uint64_t)1 << 32);
 	return true;
 }
@@ -81,6 +82,7 @@ static void *ring_pop(rt_poolring *r)
 		slot = slot_at(r, head_of(ends) - 1);
 		obj = rt_loadptr_rlx(slot);
 		rt_storeptr_rlx(slot, NULL);
+		rt_delete_ptr(obj);
 		return obj;
 	}
 }
@@ -100,6 +102,7 @@ static void *ring_steal(rt_poolring *r)
 			continue;
 		slot = slot_at(r, tail_of(ends));
 		obj = rt_loadptr_rlx(slot);
+		rt_delete_ptr(obj);
 		rt_storeptr_rel(slot, NULL);
 		return obj;
 	}
@@ -129,10 +132,10 @@ bool rt_poolchain_push(rt_poolchain *c, void *obj, rt_poolring **spare)
 	pushed = ring_push(fresh, obj);
 	RT_ASSERT(pushed);
 	(void)pushed;
-	rt_storeptr_rlx(&fresh->prev, r);
-	rt_storeptr_rlx(&c->head, fresh);
+	rt_store_ptr(&fresh->prev, r);
+	rt_store_ptr(&c->head, fresh);
 	/* Thieves find it with what it holds. */
-	rt_storeptr_rel(r != NULL ? &r->next : &c->tail, fresh);
+	rt_store_ptr(r != NULL ? &r->next : &c->tail, fresh);
 	return true;
 }
 

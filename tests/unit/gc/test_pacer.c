@@ -41,8 +41,8 @@ static void test_first_goal(void **state)
 	}
 }
 
-/* Live 52 486 824 B: NextGC 105 193 656 with GOGC=100, 78 840 384 with 50. What the live heap does not explain is stacks
- * and globals. */
+/* Live 52 486 824 B: NextGC 105 193 656 with GOGC=100, 78 840 384 with 50. What the live heap does
+ * not explain is stacks and globals. */
 static void test_goal(void **state)
 {
 	rt_pacer p = fresh(100);

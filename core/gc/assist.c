@@ -1,0 +1,211 @@
+/* assist.c: who marks, and for how long.
+ *
+ * Markers run on g0 of an M that has a P, or as part of an allocation. There are three kinds (spec/04 6, 8):
+ *
+ *   share   a P that is about to run a goroutine marks first, if it has given less than its share:
+ *           all of its time on as many Ps as the pacer calls dedicated, else a fraction
+ *   idle    a P without work marks until there is some
+ *   assist  a goroutine that allocates pays for it: scan work for each byte, by the ratio that the
+ *           pacer sets. It takes what was done in the background first
+ *
+ * Go has a goroutine for each P to mark on. Here the scheduler's own stack does, since marking
+ * never parks: nothing has to be readied, no turn is lost by a switch, and no goroutine has to be
+ * found for a P that just became idle.
+ *
+ * An assist does 64 KiB of scan work, some 50 us, however much is owed; the rest is paid by the
+ * allocations that follow. One that finds nothing to do, because everything grey is in others'
+ * hands, is let off. Go parks it until somebody has paid; that is what stalls a goroutine there for
+ * up to hundreds of milliseconds.
+ *
+ * The end. Whoever has nothing to do leaves; the last one that leaves, if nothing can be seen to be
+ * left, wakes the controller, which makes sure (cycle.c). It writes `waiting`, fences, looks at
+ * `active`; the marker takes itself out of `active`, fences, and looks at `waiting`: one of the two
+ * sees the other.
+ */
+#include "core/gc/gc_impl.h"
+#include "core/sched/internal.h"
+
+enum { LOOKS = 16 /* drain asks that often before the clock or the queues are looked at */ };
+
+bool rt_gc_nothing_left(rt_gc *gc)
+{
+	return !rt_workpool_any(&gc->pool) && !rt_roots_left(gc);
+}
+
+void rt_marker_enter(rt_gc *gc)
+{
+	rt_add32_full(&gc->active, 1);
+}
+
+bool rt_marker_leave(rt_gc *gc)
+{
+	uint32_t was = rt_add32_full(&gc->active, (uint32_t)-1);
+
+	RT_ASSERT(was > 0);
+	rt_fence_after_rmw(); /* pairs with the fence in wait_commit, cycle.c */
+	if (was != 1 || !rt_load32_rlx(&gc->waiting) || !rt_gc_nothing_left(gc) ||
+	    !rt_cas32_full(&gc->waiting, 1, 0))
+		return false;
+	rt_goready(gc->controller);
+	return true;
+}
+
+/* ---- Assists --------------------------------------------------------------------------------------- */
+
+/* From what was done in the background. */
+static void take_credit(rt_gc *gc, rt_gcp *p)
+{
+	for (;;) {
+		uint64_t have = rt_load64_rlx(&gc->credit), want;
+
+		if (have == 0 || p->credit >= 0)
+			return;
+		want = (uint64_t)-p->credit + 1;
+		if (want > have)
+			want = have;
+		if (rt_cas64_full(&gc->credit, have, have - want)) {
+			p->credit += (double)want;
+			return;
+		}
+	}
+}
+
+static RT_NOINLINE void pay(rt_gc *gc, rt_gcp *p)
+{
+	rt_m *mp = rt_self();
+	int64_t since;
+	rt_marker k = { .gc = gc, .w = &p->w };
+	uint64_t done;
+
+	take_credit(gc, p);
+	if (p->credit >= 0 || gc->limiter.limiting)
+		return;
+	if (rt_gc_nothing_left(gc) && rt_gcw_empty(&p->w)) {
+		p->credit = 0;
+		return;
+	}
+	since = be_nanotime();
+	RT_TRACE(mp, GC, ASSIST_BEGIN, mp->curg, 0, 0, 0);
+	rt_marker_enter(gc);
+	done = rt_gc_drain(&k, (uint64_t)RT_GC_ASSIST_MIN, NULL, NULL);
+	p->credit += (double)done;
+	if (done == 0)
+		p->credit = 0;
+	RT_TRACE(mp, GC, ASSIST_END, mp->curg, done, 0, 0);
+	rt_add64_full(&gc->assist_ns, (uint64_t)(be_nanotime() - since));
+	if (rt_marker_leave(gc) && rt_self()->locks == 1)
+		rt_goyield(); /* so that the collection ends now and not with this turn */
+}
+
+void rt_assist(rt_gc *gc, size_t bytes)
+{
+	rt_gcp *p = rt_self()->p->gc;
+
+	p->credit -= (double)bytes * rt_bits_double(rt_load64_rlx(&gc->assist_ratio));
+	if (RT_UNLIKELY(p->credit < 0))
+		pay(gc, p);
+}
+
+/* ---- Workers --------------------------------------------------------------------------------------- */
+
+typedef struct worker {
+	rt_m *mp;
+	rt_gc *gc;
+	bool idle, dedicated;
+	unsigned looks;
+	int64_t began, share; /* share: how long a fraction may last */
+} worker;
+
+bool rt_gc_any(gort_runtime *rt)
+{
+	rt_gc *gc = rt->gc;
+
+	if (rt_load32_rlx(&rt->gcmark) != 0)
+		return gc->kind->concurrent && !rt_gc_nothing_left(gc);
+	return gc->kind->collects && !rt_sweep_done(&gc->heap);
+}
+
+static bool wanted_elsewhere(const worker *w)
+{
+	gort_runtime *rt = w->mp->rt;
+
+	return rt_goroutines_wait(rt) || rt_timers_next(rt) <= be_nanotime();
+}
+
+static bool stop(void *arg)
+{
+	worker *w = arg;
+	rt_m *mp = w->mp;
+
+	if (rt_load32_rlx(&mp->rt->sched.gcwaiting) || rt_load32_rlx(&mp->p->preempt) || rt_run_leaving(mp))
+		return true;
+	if (w->dedicated || ++w->looks % LOOKS != 0)
+		return false;
+	return w->idle ? wanted_elsewhere(w) : be_nanotime() - w->began >= w->share;
+}
+
+/* Whether this P owes marking before it runs anything; how much. */
+static bool may_share(worker *w, rt_gcp *p)
+{
+	rt_gc *gc = w->gc;
+	int64_t due;
+
+	if (gc->workers.dedicated > 0) {
+		uint32_t n = rt_load32_rlx(&gc->dedicated);
+
+		if ((int)n < gc->workers.dedicated && rt_cas32_full(&gc->dedicated, n, n + 1)) {
+			w->dedicated = true;
+			return true;
+		}
+	}
+	due = (int64_t)(gc->workers.fractional * (double)(w->began - gc->stopped)) - p->workns;
+	w->share = due < GORT_MILLISECOND ? due : GORT_MILLISECOND; /* those that wait here do not wait for longer */
+	return due > 0;
+}
+
+/* Until there is something better to do. */
+static bool sweep_idle(worker *w)
+{
+	rt_mcache *mc = &w->mp->p->gc->mc;
+	bool any = false;
+
+	while (rt_sweep_one(&w->gc->heap, mc) != SIZE_MAX) {
+		any = true;
+		if (stop(w))
+			return true;
+	}
+	rt_store32_rlx(&w->mp->rt->gcbusy, 0); /* others finish what they are at */
+	return any;
+}
+
+bool rt_gc_work(rt_m *mp, bool idle)
+{
+	rt_gc *gc = rt_gc_of(mp);
+	rt_gcp *p = mp->p->gc;
+	rt_marker k = { .gc = gc, .w = &p->w };
+	worker w = { mp, gc, idle, false, 0, 0, 0 };
+	uint64_t done;
+	int64_t ns;
+
+	if (idle && rt_load32_rlx(&mp->rt->gcmark) == 0)
+		return sweep_idle(&w);
+	if (!gc->kind->concurrent || (rt_gc_nothing_left(gc) && rt_gcw_empty(&p->w)))
+		return false;
+	w.began = be_nanotime();
+	if (!idle && !may_share(&w, p))
+		return false;
+	rt_marker_enter(gc);
+	if (rt_load32_rlx(&gc->rt->sched.npidle) > 0)
+		rt_wakep(mp->rt); /* they can help */
+	done = rt_gc_drain(&k, UINT64_MAX, stop, &w);
+	rt_gcw_dispose(&gc->pool, &p->w); /* what it leaves undone is anybody's */
+	rt_add64_full(&gc->credit, done);
+	ns = be_nanotime() - w.began;
+	rt_add64_full(idle ? &gc->idle_ns : &gc->worker_ns, (uint64_t)ns);
+	if (!idle)
+		p->workns += ns;
+	if (w.dedicated)
+		rt_add32_full(&gc->dedicated, (uint32_t)-1);
+	(void)rt_marker_leave(gc);
+	return true;
+}

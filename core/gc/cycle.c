@@ -1,0 +1,705 @@
+/* cycle.c: one collection from its beginning to its end.
+ *
+ *   IDLE --- request ---> sweep what is left of the last --- stop ---> MARK --- nothing left, stop
+ *        ---> IDLE, sweeping
+ *
+ * A collection is driven by one goroutine of the runtime, the controller. It is made at the first
+ * request in a run and ends with it; between collections it parks: sweeping is done by those who
+ * allocate, in proportion, and by Ps without work. Those who want a collection set `want` and wake
+ * it; those who wait for one lie in gc->waiters.
+ *
+ *   1. Finish sweeping, with the world running.
+ *   2. Stop the world: pools age, caches drop their tiny blocks, page marks are cleared, pool roots
+ *      are greyed, the
+ *      barrier goes on (rt.gcmark), root jobs are counted. Start it. No stack is scanned in the pause: roots.c.
+ *   3. Ps without work, those that owe a share, and allocations mark (assist.c). The controller
+ *      waits until nothing is to be seen.
+ *   4. Stop the world: empty every P's barrier buffer and queue, look at what threads without a P
+ *      have started. If that is more than
+ *      a little, start the world and go on with 3.
+ *   5. Barrier off, new sweepgen, the pacer learns. Start the world. If somebody waits for that, sweep.
+ *
+ * The collector `stw` does the same without starting the world between 2 and 5, and its allocations
+ * wait for the end. `none` never begins.
+ *
+ * Why 4 is right. Marking is over when no object is grey: none in a buffer on the shared list, in a
+ * P's queue, or, not yet looked up, in a P's barrier buffer; and every goroutine that existed at 2
+ * has been scanned. The shared list and the jobs are seen to be done before, but a P may add to its
+ * own at any time while it runs; with the world stopped nobody does. `active` being 0 is only a
+ * reason to try.
+ *
+ * If the run ends in between, the controller is dropped with everybody else and marking is broken
+ * off (rt_gc_drop): old mark bits are cleared when the next collection begins.
+ */
+#include "core/gc/gc_impl.h"
+#include "core/sched/internal.h"
+
+#include <stdlib.h>
+
+enum { SWEEP_BATCH = 10, LAST_TRIES = 8, MARKS = 100 };
+#define LITTLE ((uint64_t)64 << 10) /* scan work that is done in the second pause at once */
+#define FORCE_PERIOD (120 * GORT_SECOND)
+
+static const rt_collector collectors[] = {
+	{ "concurrent", true, true }, { "stw", true, false }, { "none", false, false },
+};
+
+static const rt_collector *find(const char *name)
+{
+	for (size_t i = 0; i < RT_NELEM(collectors); i++)
+		if (strcmp(collectors[i].name, name) == 0)
+			return &collectors[i];
+	return NULL;
+}
+
+bool rt_collector_known(const char *name)
+{
+	return find(name) != NULL;
+}
+
+/* ---- Pace ------------------------------------------------------------------------------------------ */
+
+static rt_pacer_memory memory_of(rt_gc *gc)
+{
+	return (rt_pacer_memory){ rt_load64_rlx(&gc->heap.mem.total), rt_load64_rlx(&gc->heap.free),
+		                  rt_load64_rlx(&gc->heap.live) };
+}
+
+void rt_gc_repace(rt_gc *gc)
+{
+	rt_pacer_memory m = memory_of(gc);
+	uint64_t goal = rt_pacer_goal(&gc->pacer, &m);
+
+	rt_store64_rlx(&gc->goal, goal);
+	if (rt_load32_rlx(&gc->rt->gcmark) != 0) {
+		rt_pacer_progress now = { m.heap_alloc,
+			rt_load64_rlx(&gc->heap_scan) + rt_load64_rlx(&gc->stack_scan) +
+			        rt_load64_rlx(&gc->globals_scan),
+			m.heap_alloc + gc->pacer.stack_scan + gc->pacer.globals_scan };
+
+		rt_store64_rlx(&gc->assist_ratio,
+		               rt_double_bits(rt_pacer_assist(&gc->pacer, goal, &now)));
+		return;
+	}
+	rt_store64_rlx(&gc->trigger,
+	               gc->kind->collects ? rt_pacer_trigger(&gc->pacer, &m) : UINT64_MAX);
+}
+
+/* World stopped: GOGC or the memory limit has changed. */
+static void settings(rt_gc *gc, int percent, int64_t limit)
+{
+	gc->pacer.percent = percent;
+	gc->pacer.limit = (uint64_t)limit;
+	rt_store64_rlx(&gc->heap.limit, (uint64_t)limit);
+	rt_pacer_commit(&gc->pacer, rt_load64_rlx(&gc->heap.live), rt_sweep_done(&gc->heap));
+	rt_gc_repace(gc);
+}
+
+int rt_gc_set_percent(gort_runtime *rt, int percent)
+{
+	rt_gc *gc = rt->gc;
+	int was;
+
+	rt_stop_world(rt, RT_STW_GC_BEGIN);
+	was = gc->pacer.percent;
+	settings(gc, percent < 0 ? -1 : percent, (int64_t)gc->pacer.limit);
+	rt_start_world(rt);
+	return was;
+}
+
+int64_t rt_gc_set_limit(gort_runtime *rt, int64_t limit)
+{
+	rt_gc *gc = rt->gc;
+	int64_t was;
+
+	rt_stop_world(rt, RT_STW_GC_BEGIN);
+	was = (int64_t)gc->pacer.limit;
+	if (limit >= 0)
+		settings(gc, gc->pacer.percent, limit);
+	rt_start_world(rt);
+	return was;
+}
+
+/* ---- The controller and those who want something of it ---------------------------------------------- */
+
+static void control(void *arg);
+
+static void wake_controller(rt_gc *gc)
+{
+	if (rt_cas32_full(&gc->control, RT_CTL_PARKED, RT_CTL_AWAKE))
+		rt_goready(gc->controller);
+}
+
+static void make_controller(rt_gc *gc)
+{
+	rt_m *mp = rt_self();
+
+	if (!rt_cas32_full(&gc->control, RT_CTL_NONE, RT_CTL_AWAKE))
+		return;
+	if (rt_newproc(gc->rt, mp, &rt_system_attr, control, gc, NULL) != 0) {
+		rt_store32_rel(&gc->control, RT_CTL_NONE);
+		rt_run_fail(GORT_ENOMEM, "fatal error: runtime: out of memory\n");
+	}
+}
+
+void rt_gc_request(rt_gc *gc)
+{
+	make_controller(gc);
+	rt_xchg32_full(&gc->want, 1);
+	wake_controller(gc);
+}
+
+static void unlink_waiter(rt_waiter *w) /* world stopped */
+{
+	rt_gc *gc = w->on;
+	rt_waiter **at = &gc->waiters;
+
+	while (*at != NULL && *at != w)
+		at = &(*at)->next;
+	if (*at == w)
+		*at = w->next;
+}
+
+static bool wait_for_cycle(rt_g *gp, void *arg)
+{
+	rt_gc *gc = arg;
+
+	(void)gp;
+	rt_unlock(&gc->ctl, RT_RANK_gcctl);
+	wake_controller(gc);
+	return true;
+}
+
+/* w->ticket: the collection; w->elem: it must be swept, too. */
+void rt_gc_wait(rt_gc *gc, bool swept)
+{
+	rt_g *gp = rt_curg();
+	rt_waiter w;
+
+	if (rt_g_released(gp))
+		return;
+	make_controller(gc);
+	rt_waiter_begin(gp, &w, RT_UNTIMED);
+	w.on = gc;
+	w.unlink = unlink_waiter;
+	w.elem = swept ? gc : NULL;
+	rt_lock(&gc->ctl, RT_RANK_gcctl);
+	w.ticket = rt_load32_rlx(&gc->started) + 1;
+	w.next = gc->waiters;
+	gc->waiters = &w;
+	rt_xchg32_full(&gc->want, 1);
+	rt_gopark(wait_for_cycle, gc, RT_WAIT_GC_CYCLE, NULL);
+	(void)rt_waiter_end(gp, &w);
+}
+
+/* Not between gort_pin and gort_unpin. */
+static bool may_park(const rt_m *mp)
+{
+	return mp->locks == 1 && mp->curg != NULL;
+}
+
+void rt_gc_force(gort_runtime *rt)
+{
+	if (!rt->gc->kind->collects)
+		return;
+	if (RT_UNLIKELY(!may_park(rt_self())))
+		rt_misuse("gort_gc", "called between gort_pin and gort_unpin");
+	rt_store32_rlx(&rt->gc->force, 1);
+	rt_gc_wait(rt->gc, true);
+}
+
+/* Those for whom collection `n` was the one. */
+static void wake_waiters(rt_gc *gc, uint32_t n, bool swept)
+{
+	rt_waiter *due = NULL, *w, **at;
+
+	rt_lock(&gc->ctl, RT_RANK_gcctl);
+	for (at = &gc->waiters; (w = *at) != NULL;) {
+		if ((int32_t)(n - w->ticket) < 0 || (w->elem != NULL && !swept)) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		w->next = due;
+		due = w;
+	}
+	rt_unlock(&gc->ctl, RT_RANK_gcctl);
+	while ((w = due) != NULL) { /* gone as soon as its goroutine runs */
+		due = w->next;
+		w->success = true;
+		rt_goready(w->g);
+	}
+}
+
+static bool stress_due(rt_gc *gc)
+{
+	rt_self()->p->gc->mc.grown = true; /* the next allocation comes here, too */
+	if (rt_add32_full(&gc->stressed, 1) + 1 < (uint32_t)gc->stress)
+		return false;
+	rt_store32_rlx(&gc->stressed, 0);
+	return true;
+}
+
+void rt_gc_trigger(rt_gc *gc)
+{
+	if (gc->stress > 0 && !stress_due(gc) &&
+	    rt_load64_rlx(&gc->heap.live) < rt_load64_rlx(&gc->trigger))
+		return;
+	if (rt_load32_rlx(&gc->rt->gcmark) != 0) {
+		rt_gc_repace(gc);
+		return;
+	}
+	if (!gc->kind->concurrent && may_park(rt_self())) {
+		rt_gc_wait(gc, false);
+		return;
+	}
+	if (rt_load32_rlx(&gc->want))
+		return;
+	rt_gc_request(gc);
+	if (may_park(rt_self()))
+		rt_goyield();
+}
+
+void rt_gc_yield_point(void)
+{
+	rt_m *mp = rt_self();
+
+	if (RT_UNLIKELY(rt_load32_rlx(&mp->p->preempt)) && may_park(mp))
+		rt_gosched();
+}
+
+/* ---- Pauses ---------------------------------------------------------------------------------------- */
+
+static void clear_marks(rt_gc *gc, rt_span *s, void *arg)
+{
+	rt_atomic64 *bits = rt_span_markbits(s);
+
+	(void)gc, (void)arg;
+	for (unsigned i = 0; i < (s->nelems + 63u) / 64; i++)
+		rt_store64_rlx(&bits[i], 0);
+}
+
+static void prepare_p(rt_gcp *p)
+{
+	p->mc.tiny = NULL; /* its block is white, and reachable through the cache alone */
+	p->mc.tinyoff = 0;
+	p->credit = 0;
+	p->workns = 0;
+	p->newbytes = 0;
+	p->nwb = 0;
+}
+
+/* World stopped. */
+static void begin(rt_gc *gc)
+{
+	gort_runtime *rt = gc->rt;
+	rt_gcp *mine = rt_self()->p->gc;
+	rt_marker k = { .gc = gc, .w = &mine->w };
+
+	rt_xchg32_full(&gc->want, 0); /* who asked before gets this one */
+	gc->forced = rt_xchg32_full(&gc->force, 0) != 0;
+	rt_lock(&gc->ctl, RT_RANK_gcctl);
+	rt_add32_full(&gc->started, 1);
+	rt_unlock(&gc->ctl, RT_RANK_gcctl);
+	rt->up.pool_cleanup(rt);
+	if (gc->dirty)
+		rt_gc_each_span(gc, clear_marks, NULL);
+	gc->dirty = false;
+	rt_mark_begin(&gc->heap);
+	for (int i = 0; i < rt->sched.nallp; i++)
+		prepare_p(rt->sched.allp[i]->gc);
+	rt_store64_rlx(&gc->marked, 0);
+	rt_store64_rlx(&gc->heap_scan, 0);
+	rt_store64_rlx(&gc->stack_scan, 0);
+	rt_store64_rlx(&gc->globals_scan, 0);
+	rt_store64_rlx(&gc->credit, 0);
+	rt_store64_rlx(&gc->assist_ns, 0);
+	rt_store64_rlx(&gc->idle_ns, 0);
+	rt_store64_rlx(&gc->worker_ns, 0);
+	rt_store32_rlx(&gc->overflow, 0);
+	gc->mark = (uint8_t)(2 * (gc->serial++ % MARKS) + 2);
+	gc->workers = rt_pacer_workers_for(rt_gomaxprocs(rt));
+	gc->live0 = rt_load64_rlx(&gc->heap.live);
+	gc->pacer.triggered = gc->live0;
+	rt_roots_prepare(&k);
+	rt_gc_tell(&k);
+	rt_gcw_dispose(&gc->pool, &mine->w);
+	rt_store32_rel(&rt->gcmark, gc->mark);
+	rt_store32_rel(&rt->gcbusy, 1);
+	rt_gc_repace(gc);
+	gc->cyclegoal = rt_load64_rlx(&gc->goal);
+}
+
+/* World stopped: what every P holds. */
+static void flush_all(rt_gc *gc)
+{
+	rt_sched *sc = &gc->rt->sched;
+
+	for (int i = 0; i < sc->nallp; i++) {
+		rt_gcp *p = sc->allp[i]->gc;
+
+		rt_wb_flush(gc, p);
+		rt_gcw_dispose(&gc->pool, &p->w);
+		rt_add64_full(&gc->marked, p->newbytes);
+		p->newbytes = 0;
+	}
+}
+
+/* World stopped. True: nothing is grey any more. */
+static bool finished(rt_gc *gc, bool all)
+{
+	rt_gcp *mine = rt_self()->p->gc;
+	rt_marker k = { .gc = gc, .w = &mine->w };
+
+	flush_all(gc);
+	rt_roots_late(&k);
+	(void)rt_gc_drain(&k, all ? UINT64_MAX : LITTLE, NULL, NULL);
+	if (!all && (!rt_gcw_empty(&mine->w) || !rt_gc_nothing_left(gc))) {
+		rt_gcw_dispose(&gc->pool, &mine->w);
+		return false;
+	}
+	rt_gc_rescan(&k);
+	rt_gc_tell(&k);
+	rt_gcw_dispose(&gc->pool, &mine->w);
+	return true;
+}
+
+static void learn(rt_gc *gc)
+{
+	rt_pacer_cycle c = { .heap_live = gc->live1, .heap_scan = rt_load64_rlx(&gc->heap_scan),
+		             .stack_scan = rt_load64_rlx(&gc->stack_scan),
+		             .globals_scan = rt_load64_rlx(&gc->globals_scan),
+		             .marked = rt_load64_rlx(&gc->marked),
+		             .duration = be_nanotime() - gc->stopped,
+		             .assist = (int64_t)rt_load64_rlx(&gc->assist_ns),
+		             .idle = (int64_t)rt_load64_rlx(&gc->idle_ns),
+		             .procs = rt_gomaxprocs(gc->rt), .forced = gc->forced };
+	uint64_t trigger;
+
+	rt_pacer_end(&gc->pacer, &c);
+	rt_pacer_commit(&gc->pacer, c.marked, false);
+	rt_gc_repace(gc);
+	trigger = rt_load64_rlx(&gc->trigger);
+	rt_sweep_pace(&gc->heap, rt_pacer_sweep(rt_sweep_pages(&gc->heap), c.marked, trigger, RT_PAGE));
+}
+
+/* World stopped, nothing is grey. */
+static void end(rt_gc *gc)
+{
+	gort_runtime *rt = gc->rt;
+
+	rt_lock(&gc->rootlock, RT_RANK_gcroots);
+	gc->rootmark = false;
+	rt_unlock(&gc->rootlock, RT_RANK_gcroots);
+	rt_store32_rel(&rt->gcmark, 0);
+	gc->live1 = rt_load64_rlx(&gc->heap.live);
+	rt_workpool_reset(&gc->pool);
+	rt_sweep_begin(&gc->heap);
+	for (int i = 0; i < rt->sched.nallp; i++)
+		(void)rt_mcache_prepare(&rt->sched.allp[i]->gc->mc);
+	rt_store64_rlx(&gc->heap.live, rt_load64_rlx(&gc->marked));
+	learn(gc);
+	rt_store32_rel(&gc->ended, rt_load32_rlx(&gc->started));
+	rt_store64_rlx(&gc->last, (uint64_t)be_nanotime());
+}
+
+/* ---- The controller's loop -------------------------------------------------------------------------- */
+
+static rt_mcache *my_cache(void)
+{
+	return &rt_self()->p->gc->mc;
+}
+
+/* True: there is no span left. */
+static bool sweep_some(rt_gc *gc, int n)
+{
+	while (n-- > 0)
+		if (rt_sweep_one(&gc->heap, my_cache()) == SIZE_MAX)
+			return true;
+	return false;
+}
+
+static void sweep_all(rt_gc *gc)
+{
+	while (!sweep_some(gc, SWEEP_BATCH))
+		rt_gc_yield_point();
+	while (!rt_sweep_done(&gc->heap)) /* others finish theirs */
+		rt_gosched();
+}
+
+static bool until_quiet(rt_g *gp, void *arg)
+{
+	rt_gc *gc = arg;
+
+	(void)gp;
+	rt_xchg32_full(&gc->waiting, 1);
+	rt_fence_after_rmw(); /* pairs with the fence in rt_marker_leave */
+	return !(rt_load32_rlx(&gc->active) == 0 && rt_gc_nothing_left(gc) &&
+	         rt_cas32_full(&gc->waiting, 1, 0));
+}
+
+static bool stops(void *arg)
+{
+	rt_m *mp = rt_self();
+
+	(void)arg;
+	return rt_load32_rlx(&mp->p->preempt) != 0;
+}
+
+/* In between, as any worker. */
+static void help(rt_gc *gc)
+{
+	rt_marker k = { .gc = gc, .w = &rt_self()->p->gc->w };
+
+	rt_marker_enter(gc);
+	(void)rt_gc_drain(&k, UINT64_MAX, stops, NULL);
+	rt_gcw_dispose(&gc->pool, k.w);
+	(void)rt_marker_leave(gc);
+}
+
+static void mark_concurrently(rt_gc *gc)
+{
+	gort_runtime *rt = gc->rt;
+
+	for (int try = 1;; try++) {
+		int64_t since;
+
+		rt_gopark(until_quiet, gc, RT_WAIT_GC_WORKER, NULL);
+		since = be_nanotime();
+		rt_stop_world(rt, RT_STW_GC_END);
+		if (finished(gc, try >= LAST_TRIES)) {
+			gc->pause2 = since;
+			return;
+		}
+		rt_start_world(rt);
+		help(gc);
+		rt_gc_yield_point();
+	}
+}
+
+static void trace(rt_gc *gc, int64_t now);
+
+static void cycle(rt_gc *gc)
+{
+	gort_runtime *rt = gc->rt;
+	int64_t now;
+
+	sweep_all(gc);
+	gc->began = be_nanotime();
+	rt_stop_world(rt, RT_STW_GC_BEGIN);
+	begin(gc);
+	gc->stopped = gc->pause2 = be_nanotime();
+	gc->pause1 = gc->stopped - gc->began;
+	if (gc->kind->concurrent) {
+		rt_start_world(rt);
+		mark_concurrently(gc);
+	} else {
+		(void)finished(gc, true);
+	}
+	end(gc);
+	rt_start_world(rt);
+	now = be_nanotime();
+	gc->pause2 = now - gc->pause2;
+	gc->pausetotal += gc->pause1 + gc->pause2;
+	trace(gc, now);
+}
+
+static bool rest(rt_g *gp, void *arg)
+{
+	rt_gc *gc = arg;
+
+	(void)gp;
+	rt_store32_rel(&gc->control, RT_CTL_PARKED);
+	rt_fence_full(); /* pairs with the exchange in rt_gc_request */
+	return !(rt_load32_rlx(&gc->want) && rt_cas32_full(&gc->control, RT_CTL_PARKED, RT_CTL_AWAKE));
+}
+
+static void control(void *arg)
+{
+	rt_gc *gc = arg;
+
+	(void)RT_ENTER(); /* for ever: it is not preempted in place */
+	gc->controller = rt_curg();
+	for (;;) {
+		if (rt_load32_acq(&gc->want)) {
+			cycle(gc);
+			if (gc->forced)
+				sweep_all(gc);
+			wake_waiters(gc, rt_load32_rlx(&gc->ended), gc->forced);
+		} else {
+			rt_gopark(rest, gc, RT_WAIT_GC_WORKER, NULL);
+		}
+	}
+}
+
+/* ---- GODEBUG=gctrace=1 ------------------------------------------------------------------------------ */
+
+/* Milliseconds as Go prints them: two digits, or whole from 10 ms on. */
+static const char *ms(char *buf, size_t size, int64_t ns)
+{
+	if (ns >= 10 * GORT_MILLISECOND)
+		rt_format(buf, size, "%llu", (unsigned long long)(ns / GORT_MILLISECOND));
+	else if (ns >= GORT_MILLISECOND)
+		rt_format(buf, size, "%llu.%llu", (unsigned long long)(ns / 1000000),
+		          (unsigned long long)(ns / 100000 % 10));
+	else if (ns >= 100 * GORT_MICROSECOND)
+		rt_format(buf, size, "0.%llu%llu", (unsigned long long)(ns / 100000),
+		          (unsigned long long)(ns / 10000 % 10));
+	else if (ns >= 10 * GORT_MICROSECOND)
+		rt_format(buf, size, "0.0%llu%llu", (unsigned long long)(ns / 10000),
+		          (unsigned long long)(ns / 1000 % 10));
+	else if (ns >= GORT_MICROSECOND)
+		rt_format(buf, size, "0.00%llu", (unsigned long long)(ns / 1000));
+	else
+		rt_format(buf, size, "0");
+	return buf;
+}
+
+static void trace(rt_gc *gc, int64_t now)
+{
+	gort_runtime *rt = gc->rt;
+	int procs = rt_gomaxprocs(rt), cpus = procs < be_ncpu() ? procs : be_ncpu();
+	int64_t mark = now - gc->pause2 - gc->stopped, used;
+	char t[8][24];
+
+	used = (gc->pause1 + gc->pause2) * cpus +
+	       (int64_t)(rt_load64_rlx(&gc->assist_ns) + rt_load64_rlx(&gc->worker_ns));
+	gc->cputotal += used;
+	rt_limiter_capacity(&gc->limiter, procs);
+	if (!rt->debug.gctrace)
+		return;
+	rt_print("gc %u @%llu.%llu%llu%llus %u%%: %s+%s+%s ms clock, %s+%s/%s/%s+%s ms cpu, "
+	         "%llu->%llu->%llu MB, %llu MB goal, %llu MB stacks, %llu MB globals, %d P%s\n",
+	         rt_load32_rlx(&gc->ended), (unsigned long long)((now - rt->born) / GORT_SECOND),
+	         (unsigned long long)((now - rt->born) / 100000000 % 10),
+	         (unsigned long long)((now - rt->born) / 10000000 % 10),
+	         (unsigned long long)((now - rt->born) / 1000000 % 10),
+	         (unsigned)((double)gc->cputotal * 100 / ((double)(now - rt->born) * cpus)),
+	         ms(t[0], 24, gc->pause1), ms(t[1], 24, mark), ms(t[2], 24, gc->pause2),
+	         ms(t[3], 24, gc->pause1 * cpus), ms(t[4], 24, (int64_t)rt_load64_rlx(&gc->assist_ns)),
+	         ms(t[5], 24, (int64_t)rt_load64_rlx(&gc->worker_ns)),
+	         ms(t[6], 24, (int64_t)rt_load64_rlx(&gc->idle_ns)), ms(t[7], 24, gc->pause2 * cpus),
+	         (unsigned long long)(gc->live0 >> 20), (unsigned long long)(gc->live1 >> 20),
+	         (unsigned long long)(gc->pacer.heap_marked >> 20),
+	         (unsigned long long)(gc->cyclegoal >> 20),
+	         (unsigned long long)(gc->pacer.stack_scan >> 20),
+	         (unsigned long long)(gc->pacer.globals_scan >> 20), procs,
+	         gc->forced ? " (forced)" : "");
+}
+
+/* ---- Up-calls and life ------------------------------------------------------------------------------ */
+
+/* World stopped; all goroutines of the run are gone, the controller with them. */
+void rt_gc_drop(gort_runtime *rt)
+{
+	rt_gc *gc = rt->gc;
+
+	rt_store32_rlx(&gc->control, RT_CTL_NONE);
+	rt_store32_rlx(&gc->want, 0);
+	rt_store32_rlx(&gc->waiting, 0);
+	gc->controller = NULL;
+	if (rt_load32_rlx(&rt->gcmark) == 0)
+		return;
+	rt_store32_rel(&rt->gcmark, 0);
+	rt_lock(&gc->rootlock, RT_RANK_gcroots);
+	gc->rootmark = false;
+	rt_unlock(&gc->rootlock, RT_RANK_gcroots);
+	for (int i = 0; i < rt->sched.nallp; i++) {
+		rt->sched.allp[i]->gc->w = (rt_gcw){ 0 };
+		rt->sched.allp[i]->gc->nwb = 0;
+	}
+	rt_workpool_reset(&gc->pool);
+	gc->pacer.triggered = UINT64_MAX;
+	gc->dirty = true;
+	rt_store32_rlx(&gc->started, rt_load32_rlx(&gc->ended)); /* it never was */
+	rt_gc_repace(gc);
+}
+
+void rt_gc_tick(gort_runtime *rt, int64_t now)
+{
+	(void)rt, (void)now;
+}
+
+static size_t p_bytes(void)
+{
+	return rt_sys_round(sizeof(rt_gcp));
+}
+
+static bool p_new(gort_runtime *rt, rt_p *pp)
+{
+	pp->gc = rt_sys_alloc(&rt->gc->heap.mem, p_bytes(), RT_MEM_META);
+	if (pp->gc == NULL)
+		return false;
+	rt_mcache_init(&pp->gc->mc, &rt->gc->heap);
+	pp->gc->mc.grown = rt->gc->stress > 0;
+	return true;
+}
+
+/* World stopped. Its alarms have gone to the first P, whose heap may have been looked at. */
+static void p_flush(gort_runtime *rt, rt_p *pp)
+{
+	rt_gc *gc = rt->gc;
+
+	if (rt_load32_rlx(&rt->gcmark) != 0) {
+		rt_wb_flush(gc, pp->gc);
+		rt_roots_alarms(gc, &pp->gc->w, rt->sched.allp[0]);
+		rt_gcw_dispose(&gc->pool, &pp->gc->w);
+		rt_add64_full(&gc->marked, pp->gc->newbytes);
+		pp->gc->newbytes = 0;
+	}
+	rt_mcache_flush(&pp->gc->mc);
+}
+
+static void p_free(gort_runtime *rt, rt_p *pp)
+{
+	rt_sys_release(&rt->gc->heap.mem, pp->gc, p_bytes(), RT_MEM_META);
+	pp->gc = NULL;
+}
+
+int rt_heap_init(gort_runtime *rt)
+{
+	const rt_collector *kind = find(rt->cfg.collector);
+	rt_gc *gc;
+
+	if (kind == NULL)
+		return GORT_EINVAL;
+	gc = calloc(1, sizeof *gc); /* on the host's thread, at boot */
+	if (gc == NULL)
+		return GORT_ENOMEM;
+	rt_mheap_init(&gc->heap, &rt->debug);
+	gc->rt = rt;
+	gc->kind = kind;
+	gc->stress = kind->collects ? rt->debug.gcstress : 0;
+	gc->heap.clobberfree = rt->debug.clobberfree != 0;
+	rt->gc = gc;
+	rt_workpool_init(&gc->pool, &rt->debug);
+	rt_roots_init(gc);
+	rt_store64_rlx(&gc->heap.limit, (uint64_t)rt->cfg.memory_limit);
+	rt_store64_rlx(&gc->last, (uint64_t)be_nanotime());
+	rt_pacer_init(&gc->pacer, rt->cfg.gc_percent, (uint64_t)rt->cfg.memory_limit);
+	rt_gc_repace(gc);
+	rt->up.p_new = p_new;
+	rt->up.p_flush = p_flush;
+	rt->up.p_free = p_free;
+	rt->up.gc_scan = rt_roots_scan;
+	rt->up.gc_born = rt_roots_born;
+	rt->up.gc_shade = rt_gc_shade;
+	rt->up.gc_work = rt_gc_work;
+	rt->up.gc_any = rt_gc_any;
+	rt->up.gc_drop = rt_gc_drop;
+	rt->up.gc_tick = rt_gc_tick;
+	return 0;
+}
+
+void rt_heap_fini(gort_runtime *rt)
+{
+	rt_gc *gc = rt->gc;
+
+	if (gc == NULL)
+		return;
+	rt_workpool_fini(&gc->pool);
+	rt_roots_fini(gc);
+	rt_mheap_fini(&gc->heap);
+	free(gc);
+	rt->gc = NULL;
+}

@@ -1,0 +1,178 @@
+/* gc_impl.h: the collector's records. Only gc/ and its tests include it. */
+#ifndef CORE_GC_IMPL_H
+#define CORE_GC_IMPL_H
+
+#include "core/alloc/malloc.h"
+#include "core/alloc/mheap.h"
+#include "core/alloc/sweep.h"
+#include "core/gc/gc.h"
+#include "core/gc/pacer.h"
+#include "core/gc/type.h"
+#include "core/gc/work.h"
+#include "core/sched/sched_impl.h"
+
+enum { RT_WB_WORDS = 512, RT_OBLET = 128 << 10, RT_ROOT_BLOCK = 256 << 10 };
+
+/* What a P has of the heap and the collector. Its owner is the M that has the P, with locks > 0;
+ * others only with the world stopped. */
+typedef struct rt_gcp {
+	rt_mcache mc;
+	rt_gcw w;
+	double credit;           /* scan work done beyond what its allocations owe; negative: owed */
+	int64_t workns;          /* given to marking by this P in this collection, not in assists */
+	uint64_t newbytes;       /* allocated black, not yet told */
+	uint32_t nwb;
+	uintptr_t wb[RT_WB_WORDS]; /* barrier.c: old and new values of stores since the last flush */
+} rt_gcp;
+
+/* Somebody who marks: queues into w, and counts. Whoever holds it may be on a P or not. */
+typedef struct rt_marker {
+	struct rt_gc *gc;
+	rt_gcw *w;
+	uint64_t marked;         /* bytes of objects turned black or grey by it, not yet told */
+	uint64_t heap, stack, globals; /* scan work, not yet told */
+} rt_marker;
+
+typedef struct rt_root {     /* of gort_root_add */
+	struct rt_root *next;
+	char *start;
+	size_t size;
+} rt_root;
+
+typedef struct rt_collector { /* what an experiment compares: chosen when the runtime is made */
+	const char *name;
+	bool collects;           /* at all */
+	bool concurrent;         /* marks while the program runs; else with the world stopped */
+} rt_collector;
+
+enum { RT_GC_IDLE = 0, RT_GC_MARKING = 1 };
+enum { RT_CTL_NONE = 0, RT_CTL_MAKING = 1, RT_CTL_PARKED = 2, RT_CTL_AWAKE = 3 };
+
+typedef struct rt_gc {
+	rt_mheap heap;
+	gort_runtime *rt;        /* set once */
+	const rt_collector *kind; /* set once */
+	rt_workpool pool;
+
+	/* any thread */
+	rt_atomic64 trigger;     /* heap.live at which a collection begins; UINT64_MAX: never */
+	rt_atomic64 goal;
+	rt_atomic64 assist_ratio; /* bits of a double: scan work for each byte allocated; while marking */
+	rt_atomic64 credit;      /* scan work done in the background, for assists to take */
+	rt_atomic64 marked, heap_scan, stack_scan, globals_scan; /* so far, as far as told */
+	rt_atomic64 assist_ns, idle_ns, worker_ns;
+	rt_atomic32 active;      /* markers at work */
+	rt_atomic32 jobs;        /* root jobs that were given out */
+	rt_atomic32 rootsleft;   /* 1: blocks of rt_root are left */
+	rt_atomicptr gcursor;    /* next goroutine to be scanned; NULL: none is left */
+	rt_atomic32 overflow;    /* 1: a marked object could not be queued; cycle.c looks for it */
+	rt_atomic32 waiting;     /* 1: the controller waits until nothing is left to mark */
+	rt_atomic32 want;        /* 1: a collection is asked for */
+	rt_atomic32 control;     /* RT_CTL_* */
+	rt_atomic32 started, ended; /* collections; ended: marked */
+	rt_atomic32 force;       /* 1: the next one is asked for by the program */
+	rt_atomic32 dedicated;   /* Ps that only mark, now */
+	rt_atomic64 last;        /* when the last one ended */
+
+	/* the controller, or world stopped */
+	rt_g *controller;
+	rt_pacer pacer;
+	rt_limiter limiter;
+	rt_pacer_workers workers;
+	int stress;              /* GODEBUG gcstress; set once */
+	rt_atomic32 stressed;    /* allocations since the last collection by it */
+	uint32_t serial;         /* of collections that were begun, also those broken off */
+	uint8_t mark;            /* of this collection: what rt_g.gcscan becomes */
+	uint32_t njobs;          /* root jobs of this collection; set while the world is stopped */
+	bool dirty;              /* marking was broken off: old mark bits are left */
+	bool forced;             /* somebody asked for this one */
+	uint32_t bornoutside;    /* sched.nbornoutside when marking began */
+	int64_t began, stopped;  /* times of this collection */
+	int64_t pause1, pause2;
+	uint64_t cyclegoal;      /* goal of this collection */
+	uint64_t live0, live1;   /* heap.live at the beginning and at the end of marking */
+	int64_t pausetotal;      /* all collections */
+	int64_t cputotal;        /* ns of CPU that collections have used */
+
+	rt_mutex ctl;            /* rank gcctl */
+	/* guarded by ctl */
+	rt_waiter *waiters;      /* for the end of a collection: ticket = which one */
+	rt_mutex rootlock;       /* rank gcroots */
+	/* guarded by rootlock; rootmark also changes only with the world stopped */
+	rt_root *roots;
+	rt_root *rootnext;       /* where root jobs go on */
+	size_t rootat;
+	bool rootmark;           /* roots that come or go are to be looked at */
+	rt_fixalloc rootrecords;
+} rt_gc;
+
+/* ---- mark.c -------------------------------------------------------------------------------------- */
+
+void rt_gc_grey(rt_marker *k, uintptr_t word);          /* any word */
+void rt_gc_scan_words(rt_marker *k, const void *lo, const void *hi); /* conservatively */
+void rt_gc_mark_new(rt_gc *gc, rt_gcp *p, rt_slot o);   /* an object allocated while marking is black */
+/* Marks until `budget` bytes of scan work are done or there is none left; scan work done. stop:
+ * looked at now and then; may be NULL. */
+uint64_t rt_gc_drain(rt_marker *k, uint64_t budget, bool (*stop)(void *arg), void *arg);
+void rt_gc_tell(rt_marker *k);                           /* its counts to the collection's */
+void rt_gc_rescan(rt_marker *k);                         /* world stopped: all marked objects, after an overflow */
+void rt_gc_each_span(rt_gc *gc, void (*fn)(rt_gc *gc, rt_span *s, void *arg), void *arg); /* world stopped */
+
+/* ---- barrier.c ----------------------------------------------------------------------------------- */
+
+void rt_wb_flush(rt_gc *gc, rt_gcp *p);
+
+/* ---- roots.c ------------------------------------------------------------------------------------- */
+
+void rt_roots_init(rt_gc *gc);
+void rt_roots_fini(rt_gc *gc);
+void rt_roots_prepare(rt_marker *k);                       /* world stopped, marking begins */
+bool rt_roots_job(rt_marker *k);                         /* does one; false: none is left to be given out */
+bool rt_roots_left(rt_gc *gc);
+void rt_roots_late(rt_marker *k);                        /* world stopped: goroutines that nobody has seen */
+void rt_roots_scan(rt_g *gp);                            /* up-calls gc_scan, gc_born */
+void rt_roots_born(rt_g *gp);
+
+void rt_roots_alarms(rt_gc *gc, rt_gcw *w, rt_p *pp);    /* world stopped: once more */
+
+/* ---- assist.c ------------------------------------------------------------------------------------ */
+
+void rt_marker_enter(rt_gc *gc);
+bool rt_marker_leave(rt_gc *gc);                         /* the caller has a P. True: it has readied the controller */
+bool rt_gc_nothing_left(rt_gc *gc);                      /* for now, as far as can be seen */
+void rt_assist(rt_gc *gc, size_t bytes);                 /* so many were allocated while marking; inside the runtime */
+bool rt_gc_work(rt_m *mp, bool idle);                    /* up-calls */
+bool rt_gc_any(gort_runtime *rt);
+
+/* ---- cycle.c ------------------------------------------------------------------------------------- */
+
+void rt_gc_trigger(rt_gc *gc);                           /* the heap has reached the trigger, or gcstress says so */
+void rt_gc_request(rt_gc *gc);                           /* a collection is to begin; the caller has a P */
+void rt_gc_wait(rt_gc *gc, bool swept);                  /* for the end of one that begins from now on */
+void rt_gc_repace(rt_gc *gc);                            /* goal, trigger and assists from what is known now */
+void rt_gc_drop(gort_runtime *rt);                       /* up-calls */
+void rt_gc_tick(gort_runtime *rt, int64_t now);
+void rt_gc_yield_point(void);                            /* in a long piece of work of a goroutine: others may run */
+
+static inline rt_gc *rt_gc_of(rt_m *mp)
+{
+	return mp->rt->gc;
+}
+
+static inline double rt_bits_double(uint64_t bits)
+{
+	double d;
+
+	memcpy(&d, &bits, sizeof d);
+	return d;
+}
+
+static inline uint64_t rt_double_bits(double d)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &d, sizeof bits);
+	return bits;
+}
+
+#endif

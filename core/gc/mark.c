@@ -1,0 +1,292 @@
+/* mark.c: from grey objects to black ones.
+ *
+ * An object is white while its mark bit is 0, grey when the bit is set and a work buffer holds it,
+ * black when it has been scanned. The bit is set by whoever finds it first, so it is queued once.
+ * Objects without pointers are black at once.
+ *
+ * Any word may be asked about: rt_object_find answers only for initialised objects of spans in use.
+ * Typed words are asked about in the same way, since a C program may leave in them what it likes.
+ *
+ * Memory that a word leads to is cold. The objects taken from the buffer go through a short ring:
+ * their first line and what tells about their span are prefetched on entry, and they are scanned a
+ * few objects later. A large object is scanned in pieces of 128 KiB, which others may take.
+ *
+ * Scanning follows the list of offsets of a type for objects above 512 bytes, the bitmap of the
+ * span below. What runs concurrently with the program reads words that are being written: each is
+ * read once, whole, and whichever value it has is right, since the barrier has queued the other.
+ *
+ * If there is no memory for a work buffer, the object stays marked and `overflow` is set: the end
+ * of marking then looks through the heap for marked objects and scans all of them.
+ */
+#include "core/gc/gc_impl.h"
+
+enum { RING = 8 };
+
+static inline void queue(rt_marker *k, uintptr_t obj)
+{
+	if (RT_UNLIKELY(!rt_gcw_put(&k->gc->pool, k->w, obj)))
+		rt_store32_rel(&k->gc->overflow, 1);
+}
+
+/* So that reclaiming passes by spans without a marked object. */
+static inline void mark_page(rt_gc *gc, rt_span *s)
+{
+	uintptr_t base = (uintptr_t)s->base;
+	rt_arena *a = rt_arena_of(&gc->heap.map, base);
+	unsigned page = rt_arena_page(base);
+
+	(void)rt_bit_set(a->marked, page);
+}
+
+static inline void grey_object(rt_marker *k, rt_span *s, uint32_t index, uintptr_t obj)
+{
+	if (!rt_bit_set(rt_span_markbits(s), index))
+		return;
+	mark_page(k->gc, s);
+	k->marked += s->elemsize;
+	if (!rt_span_noscan(s)) {
+		RT_PREFETCH_R((const void *)obj);
+		queue(k, obj);
+	}
+}
+
+void rt_gc_grey(rt_marker *k, uintptr_t word)
+{
+	rt_span *s;
+	uint32_t index;
+	uintptr_t obj = rt_object_find(&k->gc->heap, word, &s, &index);
+
+	if (obj != 0)
+		grey_object(k, s, index, obj);
+}
+
+void rt_gc_mark_new(rt_gc *gc, rt_gcp *p, rt_slot o)
+{
+	if (o.s == NULL) /* part of a block that is marked */
+		return;
+	(void)rt_bit_set(rt_span_markbits(o.s), o.index);
+	mark_page(gc, o.s);
+	p->newbytes += o.s->elemsize;
+}
+
+/* ---- Scanning -------------------------------------------------------------------------------------- */
+
+RT_LOOKS_ANYWHERE void rt_gc_scan_words(rt_marker *k, const void *from, const void *to)
+{
+	uintptr_t at = ((uintptr_t)from + sizeof(void *) - 1) & ~(sizeof(void *) - 1);
+
+	for (; at + sizeof(void *) <= (uintptr_t)to; at += sizeof(void *)) {
+		uintptr_t w = *(const volatile uintptr_t *)at;
+
+		if (w >= RT_PAGE)
+			rt_gc_grey(k, w);
+	}
+}
+
+/* Pointers of an object lead out of it mostly; those into it need no look. */
+static inline RT_LOOKS_ANYWHERE void look(rt_marker *k, uintptr_t at, uintptr_t obj, size_t size)
+{
+	uintptr_t w = *(const volatile uintptr_t *)at;
+
+	if (w >= RT_PAGE && w - obj >= size)
+		rt_gc_grey(k, w);
+}
+
+static size_t scan_small(rt_marker *k, const rt_span *s, uintptr_t obj)
+{
+	uint64_t bits = rt_heapbits_get(s, obj, (unsigned)(s->elemsize / sizeof(void *)));
+	size_t end = 0;
+
+	while (bits != 0) {
+		unsigned i = (unsigned)__builtin_ctzll(bits);
+
+		bits &= bits - 1;
+		look(k, obj + i * sizeof(void *), obj, s->elemsize);
+		end = (i + 1) * sizeof(void *);
+	}
+	return end;
+}
+
+/* The words of [from, to) of an object whose slot holds elements of type t. */
+static void scan_typed(rt_marker *k, const gort_type *t, uintptr_t obj, size_t size, size_t from, size_t to)
+{
+	size_t elem = from / t->size * t->size;
+
+	for (; elem < to; elem += t->size) {
+		for (size_t i = 0; i < t->nptrs; i++) {
+			size_t at = elem + t->ptrs[i];
+
+			if (at >= to)
+				return;
+			if (at >= from)
+				look(k, obj + at, obj, size);
+		}
+	}
+}
+
+/* [from, to) of an object above RT_BITMAP_MAX. */
+static size_t scan_part(rt_marker *k, uintptr_t obj, size_t size, size_t from, size_t to)
+{
+	const gort_type *t = rt_object_type(&k->gc->heap, obj);
+
+	if (t == NULL)
+		return 0;
+	if (to > size)
+		to = size;
+	if (t == RT_TYPE_CONSERVATIVE)
+		rt_gc_scan_words(k, (void *)(obj + from), (void *)(obj + to));
+	else
+		scan_typed(k, t, obj, size, from, to);
+	return to - from;
+}
+
+/* `at` is an object, or a piece of a large one. */
+static size_t scan_object(rt_marker *k, uintptr_t at)
+{
+	rt_span *s = rt_span_of(&k->gc->heap, at);
+	uintptr_t obj = at;
+	size_t size = s->elemsize;
+
+	if (size <= RT_BITMAP_MAX)
+		return scan_small(k, s, at);
+	if (size <= RT_OBLET)
+		return scan_part(k, at, size, 0, size);
+	obj = (uintptr_t)s->base;
+	if (at == obj)
+		for (size_t piece = RT_OBLET; piece < size; piece += RT_OBLET)
+			queue(k, obj + piece);
+	return scan_part(k, obj, size, at - obj, at - obj + RT_OBLET);
+}
+
+void rt_gc_tell(rt_marker *k)
+{
+	rt_gc *gc = k->gc;
+
+	if (k->marked != 0)
+		rt_add64_full(&gc->marked, k->marked);
+	if (k->heap != 0)
+		rt_add64_full(&gc->heap_scan, k->heap);
+	if (k->stack != 0)
+		rt_add64_full(&gc->stack_scan, k->stack);
+	if (k->globals != 0)
+		rt_add64_full(&gc->globals_scan, k->globals);
+	k->marked = k->heap = k->stack = k->globals = 0;
+}
+
+static uint64_t work_of(const rt_marker *k)
+{
+	return k->heap + k->stack + k->globals;
+}
+
+/* While others have nothing to do they get something from us. */
+static void share(rt_marker *k)
+{
+	rt_gc *gc = k->gc;
+
+	if (!rt_workpool_any(&gc->pool) && (rt_load32_rlx(&gc->rt->sched.npidle) > 0 || rt_load32_rlx(&gc->active) > 1))
+		rt_gcw_balance(&gc->pool, k->w);
+}
+
+/* The ring holds objects that were taken from the buffer and are not scanned. */
+typedef struct ring {
+	uintptr_t obj[RING];
+	unsigned at, n;
+} ring;
+
+static uintptr_t next_object(rt_marker *k, ring *r)
+{
+	while (r->n < RING) {
+		uintptr_t obj = rt_gcw_get(&k->gc->pool, k->w);
+
+		if (obj == 0)
+			break;
+		RT_PREFETCH_R((const void *)obj);
+		r->obj[(r->at + r->n++) % RING] = obj;
+	}
+	if (r->n == 0)
+		return 0;
+	r->n--;
+	return r->obj[r->at++ % RING];
+}
+
+uint64_t rt_gc_drain(rt_marker *k, uint64_t budget, bool (*stop)(void *arg), void *arg)
+{
+	uint64_t done = 0, looked = 0;
+	ring r = { .n = 0 };
+	uintptr_t obj;
+
+	while (rt_roots_job(k)) {
+		done += work_of(k) + 8;
+		rt_gc_tell(k);
+		if (done >= budget || (stop != NULL && stop(arg)))
+			return done;
+	}
+	while ((obj = next_object(k, &r)) != 0) {
+		size_t n = scan_object(k, obj);
+
+		k->heap += n;
+		done += n + 8;
+		if (done - looked < RT_GC_CREDIT_SLACK)
+			continue;
+		looked = done;
+		rt_gc_tell(k);
+		share(k);
+		if (done >= budget || (stop != NULL && stop(arg)))
+			break;
+	}
+	while (r.n > 0) {
+		r.n--;
+		queue(k, r.obj[r.at++ % RING]);
+	}
+	rt_gc_tell(k);
+	return done;
+}
+
+/* ---- Through the whole heap, world stopped --------------------------------------------------------- */
+
+void rt_gc_each_span(rt_gc *gc, void (*fn)(rt_gc *gc, rt_span *s, void *arg), void *arg)
+{
+	uint32_t used;
+
+	rt_lock(&gc->heap.spans.lock, RT_RANK_spantable);
+	used = gc->heap.spans.used;
+	rt_unlock(&gc->heap.spans.lock, RT_RANK_spantable);
+	for (uint32_t i = 1; i <= used; i++) {
+		rt_span *s = rt_spantable_at(&gc->heap.spans, i);
+
+		if (rt_load32_acq(&s->state) == RT_SPAN_INUSE)
+			fn(gc, s, arg);
+	}
+}
+
+static void rescan_span(rt_gc *gc, rt_span *s, void *arg)
+{
+	rt_marker *k = arg;
+	rt_atomic64 *bits = rt_span_markbits(s);
+
+	if (rt_span_noscan(s))
+		return;
+	for (unsigned i = 0; i < s->nelems; i++) {
+		uintptr_t obj = (uintptr_t)rt_span_object(s, i);
+
+		if (!rt_bit_get(bits, i))
+			continue;
+		if (s->elemsize <= RT_BITMAP_MAX)
+			k->heap += scan_small(k, s, obj);
+		else
+			k->heap += scan_part(k, obj, s->elemsize, 0, s->elemsize);
+		/* At once, or the buffers would be short again. */
+		(void)rt_gc_drain(k, UINT64_MAX, NULL, NULL);
+	}
+	(void)gc;
+}
+
+void rt_gc_rescan(rt_marker *k)
+{
+	rt_gc *gc = k->gc;
+
+	while (rt_load32_acq(&gc->overflow)) {
+		rt_store32_rlx(&gc->overflow, 0);
+		rt_gc_each_span(gc, rescan_span, k);
+	}
+}

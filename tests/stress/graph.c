@@ -1,0 +1,244 @@
+/* graph: goroutines change random graphs under a collector; every node has a checksum.
+ *
+ * usage: graph SECONDS [PROCS [COLLECTOR [SEED [GODEBUG]]]]
+ *
+ * Each goroutine has a table of nodes (a heap object); a node has four edges and a payload without
+ * pointers of random size, both summed up in the node. It makes nodes, links them, moves subgraphs
+ * between slots, drops them, sends nodes to others over a channel, and walks at random, checking
+ * each node. Edges are changed by gort_store, gort_swap, gort_cas, gort_move and gort_clear. A
+ * freed node that is reached has a wrong sum (clobberfree makes that certain), or a payload of
+ * another. */
+#include "core/include/gort.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { EDGES = 4, SLOTS = 64, WORKERS = 8, WALK = 30 };
+
+typedef struct node {
+	uint64_t magic, key;
+	struct node *edge[EDGES];
+	uint32_t *payload; /* [0]: its length, then words made of key */
+	uint64_t sum;
+} node;
+
+GORT_DEFINE_TYPE(node, GORT_FIELD(node, magic, uint64_t), GORT_FIELD(node, key, uint64_t),
+                 { "e0", offsetof(node, edge[0]), gort_type_of_void_ptr, NULL },
+                 { "e1", offsetof(node, edge[1]), gort_type_of_void_ptr, NULL },
+                 { "e2", offsetof(node, edge[2]), gort_type_of_void_ptr, NULL },
+                 { "e3", offsetof(node, edge[3]), gort_type_of_void_ptr, NULL },
+                 GORT_PTR(node, payload), GORT_FIELD(node, sum, uint64_t));
+
+typedef struct worker {
+	int number;
+	uint64_t seed, steps, nodes;
+	gort_chan *in, *out;
+} worker;
+
+static int64_t until;
+static worker workers[WORKERS]; /* a root: holds channels */
+static uint64_t seed0;
+
+static uint64_t next(uint64_t *s)
+{
+	uint64_t x = *s;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return *s = x;
+}
+
+static _Noreturn void bad(const node *n, const char *what)
+{
+	fprintf(stderr, "graph: seed %llu: node %p: %s\n", (unsigned long long)seed0, (const void *)n, what);
+	abort();
+}
+
+static uint64_t sum_of(const node *n)
+{
+	return n->magic * 31 + n->key;
+}
+
+static void check(const node *n)
+{
+	uint32_t *p = n->payload;
+
+	if (n->magic != UINT64_C(0x676f7274) || n->sum != sum_of(n))
+		bad(n, "its sum is wrong");
+	for (uint32_t i = 1; i < p[0]; i++)
+		if (p[i] != (uint32_t)n->key + i)
+			bad(n, "its payload is another's");
+	if (p[0] == 0 || p[0] > 20000)
+		bad(n, "its payload is gone");
+}
+
+static node *make(worker *w)
+{
+	uint64_t r = next(&w->seed);
+	uint32_t words = (uint32_t)(r % 1000 == 0 ? 1 + (r >> 20) % 20000 : 1 + (r >> 20) % 40);
+	node *n = gort_new(GORT_TYPE(node));
+	uint32_t *p = gort_alloc(words * sizeof *p, GORT_NOSCAN);
+
+	n->magic = UINT64_C(0x676f7274);
+	n->key = r;
+	n->sum = sum_of(n);
+	p[0] = words;
+	for (uint32_t i = 1; i < words; i++)
+		p[i] = (uint32_t)r + i;
+	gort_store(&n->payload, p);
+	w->nodes++;
+	return n;
+}
+
+/* Nodes are shared: others store there meanwhile. */
+static node *edge_of(node *n, uint64_t i)
+{
+	return __atomic_load_n(&n->edge[i], __ATOMIC_ACQUIRE);
+}
+
+static node *walk(worker *w, node *n)
+{
+	for (int i = 0; i < WALK && n != NULL; i++) {
+		node *to;
+
+		check(n);
+		to = edge_of(n, next(&w->seed) % EDGES);
+		if (to == NULL)
+			break;
+		n = to;
+	}
+	return n;
+}
+
+static void step(worker *w, node **table)
+{
+	uint64_t r = next(&w->seed);
+	node **a = &table[r % SLOTS], **b = &table[(r >> 8) % SLOTS], *n, *m, *scratch[EDGES];
+
+	switch ((r >> 16) % 12) {
+	case 0: case 1: case 2: /* a new node before what is there */
+		n = make(w);
+		gort_store(&n->edge[(r >> 24) % EDGES], *a);
+		gort_store(&n->edge[(r >> 26) % EDGES], *b);
+		gort_store(a, n);
+		break;
+	case 3: /* an edge inside */
+		n = walk(w, *a);
+		m = walk(w, *b);
+		if (n != NULL)
+			gort_store(&n->edge[(r >> 24) % EDGES], m);
+		break;
+	case 4: /* hide: the last reference goes to the stack, and comes back elsewhere */
+		n = gort_swap(a, NULL);
+		m = walk(w, *b);
+		if (m != NULL)
+			gort_store(&m->edge[(r >> 24) % EDGES], n);
+		else
+			gort_store(b, n);
+		break;
+	case 5:
+		gort_store(a, NULL);
+		break;
+	case 6: /* to another goroutine */
+		n = gort_swap(a, NULL);
+		if (n != NULL && !gort_chan_try_send(w->out, &n))
+			gort_store(a, n);
+		break;
+	case 7:
+		if (gort_chan_try_recv(w->in, &n) == 0) {
+			(void)walk(w, n);
+			gort_store(b, n);
+		}
+		break;
+	case 8: /* all edges at once, over the stack, into a part of the table, and on in it */
+		n = walk(w, *a);
+		if (n != NULL) {
+			for (int i = 0; i < EDGES; i++)
+				scratch[i] = edge_of(n, (uint64_t)i);
+			gort_move(gort_type_of_void_ptr(), &table[r % (SLOTS - EDGES)], scratch, EDGES);
+			gort_move(gort_type_of_void_ptr(), &table[(r >> 8) % (SLOTS - 9)],
+			          &table[(r >> 32) % (SLOTS - 9)], 9);
+		}
+		break;
+	case 9:
+		gort_clear(gort_type_of_void_ptr(), &table[(r >> 8) % (SLOTS - EDGES)], EDGES);
+		break;
+	case 10:
+		n = *a;
+		if (!gort_cas(a, n, *b) && *a == n)
+			bad(n, "cas");
+		break;
+	default:
+		(void)walk(w, *a);
+	}
+	w->steps++;
+}
+
+static void work(void *arg)
+{
+	worker *w = arg;
+	node **table = gort_new_array(gort_type_of_void_ptr(), SLOTS);
+
+	while (gort_nanotime() < until)
+		for (int i = 0; i < 1000; i++)
+			step(w, table);
+	for (int i = 0; i < SLOTS; i++)
+		(void)walk(w, table[i]);
+}
+
+typedef struct mains {
+	int n;
+	uint64_t seed;
+} mains;
+
+static void run(void *arg)
+{
+	mains *m = arg;
+	gort_waitgroup wg = GORT_INIT;
+	uint64_t steps = 0, nodes = 0;
+
+	for (int i = 0; i < WORKERS; i++) {
+		workers[i] = (worker){ .number = i, .seed = m->seed * 977 + (uint64_t)i + 1 };
+		workers[i].in = gort_chan_make(gort_type_of_void_ptr(), 16);
+	}
+	for (int i = 0; i < WORKERS; i++) {
+		workers[i].out = workers[(i + 1) % WORKERS].in;
+		gort_waitgroup_go(&wg, work, &workers[i]);
+	}
+	gort_waitgroup_wait(&wg);
+	for (int i = 0; i < WORKERS; i++) {
+		steps += workers[i].steps;
+		nodes += workers[i].nodes;
+	}
+	printf("%llu steps, %llu nodes\n", (unsigned long long)steps, (unsigned long long)nodes);
+	gort_gc();
+}
+
+int main(int argc, char **argv)
+{
+	double seconds = argc > 1 ? atof(argv[1]) : 2;
+	mains m = { 0, argc > 4 ? strtoull(argv[4], NULL, 0) : (uint64_t)gort_nanotime() };
+	gort_config cfg;
+	gort_runtime *rt;
+	int r;
+
+	seed0 = m.seed;
+	printf("seed %llu\n", (unsigned long long)m.seed);
+	fflush(stdout);
+	gort_config_init(&cfg);
+	cfg.procs = argc > 2 ? atoi(argv[2]) : 2;
+	cfg.collector = argc > 3 ? argv[3] : "concurrent";
+	cfg.debug = argc > 5 ? argv[5] : NULL;
+	until = gort_nanotime() + (int64_t)(seconds * 1e9);
+	if (gort_runtime_new(&rt, &cfg) != 0)
+		return 1;
+	if (gort_root_add(rt, workers, sizeof workers) != 0)
+		return 1;
+	r = gort_runtime_run(rt, run, &m);
+	if (r != 0)
+		fprintf(stderr, "%s", gort_runtime_error(rt));
+	(void)gort_runtime_free(rt);
+	return r != 0;
+}
