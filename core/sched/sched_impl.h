@@ -183,7 +183,7 @@ struct rt_m {
 	gort_runtime *rt;        /* set once */
 	uint32_t id;             /* set once */
 	rt_stack *g0stack;       /* of an attached thread's scheduler; else NULL */
-	uintptr_t keptsp;        /* while its goroutine is in the system, or waits inside for a P: its stack begins here */
+	uintptr_t keptsp;        /* its goroutine is in the system, or waits inside for a P: its stack begins here */
 	uint32_t nkept;          /* and its registers: rt_regs_keep */
 	void *tsan_fiber;        /* of g0 */
 	const void *asan_lo;     /* g0's stack, for the sanitizer */
