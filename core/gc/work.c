@@ -145,6 +145,8 @@ static rt_workbuf *get_empty(rt_workpool *wp)
 
 	if (b != NULL)
 		return b;
+	if (RT_UNLIKELY(wp->refuse) && rt_load32_rlx(&wp->used) >= 2)
+		return NULL;
 	do { /* a number is taken only when its memory is there: one refusal does not lose it */
 		unsigned k;
 

@@ -32,6 +32,7 @@ typedef struct rt_workpool {
 	rt_atomicptr chunk[RT_WORKPOOL_CHUNKS];
 	rt_mutex lock;       /* rank gcwork: adding a chunk */
 	rt_debugvars *debug; /* may be NULL */
+	bool refuse;         /* tests: as if there were no memory */
 } rt_workpool;
 
 void rt_workpool_init(rt_workpool *wp, rt_debugvars *debug);

@@ -1,0 +1,618 @@
+/* What a collection keeps and what it frees. Freed objects are filled with 0xdeadbeef (clobberfree), so that a hidden
+ * address tells. Stacks are scanned conservatively: of many objects that nothing refers to, a few may stay. */
+#include "core/gc/gc_impl.h"
+#include "tests/support/goroutines.h"
+
+#include "backends/thread/thread.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { N = 100, FEW = 10, PAYLOAD = 48 };
+
+typedef struct pair {
+	struct pair *named;
+	uintptr_t number; /* not a pointer, whatever it holds */
+	uint64_t sign;
+} pair;
+GORT_DEFINE_TYPE(pair, GORT_PTR(pair, named), GORT_FIELD(pair, number, uintptr_t));
+
+typedef struct wide { /* above 512 bytes: its pointers are told by the type */
+	uint64_t fill[80];
+	pair *last;
+} wide;
+GORT_DEFINE_TYPE(wide, GORT_PTR(wide, last));
+
+static const char *collector;
+static const char *debug;
+
+static uintptr_t hide(const void *p)
+{
+	return ~(uintptr_t)p;
+}
+
+static RT_LOOKS_ANYWHERE bool gone(uintptr_t hidden)
+{
+	return *(const volatile uint32_t *)(~hidden) == 0xdeadbeef;
+}
+
+/* How many of n objects at hidden addresses were freed. */
+static int freed(const uintptr_t *hidden, int n)
+{
+	int k = 0;
+
+	for (int i = 0; i < n; i++)
+		k += gone(hidden[i]);
+	return k;
+}
+
+/* What is left of the frames of functions that made objects. */
+static RT_NOINLINE void wash(void)
+{
+	volatile char room[6000];
+
+	memset((char *)room, 0, sizeof room);
+	__asm__ volatile("" : : "r"(room) : "memory");
+}
+
+static void collect(void)
+{
+	wash();
+	gort_gc();
+}
+
+static RT_NOINLINE pair *leaf(uintptr_t *hidden)
+{
+	pair *p = gort_new(GORT_TYPE(pair));
+
+	p->sign = 7;
+	p->number = 5;
+	*hidden = hide(p);
+	return p;
+}
+
+static void in_program(gort_func fn, void *arg)
+{
+	static const char *const names[] = { "stw", "concurrent" };
+
+	for (int c = 0; c < 2; c++)
+		for (int procs = 1; procs <= 2; procs++) {
+			gort_runtime *rt;
+			gort_config cfg;
+			int r;
+
+			collector = names[c];
+			gort_config_init(&cfg);
+			cfg.procs = procs;
+			cfg.collector = collector;
+			cfg.debug = debug != NULL ? debug : "clobberfree=1";
+			rt_store32_rlx(&failures, 0);
+			assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
+			r = gort_runtime_run(rt, fn, arg);
+			if (r != 0)
+				print_message("%s", gort_runtime_error(rt));
+			assert_int_equal(r, 0);
+			assert_int_equal(gort_runtime_free(rt), 0);
+			if (rt_load32_acq(&failures) != 0)
+				print_error("%s, %d Ps: %s\n", collector, procs, first_failure);
+			assert_int_equal(rt_load32_acq(&failures), 0);
+		}
+}
+
+/* ---- Objects ------------------------------------------------------------------------------------- */
+
+static RT_NOINLINE void make_pairs(pair **heads, uintptr_t *kept, uintptr_t *dropped)
+{
+	for (int i = 0; i < N; i++) {
+		heads[i] = gort_new(GORT_TYPE(pair));
+		gort_store(&heads[i]->named, leaf(&kept[i]));
+		heads[i]->number = (uintptr_t)leaf(&dropped[i]);
+	}
+}
+
+/* arg not NULL: slots are used again at once. */
+static void typed(void *arg)
+{
+	pair **heads = gort_new_array(gort_type_of_void_ptr(), N);
+	uintptr_t kept[N], dropped[N];
+
+	make_pairs(heads, kept, dropped);
+	collect();
+	CHECK(freed(kept, N) == 0);
+	CHECK(arg != NULL || freed(dropped, N) >= N - FEW);
+	for (int i = 0; i < N; i++)
+		CHECK(heads[i]->named->sign == 7);
+	gort_clear(gort_type_of_void_ptr(), heads, N);
+	collect();
+	CHECK(arg != NULL || freed(kept, N) >= N - FEW);
+}
+
+static void test_typed(void **state)
+{
+	(void)state;
+	in_program(typed, NULL);
+}
+
+static RT_NOINLINE void fill_bytes(uintptr_t **blocks, unsigned flags, uintptr_t *hidden)
+{
+	for (int i = 0; i < N; i++) {
+		blocks[i] = gort_alloc(PAYLOAD, flags);
+		blocks[i][i % (PAYLOAD / 8)] = (uintptr_t)leaf(&hidden[i]);
+	}
+}
+
+static void untyped(void *arg)
+{
+	uintptr_t **scan = gort_new_array(gort_type_of_void_ptr(), N);
+	uintptr_t **noscan = gort_new_array(gort_type_of_void_ptr(), N);
+	uintptr_t kept[N], dropped[N];
+
+	(void)arg;
+	fill_bytes(scan, 0, kept);
+	fill_bytes(noscan, GORT_NOSCAN, dropped);
+	collect();
+	CHECK(freed(kept, N) == 0);
+	CHECK(freed(dropped, N) >= N - FEW);
+	gort_keep_alive(scan);
+	gort_keep_alive(noscan);
+}
+
+static void test_untyped(void **state)
+{
+	(void)state;
+	in_program(untyped, NULL);
+}
+
+/* 400 KiB of them: four oblets; and elements that straddle their bounds. */
+static RT_NOINLINE void fill_wide(wide *w, size_t n, uintptr_t *hidden)
+{
+	for (size_t i = 0; i < n; i++)
+		gort_store(&w[i].last, leaf(&hidden[i]));
+}
+
+enum { WIDE = 640 };
+static uintptr_t of_wide[WIDE];
+
+static RT_NOINLINE void large_kept(void)
+{
+	static uintptr_t small[20];
+	uintptr_t *hidden = of_wide;
+	wide *w = gort_new_array(GORT_TYPE(wide), WIDE), *few = gort_new_array(GORT_TYPE(wide), 20);
+
+	fill_wide(w, WIDE, hidden);
+	fill_wide(few, 20, small);
+	collect();
+	CHECK(freed(hidden, WIDE) == 0);
+	CHECK(freed(small, 20) == 0);
+	gort_keep_alive(few);
+	w = (wide *)((char *)w + 300000); /* into it */
+	collect();
+	CHECK(freed(hidden, WIDE) == 0);
+	gort_keep_alive(w);
+}
+
+static void large(void *arg)
+{
+	(void)arg;
+	large_kept();
+	collect();
+	CHECK(freed(of_wide, WIDE) > WIDE - FEW);
+}
+
+static void test_large(void **state)
+{
+	(void)state;
+	in_program(large, NULL);
+}
+
+/* ---- Roots --------------------------------------------------------------------------------------- */
+
+static uintptr_t outside[N]; /* no root by itself */
+
+static RT_NOINLINE void fill_outside(uintptr_t *hidden)
+{
+	for (int i = 0; i < N; i++)
+		outside[i] = (uintptr_t)leaf(&hidden[i]);
+}
+
+static void registered(void *arg)
+{
+	gort_runtime *rt = gort_self();
+	uintptr_t hidden[N];
+
+	(void)arg;
+	CHECK(gort_root_add(rt, outside, sizeof outside) == 0);
+	CHECK(gort_root_add(rt, &outside[N - 1], 1) == GORT_EINVAL);
+	CHECK(gort_root_add(rt, outside, 0) == GORT_EINVAL);
+	fill_outside(hidden);
+	collect();
+	CHECK(freed(hidden, N) == 0);
+	CHECK(gort_root_remove(rt, &outside[1]) == GORT_EINVAL);
+	CHECK(gort_root_remove(rt, outside) == 0);
+	collect();
+	CHECK(freed(hidden, N) >= N - FEW);
+}
+
+static void test_registered(void **state)
+{
+	(void)state;
+	in_program(registered, NULL);
+}
+
+/* ---- Goroutines ---------------------------------------------------------------------------------- */
+
+typedef struct waits {
+	gort_chan *c;
+	uintptr_t *hidden;
+	rt_atomic32 ready, stop;
+	int bad;
+} waits;
+
+static void see(const pair *p, waits *w)
+{
+	if (p->sign != 7 || p->number != 5)
+		w->bad++;
+}
+
+static void parked(void *arg)
+{
+	waits *w = arg;
+	pair *p = leaf(w->hidden);
+
+	rt_add32_full(&w->ready, 1);
+	(void)gort_chan_recv(w->c, NULL);
+	see(p, w);
+	rt_add32_full(&w->stop, 1);
+}
+
+static void in_syscall(void *arg)
+{
+	waits *w = arg;
+	pair *p = leaf(w->hidden);
+
+	gort_entersyscall();
+	rt_add32_full(&w->ready, 1);
+	while (rt_load32_acq(&w->stop) == 0)
+		be_thread_nap(GORT_MILLISECOND);
+	gort_exitsyscall();
+	see(p, w);
+	rt_add32_full(&w->stop, 1);
+}
+
+static void computes(void *arg)
+{
+	waits *w = arg;
+	pair *p = leaf(w->hidden);
+
+	rt_add32_full(&w->ready, 1);
+	while (rt_load32_acq(&w->stop) == 0)
+		if (!be_preempt_in_place)
+			gort_gosched();
+	see(p, w);
+	rt_add32_full(&w->stop, 1);
+}
+
+static void deferred(void *p)
+{
+	if (((pair *)p)->sign != 7)
+		check_failed(__FILE__, __LINE__, "a deferred call's argument was freed");
+}
+
+static RT_NOINLINE void defer_some(uintptr_t *hidden, int n)
+{
+	for (int i = 0; i < n; i++)
+		gort_defer(deferred, leaf(&hidden[i]));
+}
+
+static void wait_for(rt_atomic32 *word, uint32_t n)
+{
+	YIELD_UNTIL(rt_load32_acq(word) >= n);
+}
+
+static void one_of(gort_func fn, bool by_channel)
+{
+	uintptr_t hidden = 0;
+	waits w = { gort_chan_make(GORT_TYPE(int), 0), &hidden };
+
+	CHECK(gort_go(fn, &w) == 0);
+	wait_for(&w.ready, 1);
+	for (int i = 0; i < 3; i++) {
+		collect();
+		CHECK(!gone(hidden));
+	}
+	if (by_channel)
+		gort_chan_close(w.c);
+	else
+		rt_store32_rel(&w.stop, 1);
+	wait_for(&w.stop, by_channel ? 1 : 2);
+	CHECK(w.bad == 0);
+}
+
+static void never_run(void *p)
+{
+	if (((pair *)p)->sign != 7)
+		check_failed(__FILE__, __LINE__, "a goroutine's argument was freed");
+}
+
+static RT_NOINLINE void start_some(uintptr_t *hidden)
+{
+	for (int i = 0; i < N; i++)
+		CHECK(gort_go(never_run, leaf(&hidden[i])) == 0);
+}
+
+static void goroutines(void *arg)
+{
+	uintptr_t hidden[N], more[N];
+
+	(void)arg;
+	one_of(parked, true);
+	one_of(in_syscall, false);
+	one_of(computes, false);
+	defer_some(more, N);
+	start_some(hidden);
+	collect();
+	CHECK(freed(more, N) == 0);
+}
+
+static void test_goroutines(void **state)
+{
+	(void)state;
+	in_program(goroutines, NULL);
+}
+
+static void chans_and_timers(void *arg)
+{
+	gort_chan *c = gort_chan_make(gort_type_of_void_ptr(), N);
+	gort_chan *t = gort_after(20 * GORT_MILLISECOND);
+	uintptr_t hidden[N], timers[N];
+
+	(void)arg;
+	for (int i = 0; i < N; i++) {
+		pair *p = leaf(&hidden[i]);
+
+		gort_chan_send(c, &p);
+		(void)gort_after_func(10 * GORT_MILLISECOND, never_run, leaf(&timers[i]));
+	}
+	collect();
+	CHECK(freed(hidden, N) == 0);
+	CHECK(freed(timers, N) == 0);
+	for (int i = 0; i < N; i++) {
+		pair *p = NULL;
+
+		CHECK(gort_chan_recv(c, &p) && p->sign == 7);
+	}
+	CHECK(gort_chan_recv(t, NULL)); /* the functions of the timers are due before */
+	collect();
+	CHECK(freed(hidden, N) >= N - FEW);
+}
+
+static void test_chans_and_timers(void **state)
+{
+	(void)state;
+	in_program(chans_and_timers, NULL);
+}
+
+static RT_NOINLINE void fill_pool(gort_pool *p, uintptr_t *hidden)
+{
+	for (int i = 0; i < N; i++)
+		gort_pool_put(p, leaf(&hidden[i]));
+}
+
+static void pools(void *arg)
+{
+	gort_pool p = GORT_POOL_INIT(NULL, NULL);
+	uintptr_t hidden[N];
+
+	(void)arg;
+	fill_pool(&p, hidden);
+	collect();
+	CHECK(freed(hidden, N) == 0); /* one survives a collection, not two */
+	collect();
+	CHECK(freed(hidden, N) >= N - FEW);
+}
+
+static void test_pools(void **state)
+{
+	(void)state;
+	in_program(pools, NULL);
+}
+
+/* ---- Attached threads ---------------------------------------------------------------------------- */
+
+typedef struct guest {
+	gort_runtime *rt;
+	rt_atomic32 ready, stop;
+	uintptr_t hidden;
+	int bad;
+} guest;
+
+static void attached(void *arg)
+{
+	guest *g = arg;
+	pair *p;
+
+	if (gort_attach(g->rt) != 0)
+		abort();
+	p = leaf(&g->hidden);
+	rt_store32_rel(&g->ready, 1);
+	while (rt_load32_acq(&g->stop) == 0)
+		gort_sleep(GORT_MILLISECOND);
+	g->bad = p->sign != 7;
+	(void)gort_detach();
+}
+
+static void with_guest(void *arg)
+{
+	guest *g = arg;
+
+	g->rt = gort_self();
+	rt_store32_rel(&g->ready, 0);
+	rt_store32_rel(&g->stop, 0);
+	gort_entersyscall();
+	be_thread t;
+	int r = be_thread_start(&t, attached, g, 0);
+	gort_exitsyscall();
+	CHECK(r == 0);
+	wait_for(&g->ready, 1);
+	for (int i = 0; i < 3; i++) {
+		collect();
+		CHECK(!gone(g->hidden));
+	}
+	rt_store32_rel(&g->stop, 1);
+	gort_entersyscall();
+	be_thread_join(&t);
+	gort_exitsyscall();
+	CHECK(g->bad == 0);
+}
+
+static void test_attached(void **state)
+{
+	static guest g;
+
+	(void)state;
+	in_program(with_guest, &g);
+}
+
+/* ---- Life ---------------------------------------------------------------------------------------- */
+
+static void churn(void *arg)
+{
+	int *n = arg;
+
+	for (int i = 0; i < *n; i++) {
+		void **p = gort_new_array(gort_type_of_void_ptr(), 100);
+
+		gort_store(&p[7], gort_new(GORT_TYPE(pair)));
+		if (i % 1000 == 0)
+			gort_gosched();
+	}
+}
+
+static void churn_beside(void *arg)
+{
+	int n = 1 << 30;
+
+	for (int i = 0; i < 4; i++)
+		CHECK(gort_go(churn, &n) == 0);
+	churn(arg); /* the run ends while the others allocate, perhaps in the middle of a collection */
+}
+
+static void test_runs_end_anywhere(void **state)
+{
+	gort_runtime *rt;
+	gort_config cfg;
+
+	(void)state;
+	gort_config_init(&cfg);
+	cfg.procs = 2;
+	cfg.collector = "concurrent";
+	cfg.debug = "clobberfree=1";
+	assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
+	for (int i = 0; i < 40; i++) {
+		int n = 500 + 377 * i;
+
+		assert_int_equal(gort_runtime_run(rt, churn_beside, &n), 0);
+	}
+	assert_int_equal(gort_runtime_run(rt, typed, NULL), 0);
+	assert_int_equal(rt_load32_acq(&failures), 0);
+	assert_int_equal(gort_runtime_free(rt), 0);
+}
+
+static void resize(void *arg)
+{
+	int n = 100;
+	uintptr_t hidden;
+
+	(void)arg;
+	for (int i = 0; i < 200; i++) {
+		(void)gort_gomaxprocs(1 + i % 4);
+		churn(&n);
+		(void)gort_after_func(GORT_SECOND, never_run, leaf(&hidden));
+	}
+	typed(&n);
+}
+
+static void test_gomaxprocs_changes(void **state)
+{
+	(void)state;
+	debug = "clobberfree=1,gcstress=50";
+	in_program(resize, NULL);
+	debug = NULL;
+}
+
+static void settings(void *arg)
+{
+	(void)arg;
+	CHECK(gort_set_gc_percent(50) == 100);
+	CHECK(gort_set_gc_percent(-7) == 50);
+	CHECK(gort_set_gc_percent(100) == -1);
+	CHECK(gort_set_memory_limit(-1) == INT64_MAX);
+	CHECK(gort_set_memory_limit(1 << 30) == INT64_MAX);
+	CHECK(gort_set_memory_limit(INT64_MAX) == 1 << 30);
+}
+
+static void test_settings(void **state)
+{
+	(void)state;
+	in_program(settings, NULL);
+}
+
+/* Without memory for work buffers every object is found all the same. */
+static pair *deep(int n)
+{
+	pair *head = NULL;
+
+	for (int i = 0; i < n; i++) {
+		pair *p = gort_new(GORT_TYPE(pair));
+
+		p->sign = 7;
+		gort_store(&p->named, head);
+		head = p;
+	}
+	return head;
+}
+
+static void starved(void *arg)
+{
+	enum { DEEP = 2000 };
+	rt_gc *gc = gort_self()->gc;
+	pair **heads = gort_new_array(gort_type_of_void_ptr(), 2000), *p;
+
+	(void)arg;
+	for (int i = 0; i < 2000; i++)
+		gort_store(&heads[i], deep(10));
+	gort_gc();
+	for (int i = 1; i < 8; i++) {
+		gc->pool.refuse = true;
+		gort_gc();
+		gc->pool.refuse = false;
+		for (int k = 0; k < 2000; k++) {
+			int n = 0;
+
+			for (p = heads[k]; p != NULL && n < 20; p = p->named)
+				n += p->sign == 7;
+			CHECK(n == 10);
+		}
+	}
+	(void)deep(DEEP);
+}
+
+static void test_no_work_buffers(void **state)
+{
+	(void)state;
+	in_program(starved, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_typed), cmocka_unit_test(test_untyped), cmocka_unit_test(test_large),
+		cmocka_unit_test(test_registered), cmocka_unit_test(test_goroutines),
+		cmocka_unit_test(test_chans_and_timers), cmocka_unit_test(test_pools),
+		cmocka_unit_test(test_attached), cmocka_unit_test(test_runs_end_anywhere),
+		cmocka_unit_test(test_gomaxprocs_changes), cmocka_unit_test(test_settings),
+		cmocka_unit_test(test_no_work_buffers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
