@@ -289,6 +289,11 @@ static void prepare_p(rt_gcp *p)
 	p->nwb = 0;
 }
 
+void rt_gc_next_mark(rt_gc *gc)
+{
+	gc->mark = (uint8_t)(2 * (gc->serial++ % MARKS) + 2);
+}
+
 /* World stopped. */
 static void begin(rt_gc *gc)
 {
@@ -317,7 +322,7 @@ static void begin(rt_gc *gc)
 	rt_store64_rlx(&gc->idle_ns, 0);
 	rt_store64_rlx(&gc->worker_ns, 0);
 	rt_store32_rlx(&gc->overflow, 0);
-	gc->mark = (uint8_t)(2 * (gc->serial++ % MARKS) + 2);
+	rt_gc_next_mark(gc);
 	gc->workers = rt_pacer_workers_for(rt_gomaxprocs(rt));
 	gc->live0 = rt_load64_rlx(&gc->heap.live);
 	gc->pacer.triggered = gc->live0;
@@ -388,6 +393,8 @@ static void end(rt_gc *gc)
 {
 	gort_runtime *rt = gc->rt;
 
+	if (RT_UNLIKELY(gc->check))
+		rt_gc_check(gc);
 	rt_lock(&gc->rootlock, RT_RANK_gcroots);
 	gc->rootmark = false;
 	rt_unlock(&gc->rootlock, RT_RANK_gcroots);
@@ -632,6 +639,7 @@ static bool p_new(gort_runtime *rt, rt_p *pp)
 		return false;
 	rt_mcache_init(&pp->gc->mc, &rt->gc->heap);
 	pp->gc->mc.grown = rt->gc->stress > 0;
+	pp->gc->bitmap_max = rt->gc->check ? 0 : RT_BITMAP_MAX;
 	return true;
 }
 
@@ -670,6 +678,7 @@ int rt_heap_init(gort_runtime *rt)
 	gc->rt = rt;
 	gc->kind = kind;
 	gc->stress = kind->collects ? rt->debug.gcstress : 0;
+	gc->check = rt->debug.gccheckmark != 0;
 	gc->heap.clobberfree = rt->debug.clobberfree != 0;
 	rt->gc = gc;
 	rt_workpool_init(&gc->pool, &rt->debug);

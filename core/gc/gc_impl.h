@@ -18,6 +18,7 @@ enum { RT_WB_WORDS = 512, RT_OBLET = 128 << 10, RT_ROOT_BLOCK = 256 << 10 };
 typedef struct rt_gcp {
 	rt_mcache mc;
 	rt_gcw w;
+	uint32_t bitmap_max;     /* typed objects up to this size are told by a bitmap: RT_BITMAP_MAX, 0 if gc->check */
 	double credit;           /* scan work done beyond what its allocations owe; negative: owed */
 	int64_t workns;          /* given to marking by this P in this collection, not in assists */
 	uint64_t newbytes;       /* allocated black, not yet told */
@@ -31,6 +32,8 @@ typedef struct rt_marker {
 	rt_gcw *w;
 	uint64_t marked;         /* bytes of objects turned black or grey by it, not yet told */
 	uint64_t heap, stack, globals; /* scan work, not yet told */
+	uintptr_t from;          /* the object that is scanned, for check.c */
+	size_t fromsize;
 } rt_marker;
 
 typedef struct rt_root {     /* of gort_root_add */
@@ -80,6 +83,8 @@ typedef struct rt_gc {
 	rt_limiter limiter;
 	rt_pacer_workers workers;
 	int stress;              /* GODEBUG gcstress; set once */
+	bool check;              /* GODEBUG gccheckmark; set once */
+	bool checking;           /* check.c looks into marked objects: nothing is marked */
 	rt_atomic32 stressed;    /* allocations since the last collection by it */
 	uint32_t serial;         /* of collections that were begun, also those broken off */
 	uint8_t mark;            /* of this collection: what rt_g.gcscan becomes */
@@ -115,6 +120,7 @@ void rt_gc_mark_new(rt_gc *gc, rt_gcp *p, rt_slot o);   /* an object allocated w
  * looked at now and then; may be NULL. */
 uint64_t rt_gc_drain(rt_marker *k, uint64_t budget, bool (*stop)(void *arg), void *arg);
 void rt_gc_tell(rt_marker *k);                           /* its counts to the collection's */
+void rt_gc_each_marked(rt_marker *k);                    /* world stopped: scans every marked object */
 void rt_gc_rescan(rt_marker *k);                         /* world stopped: all marked objects, after an overflow */
 void rt_gc_each_span(rt_gc *gc, void (*fn)(rt_gc *gc, rt_span *s, void *arg), void *arg); /* world stopped */
 
@@ -144,12 +150,18 @@ void rt_assist(rt_gc *gc, size_t bytes);                 /* so many were allocat
 bool rt_gc_work(rt_m *mp, bool idle);                    /* up-calls */
 bool rt_gc_any(gort_runtime *rt);
 
+/* ---- check.c: world stopped, marking is done -------------------------------------------------------- */
+
+void rt_gc_check(rt_gc *gc);
+void rt_gc_missed(rt_marker *k, rt_span *s, uintptr_t obj);
+
 /* ---- cycle.c ------------------------------------------------------------------------------------- */
 
 void rt_gc_trigger(rt_gc *gc);                           /* the heap has reached the trigger, or gcstress says so */
 void rt_gc_request(rt_gc *gc);                           /* a collection is to begin; the caller has a P */
 void rt_gc_wait(rt_gc *gc, bool swept);                  /* for the end of one that begins from now on */
 void rt_gc_repace(rt_gc *gc);                            /* goal, trigger and assists from what is known now */
+void rt_gc_next_mark(rt_gc *gc);                         /* another number for gc->mark */
 void rt_gc_drop(gort_runtime *rt);                       /* up-calls */
 void rt_gc_tick(gort_runtime *rt, int64_t now);
 void rt_gc_yield_point(void);                            /* in a long piece of work of a goroutine: others may run */

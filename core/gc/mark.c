@@ -40,6 +40,11 @@ static inline void mark_page(rt_gc *gc, rt_span *s)
 
 static inline void grey_object(rt_marker *k, rt_span *s, uint32_t index, uintptr_t obj)
 {
+	if (RT_UNLIKELY(k->gc->checking)) {
+		if (!rt_bit_get(rt_span_markbits(s), index))
+			rt_gc_missed(k, s, obj);
+		return;
+	}
 	if (!rt_bit_set(rt_span_markbits(s), index))
 		return;
 	mark_page(k->gc, s);
@@ -144,14 +149,13 @@ static size_t scan_part(rt_marker *k, uintptr_t obj, size_t size, size_t from, s
 static size_t scan_object(rt_marker *k, uintptr_t at)
 {
 	rt_span *s = rt_span_of(&k->gc->heap, at);
-	uintptr_t obj = at;
+	uintptr_t obj = rt_span_large(s) ? (uintptr_t)s->base : at;
 	size_t size = s->elemsize;
 
 	if (size <= RT_BITMAP_MAX)
 		return scan_small(k, s, at);
 	if (size <= RT_OBLET)
 		return scan_part(k, at, size, 0, size);
-	obj = (uintptr_t)s->base;
 	if (at == obj)
 		for (size_t piece = RT_OBLET; piece < size; piece += RT_OBLET)
 			queue(k, obj + piece);
@@ -259,7 +263,7 @@ void rt_gc_each_span(rt_gc *gc, void (*fn)(rt_gc *gc, rt_span *s, void *arg), vo
 	}
 }
 
-static void rescan_span(rt_gc *gc, rt_span *s, void *arg)
+static void scan_marked(rt_gc *gc, rt_span *s, void *arg)
 {
 	rt_marker *k = arg;
 	rt_atomic64 *bits = rt_span_markbits(s);
@@ -271,14 +275,21 @@ static void rescan_span(rt_gc *gc, rt_span *s, void *arg)
 
 		if (!rt_bit_get(bits, i))
 			continue;
+		k->from = obj;
+		k->fromsize = s->elemsize;
 		if (s->elemsize <= RT_BITMAP_MAX)
 			k->heap += scan_small(k, s, obj);
 		else
 			k->heap += scan_part(k, obj, s->elemsize, 0, s->elemsize);
 		/* At once, or the buffers would be short again. */
-		(void)rt_gc_drain(k, UINT64_MAX, NULL, NULL);
+		if (!gc->checking)
+			(void)rt_gc_drain(k, UINT64_MAX, NULL, NULL);
 	}
-	(void)gc;
+}
+
+void rt_gc_each_marked(rt_marker *k)
+{
+	rt_gc_each_span(k->gc, scan_marked, k);
 }
 
 void rt_gc_rescan(rt_marker *k)
@@ -287,6 +298,6 @@ void rt_gc_rescan(rt_marker *k)
 
 	while (rt_load32_acq(&gc->overflow)) {
 		rt_store32_rlx(&gc->overflow, 0);
-		rt_gc_each_span(gc, rescan_span, k);
+		rt_gc_each_marked(k);
 	}
 }

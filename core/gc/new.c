@@ -74,10 +74,13 @@ static char nothing[16]; /* every object of no size */
 static inline void *new_scan(size_t size, uint64_t mask, const gort_type *t)
 {
 	rt_m *mp = rt_self();
-	rt_mcache *mc = &mp->p->gc->mc;
+	rt_gcp *p = mp->p->gc;
+	rt_mcache *mc = &p->mc;
 
-	if (RT_LIKELY(size <= RT_BITMAP_MAX))
+	if (RT_LIKELY(size <= p->bitmap_max))
 		return done(mp, mc, rt_malloc_bitmap(mc, size, mask));
+	if (RT_UNLIKELY(size <= RT_BITMAP_MAX))
+		size = RT_BITMAP_MAX + 1;
 	if (size <= RT_SMALL_MAX)
 		return done(mp, mc, rt_malloc_typed(mc, size, t));
 	return new_large(size, t);

@@ -1,5 +1,6 @@
-/* What a collection keeps and what it frees. Freed objects are filled with 0xdeadbeef (clobberfree), so that a hidden
- * address tells. Stacks are scanned conservatively: of many objects that nothing refers to, a few may stay. */
+/* What a collection keeps and what it frees. Freed objects are filled with 0xdeadbeef
+ * (clobberfree), so that a hidden address tells. Stacks are scanned conservatively: of many objects
+ * that nothing refers to, a few may stay. */
 #include "core/gc/gc_impl.h"
 #include "tests/support/goroutines.h"
 
