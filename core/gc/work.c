@@ -19,6 +19,7 @@
 #include "backends/arena/arena.h"
 #include "core/base/check.h"
 
+enum { KEEP = 4 }; /* chunks that stay: 960 KiB */
 enum { CHUNK0 = 32 }; /* buffers of chunk 0: 64 KiB, the granularity of Windows */
 
 /* Of the chunk k. */
@@ -66,7 +67,11 @@ void rt_workpool_reset(rt_workpool *wp)
 	rt_store64_rlx(&wp->full, 0);
 	rt_store64_rlx(&wp->empty, 0);
 	rt_store32_rlx(&wp->used, 0);
-	for (unsigned k = 2; k < RT_WORKPOOL_CHUNKS; k++) {
+}
+
+void rt_workpool_trim(rt_workpool *wp)
+{
+	for (unsigned k = KEEP; k < RT_WORKPOOL_CHUNKS; k++) {
 		void *chunk = rt_loadptr_rlx(&wp->chunk[k]);
 
 		if (chunk != NULL)

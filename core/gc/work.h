@@ -40,6 +40,7 @@ void rt_workpool_fini(rt_workpool *wp);
 /* Between two collections, nobody holds a buffer: all are empty, and memory of the larger chunks
  * goes back. */
 void rt_workpool_reset(rt_workpool *wp);
+void rt_workpool_trim(rt_workpool *wp); /* after that: memory of the larger chunks goes back */
 size_t rt_workpool_bytes(rt_workpool *wp); /* of memory held */
 /* Whether a buffer waits to be taken. */
 static inline bool rt_workpool_any(const rt_workpool *wp)
