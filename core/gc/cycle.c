@@ -505,8 +505,8 @@ static void cycle(rt_gc *gc)
 	}
 	end(gc);
 	rt_start_world(rt);
-	rt_workpool_trim(&gc->pool); /* nobody but us begins the next */
 	now = be_nanotime();
+	rt_workpool_trim(&gc->pool); /* nobody but us begins the next */
 	gc->pause2 = now - gc->pause2;
 	gc->pausetotal += gc->pause1 + gc->pause2;
 	trace(gc, now);

@@ -394,9 +394,6 @@ bool rt_stand_take_locked(gort_runtime *rt, rt_p *pp)
 	/* Who stops the world has counted those without a P, and stops this one itself. */
 	if (mp == NULL || rt_load32_rlx(&pp->status) != RT_P_RUNNING || rt_load32_rlx(&rt->sched.gcwaiting))
 		return false;
-	/* Who stops the world has counted those without a P already: this one would be left out, and might go on. */
-	if (rt_load32_rlx(&mp->rt->sched.gcwaiting))
-		return false;
 	rt_store32_rlx(&mp->taken, RT_TAKEN_PROBE);
 	/* The second fence: it may have left the runtime since the first. What it read and wrote there is done
 	 * only after another one. It does not come in again: it would see the probe. */
