@@ -122,6 +122,12 @@ static bool table_ready(rt_mheap *h, rt_arena *a)
 	       rt_sys_used(&h->mem, a, head, RT_MEM_META);
 }
 
+/* Whether neighbouring reservations may be used as one. Windows commits memory by reservation. */
+static bool joins(void)
+{
+	return be_arena_query()->lazy_commit;
+}
+
 static bool add_arenas(rt_mheap *h, rt_reservation *r)
 {
 	for (uint32_t i = 0; i < r->n; i++) {
@@ -130,7 +136,7 @@ static bool add_arenas(rt_mheap *h, rt_reservation *r)
 		if (!table_ready(h, a))
 			return false;
 		a->base = (char *)r->base + i * RT_ARENA_BYTES;
-		if (!rt_pageheap_add_arena(&h->pages, a) || !map_entry(h, a))
+		if (!rt_pageheap_add_arena(&h->pages, a, i > 0 || joins()) || !map_entry(h, a))
 			return false;
 	}
 	return true;
@@ -228,14 +234,13 @@ static bool prepare_locked(rt_mheap *h, size_t n)
 static bool grow_locked(rt_mheap *h, size_t npages)
 {
 	size_t need = (npages + RT_CHUNK_PAGES - 1) / RT_CHUNK_PAGES;
-	size_t rest = h->endchunk - h->nextchunk, end;
+	size_t rest = h->endchunk - h->nextchunk, end = h->endchunk;
 
 	if (rest >= need)
 		return prepare_locked(h, need);
-	end = h->endchunk;
-	if (!prepare_locked(h, rest) || !reserve_locked(h, need - rest))
+	if (!prepare_locked(h, rest) || !reserve_locked(h, joins() ? need - rest : need))
 		return false;
-	if (rest == 0 || h->nextchunk == end)
+	if (h->nextchunk == end)
 		return prepare_locked(h, need - rest);
 	/* It lies elsewhere and must hold all. */
 	if (h->endchunk - h->nextchunk < need && !reserve_locked(h, need))

@@ -218,11 +218,11 @@ static bool grow_tables(rt_pagealloc *pa, uint32_t need)
 	return true;
 }
 
-bool rt_pageheap_add_arena(rt_pagealloc *pa, rt_arena *a)
+bool rt_pageheap_add_arena(rt_pagealloc *pa, rt_arena *a, bool joins)
 {
 	uint32_t at = pa->narenas;
 
-	if (at > 0 && pa->arenas[at - 1]->base + RT_ARENA_BYTES != a->base)
+	if (at > 0 && (!joins || pa->arenas[at - 1]->base + RT_ARENA_BYTES != a->base))
 		at++;
 	if (!grow_tables(pa, at + 1))
 		return false;

@@ -31,9 +31,9 @@ typedef struct rt_pagealloc {
 
 void rt_pageheap_init(rt_pagealloc *pa, rt_sysmem *mem);
 void rt_pageheap_fini(rt_pagealloc *pa); /* the tables; arenas belong to the heap */
-/* Gives `a` a number: the next if it follows the last one's addresses, else with a gap. False:
- * no memory. */
-bool rt_pageheap_add_arena(rt_pagealloc *pa, rt_arena *a);
+/* Gives `a` a number: the next if it follows the last one's addresses and may be used as one with
+ * it, else with a gap. False: no memory. */
+bool rt_pageheap_add_arena(rt_pagealloc *pa, rt_arena *a, bool joins);
 /* Chunk number `chunk` is Prepared now: its pages are free. */
 void rt_pageheap_add_chunk(rt_pagealloc *pa, size_t chunk);
 /* The first n free pages by number. *scav: how many of them are not Ready. */

@@ -11,9 +11,10 @@
 
 /* Before marking begins: no span of any arena has a marked object. */
 void rt_mark_begin(rt_mheap *h);
-/* With the world stopped, marking done, everything swept before: sweepgen += 2, bit generations
- * turn. Every P's cache is to be passed to rt_mcache_prepare before its P runs again or
- * allocates. */
+/* With the world stopped, marking done, everything swept before: sweepgen += 2, bit generations turn.
+ * Every P's cache, those of idle Ps too, goes through rt_mcache_prepare before its P allocates and
+ * before the next rt_sweep_begin: a span that is cached is not on the lists. Whoever sweeps has a
+ * P, or stops the world: sweepgen does not change meanwhile. */
 void rt_sweep_begin(rt_mheap *h);
 /* Between these two a thread takes spans from unswept lists and sweeps them. False: everything
  * is swept already. */

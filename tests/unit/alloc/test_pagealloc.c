@@ -67,7 +67,7 @@ static void add_arena(void)
 		at += RT_ARENA_BYTES;
 	a->base = (char *)at;
 	at += RT_ARENA_BYTES;
-	assert_true(rt_pageheap_add_arena(&f->pa, a));
+	assert_true(rt_pageheap_add_arena(&f->pa, a, true));
 	assert_int_equal(a->ordinal, f->narenas + (f->narenas > 0 ? f->narenas / 3 : 0));
 	f->arenas[f->narenas++] = a;
 	f->nchunks = 0;
@@ -312,6 +312,24 @@ static void test_a_page_is_freed_once(void **state)
 	rt_pageheap_fini(&f->pa);
 }
 
+static void test_neighbours_that_may_not_be_joined(void **state)
+{
+	rt_arena *a;
+
+	while (f->narenas < 2)
+		add_chunk();
+	while (f->nchunks < RT_ARENA_CHUNKS)
+		add_chunk();
+	a = f->arenas[2] = calloc(1, sizeof *a);
+	f->narenas = 3;
+	a->base = f->arenas[1]->base + RT_ARENA_BYTES;
+	assert_true(rt_pageheap_add_arena(&f->pa, a, false));
+	assert_int_equal(a->ordinal, 3);
+	for (size_t i = 0; i < RT_ARENA_CHUNKS; i++)
+		rt_pageheap_add_chunk(&f->pa, 3 * RT_ARENA_CHUNKS + i);
+	assert_int_equal(rt_pageheap_longest(&f->pa), 2 * RT_ARENA_PAGES);
+}
+
 static void test_tables_without_memory(void **state)
 {
 	rt_debugvars d;
@@ -324,7 +342,7 @@ static void test_tables_without_memory(void **state)
 	f->mem.debug = &d;
 	a = calloc(1, sizeof *a);
 	a->base = (char *)((uintptr_t)1 << 41);
-	assert_false(rt_pageheap_add_arena(&f->pa, a)); /* the tables must grow for it */
+	assert_false(rt_pageheap_add_arena(&f->pa, a, true)); /* the tables must grow for it */
 	f->mem.debug = NULL;
 	rt_pageheap_check(&f->pa);
 	assert_int_equal(alloc(5), 0);
@@ -340,6 +358,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_random, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cache, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_page_is_freed_once, setup, NULL),
+		cmocka_unit_test_setup_teardown(test_neighbours_that_may_not_be_joined, setup,
+		                                teardown),
 		cmocka_unit_test_setup_teardown(test_tables_without_memory, setup, teardown),
 	};
 
