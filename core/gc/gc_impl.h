@@ -88,7 +88,7 @@ typedef struct rt_gc {
 	rt_atomic32 stressed;    /* allocations since the last collection by it */
 	uint32_t serial;         /* of collections that were begun, also those broken off */
 	uint8_t mark;            /* of this collection: what rt_g.gcscan becomes */
-	uint32_t njobs;          /* root jobs of this collection; set while the world is stopped */
+	rt_atomic32 njobs;       /* root jobs of this collection; set while the world is stopped */
 	bool dirty;              /* marking was broken off: old mark bits are left */
 	bool forced;             /* somebody asked for this one */
 	uint32_t bornoutside;    /* sched.nbornoutside when marking began */

@@ -295,7 +295,7 @@ void rt_roots_prepare(rt_marker *k)
 	rt_gc *gc = k->gc;
 	rt_sched *sc = &gc->rt->sched;
 
-	gc->njobs = (uint32_t)rt_gomaxprocs(gc->rt);
+	rt_store32_rlx(&gc->njobs, (uint32_t)rt_gomaxprocs(gc->rt));
 	rt_store32_rlx(&gc->jobs, 0);
 	rt_lock(&sc->lock, RT_RANK_sched);
 	gc->bornoutside = sc->nbornoutside;
@@ -317,9 +317,9 @@ bool rt_roots_job(rt_marker *k)
 	rt_gc *gc = k->gc;
 	uint32_t i;
 
-	if (rt_load32_rlx(&gc->jobs) < gc->njobs) {
+	if (rt_load32_rlx(&gc->jobs) < rt_load32_rlx(&gc->njobs)) {
 		i = rt_add32_full(&gc->jobs, 1);
-		if (i < gc->njobs) {
+		if (i < rt_load32_rlx(&gc->njobs)) {
 			rt_timers_roots(gc->rt->sched.allp[i], visit, k);
 			return true;
 		}
@@ -329,6 +329,6 @@ bool rt_roots_job(rt_marker *k)
 
 bool rt_roots_left(rt_gc *gc)
 {
-	return rt_load32_rlx(&gc->jobs) < gc->njobs || rt_load32_rlx(&gc->rootsleft) ||
+	return rt_load32_rlx(&gc->jobs) < rt_load32_rlx(&gc->njobs) || rt_load32_rlx(&gc->rootsleft) ||
 	       rt_loadptr_rlx(&gc->gcursor) != NULL;
 }
