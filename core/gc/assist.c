@@ -42,7 +42,7 @@ bool rt_marker_leave(rt_gc *gc)
 	uint32_t was = rt_add32_full(&gc->active, (uint32_t)-1);
 
 	RT_ASSERT(was > 0);
-	rt_fence_after_rmw(); /* pairs with the fence in wait_commit, cycle.c */
+	rt_fence_after_rmw(); /* pairs with the fence in until_quiet, cycle.c */
 	if (was != 1 || !rt_load32_rlx(&gc->waiting) || !rt_gc_nothing_left(gc) ||
 	    !rt_cas32_full(&gc->waiting, 1, 0))
 		return false;

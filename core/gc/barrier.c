@@ -4,8 +4,9 @@
  * recorded; whether they are white is not asked, so there is no order between the slot and mark
  * bits to be kept. Marked old values keep an object from being hidden by moving its last reference
  * out of the heap into a stack that was scanned (Yuasa); marked new values keep a stack that was
- * not yet scanned from hiding one in a black object (Dijkstra). tests/model/barrier.pml fails
- * without either.
+ * not yet scanned from hiding one in a black object (Dijkstra). Without either, Go's way of scanning fails in
+ * tests/model/barrier.pml (HYBRID); ours, where nobody runs before it is scanned, only without the
+ * first (SNAPSHOT).
  *
  * Values go into a buffer of the P, 512 words; when it is full it is flushed: each is looked up,
  * marked and queued. Nobody but the P's M touches it, so there is no atomic instruction on this

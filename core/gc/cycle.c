@@ -38,7 +38,6 @@
 
 enum { SWEEP_BATCH = 10, LAST_TRIES = 8, MARKS = 100 };
 #define LITTLE ((uint64_t)64 << 10) /* scan work that is done in the second pause at once */
-#define FORCE_PERIOD (120 * GORT_SECOND)
 
 static const rt_collector collectors[] = {
 	{ "concurrent", true, true }, { "stw", true, false }, { "none", false, false },
@@ -623,6 +622,7 @@ void rt_gc_drop(gort_runtime *rt)
 	rt_gc_repace(gc);
 }
 
+/* Where sysmon would ask for a collection when the last was two minutes ago: docs/design/gc.md. */
 void rt_gc_tick(gort_runtime *rt, int64_t now)
 {
 	(void)rt, (void)now;

@@ -48,8 +48,7 @@ typedef struct rt_collector { /* what an experiment compares: chosen when the ru
 	bool concurrent;         /* marks while the program runs; else with the world stopped */
 } rt_collector;
 
-enum { RT_GC_IDLE = 0, RT_GC_MARKING = 1 };
-enum { RT_CTL_NONE = 0, RT_CTL_MAKING = 1, RT_CTL_PARKED = 2, RT_CTL_AWAKE = 3 };
+enum { RT_CTL_NONE = 0, RT_CTL_PARKED = 1, RT_CTL_AWAKE = 2 }; /* rt_gc.control */
 
 typedef struct rt_gc {
 	rt_mheap heap;

@@ -446,11 +446,11 @@ static bool execute(rt_m *mp, rt_g *gp, bool inherit)
 {
 	rt_p *pp = mp->p;
 
+	rt_gc_before_run(gp); /* before it gets a stack: a marker may be looking at it */
 	if (RT_UNLIKELY(gp->ctx == NULL) && !rt_switch_make(mp, gp, rt_goroutine_entry)) {
 		no_stack(mp, gp);
 		return false;
 	}
-	rt_gc_before_run(gp);
 	gp->m = mp;
 	mp->curg = gp;
 	rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_RUNNING);

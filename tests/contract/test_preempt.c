@@ -215,7 +215,7 @@ static void test_go(void **state)
 {
 	(void)state;
 	if (!be_preempt_in_place)
-		skip();
+		skip(); /* cooperative: nobody is stopped in place */
 	start(compute);
 	rt_store32_rel(&answer, BE_PREEMPT_GO);
 	for (uint32_t i = 1; i <= ROUNDS; i++) {
@@ -233,7 +233,7 @@ static void test_stay(void **state)
 {
 	(void)state;
 	if (!be_preempt_in_place)
-		skip();
+		skip(); /* cooperative: nobody is stopped in place */
 	start(compute);
 	rt_store32_rel(&answer, BE_PREEMPT_STAY);
 	for (uint32_t i = 1; i <= ROUNDS; i++) {
@@ -268,7 +268,7 @@ static void test_resume_comes_first(void **state)
 {
 	(void)state;
 	if (!be_preempt_in_place)
-		skip();
+		skip(); /* cooperative: nobody is stopped in place */
 	memset(&v, 0, sizeof v);
 	v.work = compute;
 	rt_store32_rel(&decided, 0);
@@ -332,7 +332,7 @@ static void test_land(void **state)
 {
 	(void)state;
 	if (!be_preempt_in_place)
-		skip();
+		skip(); /* cooperative: nobody is stopped in place */
 	land(BE_PREEMPT_LAND);
 	land(BE_PREEMPT_STAY);
 }
@@ -343,7 +343,7 @@ static void test_gone(void **state)
 
 	(void)state;
 	if (!be_preempt_in_place)
-		skip();
+		skip(); /* cooperative: nobody is stopped in place */
 	assert_int_equal(be_preempt_init(decide), 0);
 	assert_int_equal(be_preempt_stop(&gone), -ESRCH);
 	be_preempt_fini();
@@ -355,7 +355,7 @@ static void test_cputime(void **state)
 
 	(void)state;
 	if (!be_preempt_in_place)
-		skip();
+		skip(); /* cooperative: nobody is stopped in place */
 	start(compute);
 	before = be_preempt_cputime(&v.pre);
 	assert_true(before >= 0);
@@ -399,7 +399,7 @@ static void test_sleeps(void **state)
 
 	(void)state;
 	if (!be_preempt_in_place)
-		skip();
+		skip(); /* cooperative: nobody is stopped in place */
 	rt_store32_rel(&rivals_go, 1);
 	for (int i = 0; i < n; i++)
 		assert_int_equal(be_thread_start(&threads[i], rival, NULL, 0), 0);
@@ -451,7 +451,7 @@ static void test_fork(void **state)
 
 	(void)state;
 	if (!be_preempt_in_place)
-		skip();
+		skip(); /* cooperative: nobody is stopped in place */
 	rt_store32_rel(&decided, 0);
 	assert_int_equal(be_preempt_init(decide), 0);
 	assert_int_equal(be_preempt_attach(&self), 0);

@@ -168,7 +168,7 @@ static void test_stopped_while_it_holds_a_lock(void **state)
 {
 	(void)state;
 	if (!be_preempt_in_place)
-		skip();
+		skip(); /* cooperative: nobody is stopped in place */
 	run_program(1, "slice=1000", lock_program);
 	run_program(1, "preemptall=1", lock_program);
 	run_program(2, "slice=1000", lock_program);
@@ -222,7 +222,7 @@ static void test_blocked_without_a_word(void **state)
 {
 	(void)state;
 	if (!be_preempt_in_place)
-		skip();
+		skip(); /* cooperative: nobody is stopped in place */
 	pipe_make();
 	run_program(1, NULL, block_program);
 	run_program(2, NULL, block_program);
@@ -270,7 +270,7 @@ static void test_bound(void **state)
 {
 	(void)state;
 	if (!be_preempt_in_place)
-		skip();
+		skip(); /* cooperative: nobody is stopped in place */
 	for (int procs = 1; procs <= 2; procs++) {
 		rt_store32_rel(&begun, 0);
 		rt_store32_rel(&may_end, 0);
