@@ -197,7 +197,8 @@ static void large(void *arg)
 	(void)arg;
 	large_kept();
 	collect();
-	CHECK(freed(of_wide, WIDE) > WIDE - FEW);
+	/* One stale word keeps all of it; frames of ASan are larger and have such words. */
+	CHECK(RT_ASAN || freed(of_wide, WIDE) > WIDE - FEW);
 }
 
 static void test_large(void **state)
@@ -491,7 +492,7 @@ static void churn(void *arg)
 
 static void churn_beside(void *arg)
 {
-	int n = 1 << 30;
+	static int n = 1 << 30; /* who was dropped goes on until it calls the runtime, also when this frame is gone */
 
 	for (int i = 0; i < 4; i++)
 		CHECK(gort_go(churn, &n) == 0);
