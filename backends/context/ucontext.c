@@ -27,6 +27,7 @@ struct be_context {
 	ucontext_t own;    /* first: libc wants it aligned */
 	ucontext_t *saved; /* &own, or on the stack of an adopted thread */
 	void *sp;          /* valid while Saved */
+	void *at[3];       /* program counter, stack and frame pointer of who called the switch, for unwinders */
 	void *lo, *hi;     /* of a made one's stack; NULL for an adopted one */
 	void (*fn)(void *);
 	void *arg;
@@ -36,11 +37,21 @@ const char be_context_name[] = "ucontext";
 const size_t be_context_size = sizeof(be_context);
 const bool be_context_owns_stack = false;
 
-/* makecontext passes only ints. */
+/* Where a frame that has a frame pointer keeps its caller's and its return address. */
+#if defined __riscv
+enum { FRAME_FP = -2, FRAME_RA = -1 };
+#else
+enum { FRAME_FP = 0, FRAME_RA = 1 };
+#endif
+
+/* makecontext passes only ints. What called this is code of libc's that no unwinder knows as a beginning: it is
+ * taken out of the frame, so that walks end here. */
 static void entry(unsigned low, unsigned high)
 {
 	be_context *c = (be_context *)((uintptr_t)low | (uintptr_t)high << 32);
+	void *volatile *frame = __builtin_frame_address(0);
 
+	frame[FRAME_RA] = NULL;
 	c->fn(c->arg);
 	abort(); /* must not return: the thread would end here */
 }
@@ -64,6 +75,7 @@ be_context *be_context_make(void *lo, size_t size, void (*fn)(void *), void *arg
 	makecontext(&c->own, (void (*)(void))entry, 2, (unsigned)(uintptr_t)c,
 	            (unsigned)((uintptr_t)c >> 32));
 	c->saved = &c->own;
+	c->at[0] = c->at[1] = c->at[2] = NULL;
 	c->sp = c; /* nothing is below: fn and arg are in the record */
 	c->lo = lo;
 	c->hi = (void *)hi;
@@ -77,6 +89,7 @@ be_context *be_context_adopt(void *record)
 	be_context *c = record;
 
 	c->saved = NULL;
+	c->at[0] = c->at[1] = c->at[2] = NULL;
 	c->sp = c->lo = c->hi = NULL;
 	return c;
 }
@@ -92,10 +105,17 @@ static RT_NOINLINE void *below(void)
 	return __builtin_frame_address(0);
 }
 
-static void swap(be_context *from, ucontext_t *saved, be_context *to)
+/* Apart, so that it has a caller to tell unwinders about. What swapcontext saves is no help: some versions for arm64
+ * name an instruction inside themselves. */
+static RT_NOINLINE void swap(be_context *from, ucontext_t *saved, be_context *to)
 {
+	void **frame = __builtin_frame_address(0);
+
 	from->saved = saved;
 	from->sp = below();
+	from->at[0] = (char *)__builtin_return_address(0) - 1;
+	from->at[1] = __builtin_dwarf_cfa();
+	from->at[2] = frame[FRAME_FP];
 	if (swapcontext(saved, to->saved) != 0)
 		abort(); /* only a bad mask pointer could do that */
 }
@@ -130,27 +150,12 @@ void *be_context_sp(const be_context *c)
 	return c->sp;
 }
 
-/* What swapcontext saved is its caller's state, as it will be after the return. */
+/* A made one that never ran stands nowhere: a walk finds nothing. */
 void be_context_place(const be_context *c, void **pc, void **sp, void **fp)
 {
-#if defined __x86_64__
-	const greg_t *r = c->saved->uc_mcontext.gregs;
-
-	*pc = (void *)(uintptr_t)r[REG_RIP];
-	*sp = (void *)(uintptr_t)r[REG_RSP];
-	*fp = (void *)(uintptr_t)r[REG_RBP];
-#elif defined __aarch64__
-	*pc = (void *)(uintptr_t)c->saved->uc_mcontext.pc;
-	*sp = (void *)(uintptr_t)c->saved->uc_mcontext.sp;
-	*fp = (void *)(uintptr_t)c->saved->uc_mcontext.regs[29];
-#elif defined __riscv && __riscv_xlen == 64
-	*pc = (void *)(uintptr_t)c->saved->uc_mcontext.__gregs[REG_PC];
-	*sp = (void *)(uintptr_t)c->saved->uc_mcontext.__gregs[REG_SP];
-	*fp = (void *)(uintptr_t)c->saved->uc_mcontext.__gregs[REG_S0];
-#else
-	*pc = *fp = NULL; /* a walk finds nothing */
-	*sp = c->sp;
-#endif
+	*pc = c->at[0];
+	*sp = c->at[1];
+	*fp = c->at[2];
 }
 
 void be_context_bounds(const be_context *c, void **lo, void **hi)
