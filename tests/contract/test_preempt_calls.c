@@ -183,13 +183,11 @@ static int call_sigsuspend(void)
 	return sigsuspend(&none);
 }
 
+static sigset_t user2; /* blocked in all threads */
+
 static int call_sigtimedwait(void)
 {
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR2);
-	return sigtimedwait(&set, NULL, &hour);
+	return sigtimedwait(&user2, NULL, &hour);
 }
 
 static int call_msgrcv(void)
@@ -219,6 +217,8 @@ static void let_byte(void) { assert_int_equal(write(two[1], "x", 1), 1); }
 static void let_unlock(void) { assert_int_equal(flock(two[0], LOCK_UN), 0); }
 static void let_post(void) { assert_int_equal(sem_post(&sem), 0); }
 
+static void let_signal(void) { assert_int_equal(kill(getpid(), SIGUSR2), 0); }
+
 static void let_connect(void)
 {
 	struct sockaddr_un name;
@@ -235,6 +235,7 @@ static const struct kind {
 	int (*call)(void);
 	void (*release)(void);
 	void (*drop)(void);
+	bool either; /* musl calls the system again: it may end with EINTR */
 } kinds[] = {
 	{ "read", make_pipe, call_read, let_byte, drop_two },
 	{ "recv", make_pair, call_recv, let_byte, drop_two },
@@ -253,10 +254,10 @@ static const struct kind {
 	{ "epoll_wait", make_epoll, call_epoll, NULL, drop_two },
 	{ "pause", nothing, call_pause, NULL, nothing },
 	{ "sigsuspend", nothing, call_sigsuspend, NULL, nothing },
-	{ "sigtimedwait", nothing, call_sigtimedwait, NULL, nothing },
+	{ "sigtimedwait", nothing, call_sigtimedwait, let_signal, nothing, true },
 	{ "msgrcv", make_msg, call_msgrcv, NULL, drop_msg },
 	{ "semop", make_semop, call_semop, NULL, drop_semop },
-	{ "sem_timedwait", make_sem, call_sem_timed, NULL, nothing },
+	{ "sem_timedwait", make_sem, call_sem_timed, let_post, nothing, true },
 	{ "recv with SO_RCVTIMEO", make_timed_pair, call_recv, NULL, drop_two },
 	{ "accept with SO_RCVTIMEO", make_timed_listener, call_accept, NULL, drop_two },
 	{ "send with SO_SNDTIMEO", make_full_pair, call_send, NULL, drop_two },
@@ -317,7 +318,7 @@ static void check(const struct kind *k)
 	while (k->release == NULL && rt_load32_acq(&over) == 0)
 		stop_it();
 	be_thread_join(&t);
-	if (k->release != NULL && result < 0)
+	if (k->release != NULL && result < 0 && !(k->either && error == EINTR))
 		fail_msg("%s: errno %d", k->name, error);
 	if (k->release == NULL && (result >= 0 || error != EINTR))
 		fail_msg("%s: returned %d, errno %d", k->name, result, error);
@@ -330,6 +331,9 @@ static void test_calls(void **state)
 	if (strcmp(be_preempt_name, "signal") != 0)
 		skip();
 	assert_int_equal(be_preempt_init(decide), 0);
+	sigemptyset(&user2);
+	sigaddset(&user2, SIGUSR2);
+	assert_int_equal(pthread_sigmask(SIG_BLOCK, &user2, NULL), 0);
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
 		check(&kinds[i]);
 	be_preempt_fini();
