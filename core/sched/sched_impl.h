@@ -259,6 +259,7 @@ typedef struct rt_sched {
 	rt_atomic32 polling;     /* 1 = a thread waits in netpoll; by compare-and-swap */
 	rt_atomic64 polluntil;   /* until when; INT64_MAX = for ever */
 	rt_note stopnote;
+	rt_atomic64 stwbackouts; /* stops that were given up for a moment; written under stopworld */
 	rt_mutex stopworld;      /* rank stopworld */
 	rt_mutex preemptlock;    /* rank preempt: who stops threads holds it, and no thread detaches meanwhile */
 	bool inplace;            /* set once: goroutines are stopped in place */

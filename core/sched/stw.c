@@ -14,11 +14,19 @@
  * ours. It clears first, fences and then reads gcwaiting, and we write gcwaiting, fence and raise
  * the flag: so it sees gcwaiting, or the flag stays up (tests/model/syscall.pml, where it asks only once). All
  * the same the stopper asks again every 100 us, as Go does.
+ *
+ * Backing out. A goroutine may be stopped in place while it holds a lock of foreign code, and another may wait for
+ * that lock where no stop reaches it: musl's fork blocks all signals, then takes malloc's lock. Such a stop would
+ * never end. So a stopper who has asked long enough, and finds that who is missing sleeps in the system, starts the
+ * world again, lets it run and stops it anew, with more patience each time. Nothing else tells when that lock is free.
+ * Rejected: not to wait for sleepers (the collector could not see their registers, and they wake at any moment).
  */
 #include "core/sched/internal.h"
 
 #define STW_FIRST (20 * GORT_MICROSECOND)
 #define STW_RETRY (100 * GORT_MICROSECOND)
+#define STW_PATIENCE (2 * GORT_MILLISECOND)  /* doubled by each backing out */
+#define STW_RUN_MAX (16 * GORT_MILLISECOND)  /* how long the world runs in between, at most */
 
 void rt_preemptall(gort_runtime *rt)
 {
@@ -97,18 +105,14 @@ static void count_taken_locked(rt_sched *sc)
 	}
 }
 
-void rt_stop_world(gort_runtime *rt, rt_stwreason why)
+/* The flags and signals of an attempt are out. True: all have stopped. */
+static bool ask(gort_runtime *rt)
 {
 	rt_sched *sc = &rt->sched;
 	rt_p *pp;
 	bool wait;
-
-	take_stopworld(rt, self_of(rt));
 	rt_m *mp = self_of(rt);
 
-	sc->stwbegin = be_nanotime();
-	if (mp != NULL)
-		RT_TRACE(mp, GC, STW_BEGIN, mp->curg, why, 0, 0);
 	rt_lock(&sc->lock, RT_RANK_sched);
 	sc->stopwait = (uint32_t)rt_gomaxprocs(rt);
 	rt_note_clear(&sc->stopnote);
@@ -128,11 +132,103 @@ void rt_stop_world(gort_runtime *rt, rt_stwreason why)
 	count_taken_locked(sc);
 	wait = sc->stopwait > 0;
 	rt_unlock(&sc->lock, RT_RANK_sched);
-	wait = wait && !rt_note_sleep_for(&sc->stopnote, sc->inplace ? STW_FIRST : STW_RETRY);
-	while (wait) {
+	return !wait || rt_note_sleep_for(&sc->stopnote, sc->inplace ? STW_FIRST : STW_RETRY);
+}
+
+/* With preemptlock nobody leaves the list; new ones come at its head. */
+static rt_m *first_m(gort_runtime *rt)
+{
+	rt_m *mp;
+
+	rt_lock(&rt->sched.lock, RT_RANK_sched);
+	mp = rt->sched.allm;
+	rt_unlock(&rt->sched.lock, RT_RANK_sched);
+	return mp;
+}
+
+static bool is_counted(rt_m *mp)
+{
+	bool counted;
+
+	rt_lock(&mp->rt->sched.lock, RT_RANK_sched);
+	counted = mp->stwcounted;
+	rt_unlock(&mp->rt->sched.lock, RT_RANK_sched);
+	return counted;
+}
+
+/* Somebody who was asked sleeps in the system all the same. */
+static bool is_stuck(gort_runtime *rt)
+{
+	rt_sched *sc = &rt->sched;
+	rt_m *self = rt_self(), *mp;
+	bool stuck = false;
+
+	if (!sc->inplace)
+		return false; /* nobody holds a lock of foreign code where it stopped */
+	rt_lock(&sc->preemptlock, RT_RANK_preempt);
+	for (int i = 0; i < rt_gomaxprocs(rt) && !stuck; i++) {
+		mp = rt_loadptr_acq(&sc->allp[i]->m);
+		stuck = mp != NULL && mp != self && rt_load32_acq(&sc->allp[i]->status) == RT_P_RUNNING &&
+		        be_preempt_sleeps(&mp->pre);
+	}
+	for (mp = first_m(rt); mp != NULL && !stuck; mp = mp->alllink)
+		stuck = is_counted(mp) && be_preempt_sleeps(&mp->pre);
+	rt_unlock(&sc->preemptlock, RT_RANK_preempt);
+	return stuck;
+}
+
+/* False: it will not stop as things are. */
+static bool try_stop(gort_runtime *rt, int64_t patience)
+{
+	rt_sched *sc = &rt->sched;
+	bool stopped = ask(rt);
+
+	while (!stopped) {
+		if (be_nanotime() - sc->stwbegin > patience && is_stuck(rt))
+			return false;
 		rt_preemptall(rt);
 		rt_kick_all(rt);
-		wait = !rt_note_sleep_for(&sc->stopnote, STW_RETRY);
+		stopped = rt_note_sleep_for(&sc->stopnote, STW_RETRY);
+	}
+	return true;
+}
+
+static void start(gort_runtime *rt);
+
+/* With the world running and without the lock, for about ns. */
+static void let_run(gort_runtime *rt, int64_t ns)
+{
+	int64_t end = be_nanotime() + ns;
+	rt_m *mp = self_of(rt);
+
+	if (mp == NULL || mp->p == NULL) {
+		be_thread_nap(ns);
+		return;
+	}
+	while (be_nanotime() < end)
+		rt_gosched();
+}
+
+void rt_stop_world(gort_runtime *rt, rt_stwreason why)
+{
+	rt_sched *sc = &rt->sched;
+	int64_t patience = STW_PATIENCE;
+	rt_m *mp;
+
+	for (;;) {
+		take_stopworld(rt, self_of(rt));
+		mp = self_of(rt);
+		sc->stwbegin = be_nanotime();
+		if (mp != NULL)
+			RT_TRACE(mp, GC, STW_BEGIN, mp->curg, why, 0, 0);
+		if (try_stop(rt, patience))
+			break;
+		sc->stwstopped = be_nanotime();
+		rt_count64_owner(&sc->stwbackouts, 1);
+		start(rt);
+		rt_unlock(&sc->stopworld, RT_RANK_stopworld);
+		let_run(rt, patience < STW_RUN_MAX ? patience : STW_RUN_MAX);
+		patience *= 2;
 	}
 	sc->stwstopped = be_nanotime();
 }
@@ -154,7 +250,15 @@ static void caller_p(gort_runtime *rt, rt_m *mp)
 	rt_store32_rlx(&mp->p->preempt, 0);
 }
 
-void rt_start_world(gort_runtime *rt)
+static void forget_taken_locked(rt_sched *sc)
+{
+	for (rt_m *mp = sc->allm; mp != NULL; mp = mp->alllink)
+		mp->stwcounted = false;
+}
+
+/* Also in the middle of a stop: Ps that have not stopped go on as they are. Who comes to stop looks at gcwaiting
+ * under sched.lock. */
+static void start(gort_runtime *rt)
 {
 	rt_sched *sc = &rt->sched;
 	rt_m *mp = self_of(rt);
@@ -164,13 +268,17 @@ void rt_start_world(gort_runtime *rt)
 	rt_lock(&sc->lock, RT_RANK_sched);
 	caller_p(rt, mp);
 	rt_xchg32_full(&sc->gcwaiting, 0);
+	if (sc->stopwait > 0)
+		forget_taken_locked(sc);
+	sc->stopwait = 0;
 	for (int i = rt_gomaxprocs(rt) - 1; i >= 0; i--) {
 		rt_p *pp = sc->allp[i];
 
 		if (mp != NULL && pp == mp->p)
 			continue;
-		RT_ASSERT(rt_load32_rlx(&pp->status) == RT_P_GCSTOP);
 		rt_store32_rlx(&pp->preempt, 0);
+		if (rt_load32_rlx(&pp->status) != RT_P_GCSTOP)
+			continue;
 		if (rt_loadptr_rlx(&pp->m) != NULL) { /* its goroutine stands, and goes on */
 			rt_m *on = rt_loadptr_rlx(&pp->m);
 
@@ -204,6 +312,14 @@ void rt_start_world(gort_runtime *rt)
 	if (mp != NULL)
 		RT_TRACE(mp, GC, STW_END, mp->curg, sc->stwstopped - sc->stwbegin,
 		         be_nanotime() - sc->stwstopped, 0);
+}
+
+void rt_start_world(gort_runtime *rt)
+{
+	rt_sched *sc = &rt->sched;
+
+	RT_ASSERT(sc->stopwait == 0);
+	start(rt);
 	rt_hist_add_owner(&sc->stopping, sc->stwstopped - sc->stwbegin);
 	rt_hist_add_owner(&sc->pauses, be_nanotime() - sc->stwbegin);
 	rt_unlock(&sc->stopworld, RT_RANK_stopworld);

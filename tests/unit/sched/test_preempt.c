@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef _WIN32
@@ -573,6 +574,70 @@ static void main_beside_guest(void *arg)
 		gort_gosched();
 }
 
+#ifndef _WIN32
+/* ---- A stop that cannot end as things are ----------------------------------------------------------- */
+
+static rt_atomic32 stops;
+
+/* Computes for longer than a stop takes to come, and holds the lock meanwhile. */
+static void stopped_holder(void *arg)
+{
+	(void)arg;
+	pthread_mutex_lock(&host_lock);
+	rt_store32_rel(&holds, 1);
+	while (rt_load32_acq(&stops) == 0)
+		;
+	for (volatile int i = 0; i < 10000000; i++)
+		;
+	pthread_mutex_unlock(&host_lock);
+	gort_waitgroup_done(&wg);
+}
+
+/* As musl's fork: no signal reaches it while it waits. */
+static void deaf_waiter(void *arg)
+{
+	sigset_t all, was;
+
+	(void)arg;
+	while (rt_load32_acq(&holds) == 0)
+		;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &was);
+	rt_store32_rel(&wants, 1);
+	pthread_mutex_lock(&host_lock);
+	pthread_mutex_unlock(&host_lock);
+	pthread_sigmask(SIG_SETMASK, &was, NULL);
+	gort_waitgroup_done(&wg);
+}
+
+static void stop_program(void *arg)
+{
+	(void)arg;
+	wg = (gort_waitgroup)GORT_INIT;
+	rt_store32_rel(&holds, 0);
+	rt_store32_rel(&wants, 0);
+	rt_store32_rel(&stops, 0);
+	gort_waitgroup_add(&wg, 2);
+	if (gort_go(stopped_holder, NULL) != 0 || gort_go(deaf_waiter, NULL) != 0)
+		abort();
+	while (rt_load32_acq(&wants) == 0)
+		gort_gosched();
+	rt_store32_rel(&stops, 1);
+	(void)gort_gomaxprocs(gort_gomaxprocs(0) == 3 ? 4 : 3);
+	gort_waitgroup_wait(&wg);
+}
+
+static void test_stop_backs_out(void **state)
+{
+	(void)state;
+	if (!be_preempt_in_place)
+		skip(); /* cooperative: nobody is stopped in place */
+	for (int i = 0; i < 5; i++)
+		run_program(3, "slice=1000", stop_program);
+	run_program(1, "slice=1000", stop_program);
+}
+#endif
+
 static void test_end_leaves_an_attached_thread_be(void **state)
 {
 	(void)state;
@@ -611,6 +676,7 @@ int main(void)
 		cmocka_unit_test(test_end_while_main_is_in_foreign_code),
 #ifndef _WIN32
 		cmocka_unit_test(test_end_waits_for_foreign_code_that_computes),
+		cmocka_unit_test(test_stop_backs_out),
 #endif
 		cmocka_unit_test(test_end_leaves_an_attached_thread_be),
 	};
