@@ -55,9 +55,12 @@ typedef struct scope {
 	struct scope *outer;
 	panic *panics;       /* newest(gp) when it began */
 	void *mark;          /* for be_context_leave; NULL: none yet */
+	rt_g *g;
+	struct scope *callee; /* room for the deferred calls of gort_scope, one after the other; or NULL */
 	gort_func fn;
 	void *arg;
 	bool running_panic;  /* it is a deferred call that *panics runs */
+	bool shares;         /* it is its outer one's callee: the mark is that one's */
 	bool stops;          /* gort_try */
 	bool panicked;       /* gort_try has stopped one; its value: */
 	bool goexit;         /* a Goexit goes on from here as soon as the frames above are left */
@@ -92,16 +95,19 @@ static panic *older_than(const panic *p)
 
 /* ---- Deferred calls ------------------------------------------------------------------------- */
 
-static void scope_push(rt_g *gp, scope *s, gort_func fn, void *arg)
+/* Inside the runtime or not: a goroutine that is stopped in place in between is seen with the old scope or the new. */
+static inline void scope_push(rt_g *gp, scope *s, gort_func fn, void *arg)
 {
 	s->outer = gp->scope;
 	s->panics = newest(gp);
 	s->mark = NULL;
+	s->g = gp;
+	s->callee = NULL;
 	s->fn = fn;
 	s->arg = arg;
-	s->running_panic = s->stops = s->panicked = s->goexit = false;
-	s->value = (gort_eface){ NULL, NULL };
+	s->running_panic = s->shares = s->stops = s->panicked = s->goexit = false;
 	s->n = 0;
+	rt_fence_compiler();
 	gp->scope = s;
 }
 
@@ -174,39 +180,86 @@ _Noreturn static void goexit_run(rt_g *gp)
 	panic_run(gp, &p);
 }
 
+static bool has_block(const rt_g *gp, const scope *s)
+{
+	const block *b = gp->defers;
+
+	return b != NULL && b->owner == s;
+}
+
+static _Noreturn RT_COLD void no_function(void)
+{
+	(void)rt_enter("gort");
+	rt_panic_error("invalid memory address or nil pointer dereference");
+}
+
+static RT_NOINLINE void rest_of(scope *s)
+{
+	(void)rt_enter("gort");
+	run_calls(s->g, s);
+	rt_leave();
+}
+
+/* What a function deferred, when it has returned: all but the calls' own deferred calls outside the runtime. Each is
+ * a scope in the record that gort_scope has made room for, below the mark, so it needs no mark of its own: who
+ * recovers in it leaves to the mark of s, and body_rest finishes the one and goes on with the other. */
+static void run_own(scope *s)
+{
+	scope *c = s->callee;
+
+	while (c != NULL && s->n > 0 && !has_block(s->g, s)) {
+		deferred d = s->calls[--s->n];
+
+		scope_push(s->g, c, d.fn, d.arg);
+		c->shares = true;
+		if (RT_UNLIKELY(d.fn == NULL))
+			no_function();
+		d.fn(d.arg);
+		RT_ASSERT(s->g->scope == c && newest(s->g) == c->panics);
+		if (RT_UNLIKELY(c->n > 0))
+			rest_of(c);
+		s->g->scope = s;
+	}
+	if (s->n > 0)
+		rest_of(s);
+}
+
 /* Bodies of be_context_try. Outside the runtime when they start and when they return. */
 static void body_call(void *arg)
 {
 	scope *s = arg;
 
-	if (s->fn == NULL) {
-		(void)rt_enter("gort");
-		rt_panic_error("invalid memory address or nil pointer dereference");
-	}
+	if (RT_UNLIKELY(s->fn == NULL))
+		no_function();
 	s->fn(s->arg);
-	if (s->n > 0) {
-		(void)rt_enter("gort");
-		run_calls(rt_curg(), s);
-		rt_leave();
-	}
+	if (s->n > 0)
+		run_own(s);
 }
 
 static void body_rest(void *arg)
 {
 	scope *s = arg;
+	scope *c = s->g->scope; /* or its callee */
 
 	(void)rt_enter("gort");
-	if (s->goexit)
-		goexit_run(rt_curg());
-	run_calls(rt_curg(), s);
+	if (c->goexit)
+		goexit_run(s->g);
+	run_calls(s->g, c);
+	if (c != s) {
+		s->g->scope = s;
+		run_calls(s->g, s);
+	}
 	rt_leave();
 }
 
 /* Runs s to its end: each recovery leaves the body half way, and the next takes up what is left. */
 static void scope_drive(scope *s, void (*body)(void *))
 {
-	while (rt_frames_try(&s->mark, body, s) != 0)
+	while (rt_frames_try(&s->mark, body, s) != 0) {
+		if (s->n == 0 && s->g->scope == s && !s->goexit && !has_block(s->g, s))
+			break;
 		body = body_rest;
+	}
 	s->mark = NULL;
 }
 
@@ -238,6 +291,8 @@ _Noreturn static void resume(rt_g *gp, scope *s)
 	RT_ASSERT(gp->scope == s);
 	drop_panics(gp, s);
 	rt_leave();
+	if (s->shares)
+		rt_frames_leave(s->outer->mark);
 	if (s->mark == NULL) { /* a goroutine's function */
 		scope_drive(s, body_rest);
 		(void)rt_enter("gort");
@@ -588,15 +643,32 @@ GORT_API _Noreturn void gort_goexit(void)
 	goexit_run(mp->curg);
 }
 
-GORT_API void gort_defer(gort_func fn, void *arg)
+static RT_NOINLINE void defer_long(gort_func fn, void *arg)
 {
-	rt_m *mp = RT_ENTER();
+	rt_m *mp = rt_enter("gort_defer");
 	scope *s = mp->curg->scope;
 
 	if (RT_UNLIKELY(s == NULL))
-		rt_misuse(__func__, "an attached thread has no scope outside gort_scope and gort_try");
+		rt_misuse("gort_defer", "an attached thread has no scope outside gort_scope and gort_try");
 	push_call(mp->curg, s, (deferred){ fn, arg });
 	rt_leave();
+}
+
+GORT_API void gort_defer(gort_func fn, void *arg)
+{
+	rt_visit v = rt_visit_begin();
+
+	if (RT_LIKELY(v.p != NULL)) {
+		scope *s = v.m->curg->scope;
+
+		if (RT_LIKELY(s != NULL && s->n < OWN_CALLS)) {
+			s->calls[s->n++] = (deferred){ fn, arg };
+			rt_visit_end(v);
+			return;
+		}
+		rt_visit_drop(v);
+	}
+	defer_long(fn, arg);
 }
 
 GORT_API bool gort_recover(gort_eface *v)
@@ -618,11 +690,19 @@ GORT_API bool gort_recover(gort_eface *v)
 
 GORT_API void gort_scope(gort_func fn, void *arg)
 {
-	rt_g *gp = RT_ENTER()->curg;
-	scope s;
+	rt_visit v = rt_visit_begin();
+	rt_g *gp;
+	scope s, callee;
 
+	if (RT_LIKELY(v.p != NULL)) {
+		gp = v.m->curg;
+		rt_visit_end(v);
+	} else {
+		gp = RT_ENTER()->curg;
+		rt_leave();
+	}
 	scope_push(gp, &s, fn, arg);
-	rt_leave();
+	s.callee = &callee;
 	scope_drive(&s, body_call);
 	RT_ASSERT(gp->scope == &s && newest(gp) == s.panics);
 	gp->scope = s.outer;
@@ -709,7 +789,8 @@ void rt_panic_roots(rt_g *gp, void (*visit)(void *data, void **slot), void *data
 		visit_calls(b->calls, b->n, visit, data);
 	for (scope *s = gp->scope; s != NULL; s = s->outer) {
 		visit(data, &s->arg);
-		visit(data, &s->value.data);
+		if (s->panicked)
+			visit(data, &s->value.data);
 		visit_calls(s->calls, s->n, visit, data);
 	}
 	for (panic *p = newest(gp); p != NULL; p = older_than(p))

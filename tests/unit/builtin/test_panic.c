@@ -699,6 +699,89 @@ static void test_roots(void **state)
 	assert_int_equal(found[99], 0);
 }
 
+/* ---- A deferred call of a function that has returned: the record it borrows from its caller ------- */
+
+/* Recovers its own panic, with calls left on both sides of it. */
+static void mends(void *arg)
+{
+	D(mark, "c");
+	D(recovers, NULL);
+	D(mark, "b");
+	say(arg);
+	gort_panics("a");
+}
+
+static void mends_twice(void *arg)
+{
+	D(mark, "e");
+	D(recovers, "2");
+	D(panics, "d");
+	mends(arg);
+}
+
+static void around_mends(void *arg)
+{
+	(void)arg;
+	D(mark, "z");
+	D(mends_twice, "!");
+	D(mark, "y");
+	D(mends, "?");
+	say("f");
+}
+
+static void recovered_in_callee(void *arg)
+{
+	gort_scope(around_mends, arg);
+	say("|");
+	gort_scope(around_mends, arg);
+}
+
+static void test_recovered_in_callee(void **state)
+{
+	(void)state;
+	check(recovered_in_callee, GORT_OK, "f?b[a]cy!b[a]c[d]2ez|f?b[a]cy!b[a]c[d]2ez");
+}
+
+/* One that ends there is caught by the scope around. */
+static void around_panics(void *arg)
+{
+	D(recovers, "r");
+	D(panics, "p");
+	D(mark, arg);
+}
+
+static void around_exits(void *arg)
+{
+	D(mark, "2");
+	D(exits, "1");
+	say(arg);
+}
+
+static void left_in_callee(void *arg)
+{
+	gort_defer((gort_func)gort_waitgroup_done, arg);
+	D(mark, "m");
+	gort_scope(around_panics, (void *)"a");
+	gort_scope(around_exits, (void *)"b");
+	say("never");
+}
+
+static void spawns_it(void *arg)
+{
+	gort_waitgroup done = GORT_INIT;
+
+	(void)arg;
+	gort_waitgroup_add(&done, 1);
+	gort_go(left_in_callee, &done);
+	gort_waitgroup_wait(&done);
+}
+
+static void test_left_in_callee(void **state)
+{
+	(void)state;
+	check(spawns_it, GORT_OK, "a[p]rb12m");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -707,6 +790,8 @@ int main(void)
 		cmocka_unit_test(test_goexit),  cmocka_unit_test(test_values),
 		cmocka_unit_test(test_threads), cmocka_unit_test(test_dropped),
 		cmocka_unit_test(test_roots),
+		cmocka_unit_test(test_recovered_in_callee),
+		cmocka_unit_test(test_left_in_callee),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
