@@ -7,8 +7,8 @@
  *
  * It sleeps 20 us between two looks; after 50 looks without a find twice as long each time, up to
  * 10 ms, but while a goroutine waits for a P not longer than an eighth of a slice, and not past the
- * next timer. When all Ps are idle it sleeps until one is taken (rt_pidle_get_locked). Every second
- * it gives back pages of stacks that nobody needed.
+ * end of a turn or the next timer. When all Ps are idle it sleeps until one is taken (rt_pidle_get_locked). Every
+ * second it gives back pages of stacks that nobody needed.
  *
  * It takes no lock of libc and makes no thread: a stopped goroutine may hold what that needs.
  *
@@ -21,6 +21,7 @@
 
 #define DELAY_MIN (20 * GORT_MICROSECOND)
 #define DELAY_MAX (10 * GORT_MILLISECOND)
+#define TURN_SEEN (100 * GORT_MICROSECOND) /* after a turn was ended the next one has begun */
 #define SLICE_MIN (50 * GORT_MICROSECOND)  /* of preemptall: a raw nanosleep still gets somewhere */
 #define SAMPLE_MIN (100 * GORT_MICROSECOND) /* between two looks at a thread's CPU time */
 enum { ROUNDS = 50, ASLEEP = 8 /* it uses less than this part of a CPU */ };
@@ -31,6 +32,7 @@ typedef struct sysmon {
 	int64_t traced, cooled;
 	int rounds;
 	bool waits; /* somebody waits for a P */
+	int64_t soon; /* from now: the end of a turn, or the beginning of one that was just made room for */
 	bool hit;   /* this look found something */
 } sysmon;
 
@@ -135,6 +137,7 @@ static void look_running(sysmon *s, rt_p *pp, int64_t now)
 {
 	uint32_t tick = rt_load32_rlx(&pp->schedtick);
 	rt_m *mp = rt_loadptr_acq(&pp->m);
+	int64_t left;
 
 	if (tick != pp->seentick) {
 		pp->seentick = tick;
@@ -146,8 +149,14 @@ static void look_running(sysmon *s, rt_p *pp, int64_t now)
 	s->waits = true;
 	if (s->rt->sched.inplace && take_sleeping(s, pp, mp, now))
 		return;
-	if (now - pp->seenwhen >= s->slice)
+	left = pp->seenwhen + s->slice - now;
+	if (left <= 0) {
+		/* What begins now is measured from when it is seen. */
+		left = rt_load32_rlx(&pp->wanttick) != tick ? TURN_SEEN : INT64_MAX;
 		end_turn(s, pp, mp);
+	}
+	if (left < s->soon)
+		s->soon = left;
 }
 
 /* More than to wake and go to sleep again. One that was dropped (takenwhen is 0) is looked at once
@@ -213,6 +222,7 @@ static void look(sysmon *s, int64_t now)
 	rt_sched *sc = &rt->sched;
 
 	s->waits = s->hit = false;
+	s->soon = INT64_MAX;
 	for (int i = 0; i < rt_gomaxprocs(rt); i++) {
 		rt_p *pp = sc->allp[i];
 		uint32_t status = rt_load32_acq(&pp->status);
@@ -242,6 +252,8 @@ static void set_delay(sysmon *s, int64_t now)
 		s->rounds++;
 	if (s->delay > most)
 		s->delay = most;
+	if (s->delay > s->soon)
+		s->delay = s->soon;
 	timer = rt_timers_next(s->rt);
 	if (timer > now && timer - now < s->delay)
 		s->delay = timer - now;
@@ -287,6 +299,8 @@ static void run(void *arg)
 	int64_t trace = rt->debug.schedtrace * GORT_MILLISECOND;
 
 	s.slice = rt->debug.preemptall ? SLICE_MIN : rt->debug.slice * GORT_MICROSECOND;
+	if (s.slice < SLICE_MIN)
+		s.slice = SLICE_MIN;
 	while (!rt_load32_acq(&rt->sched.ending)) {
 		int64_t now;
 
