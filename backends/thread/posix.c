@@ -102,8 +102,13 @@ int be_thread_start(be_thread *out, void (*fn)(void *), void *arg, size_t stack_
 
 void be_thread_join(be_thread *t)
 {
-	if (pthread_join((pthread_t)t->opaque[0], NULL) != 0)
-		rt_throw("joined a thread that cannot be joined");
+	int err = pthread_join((pthread_t)t->opaque[0], NULL);
+	char what[64];
+
+	if (err != 0) { /* joined before, or by itself: nothing to try again */
+		rt_format(what, sizeof what, "joined a thread that cannot be joined: error %d", err);
+		rt_throw(what);
+	}
 }
 
 uint64_t be_thread_id(void)

@@ -115,13 +115,18 @@ int be_thread_start(be_thread *out, void (*fn)(void *), void *arg, size_t stack_
 	return 0;
 }
 
+/* Neither fails unless the handle is no thread's: there is nothing to try again. */
 void be_thread_join(be_thread *t)
 {
 	HANDLE h = (HANDLE)t->opaque[0];
+	DWORD r = WaitForSingleObject(h, INFINITE);
+	char what[80];
 
-	if (WaitForSingleObject(h, INFINITE) != WAIT_OBJECT_0)
-		rt_throw("joined a thread that cannot be joined");
-	CloseHandle(h);
+	if (r != WAIT_OBJECT_0 || !CloseHandle(h)) {
+		rt_format(what, sizeof what, "joined a thread that cannot be joined: wait %u, error %u", (unsigned)r,
+		          (unsigned)GetLastError());
+		rt_throw(what);
+	}
 }
 
 uint64_t be_thread_id(void)
