@@ -288,8 +288,10 @@ static void end_threads(gort_runtime *rt)
 			rt_m **at = &sc->freem;
 
 			rt_lock(&sc->lock, RT_RANK_sched);
-			while (*at != mp)
+			while (*at != NULL && *at != mp)
 				at = &(*at)->alllink;
+			if (*at == NULL) /* what it held is lost: its goroutine, locks */
+				rt_throw("a thread of the runtime was ended by somebody else");
 			*at = mp->alllink;
 			rt_unlock(&sc->lock, RT_RANK_sched);
 		}

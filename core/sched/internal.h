@@ -55,7 +55,7 @@ extern const gort_go_attr rt_system_attr; /* rt_newproc's attr of a goroutine of
 
 /* m.c */
 rt_m *rt_m_new(gort_runtime *rt);         /* NULL: no memory; counted */
-void rt_m_gone(rt_m *mp);                 /* uncount; its record stays until the runtime's end */
+void rt_m_gone(rt_m *mp);                 /* uncounts it; its thread, if it is ours, is joined later */
 void rt_startm(gort_runtime *rt, rt_p *pp, bool spinning);
 rt_m *rt_midle_get_locked(rt_sched *sc);
 bool rt_stopm(rt_m *mp);                  /* false: leave the loop */

@@ -1,6 +1,8 @@
 /* m.c: threads. An M without work sleeps on its note, on a LIFO list so that the one with the
  * warmest caches is taken first. Ms are never given back before the runtime ends, except those
- * whose wired goroutine ended.
+ * whose wired goroutine ended. Such a thread joins those that ended before it: so few wait for that at a time, and
+ * nobody waits for code that the host runs at the end of a thread. Rejected: joining by the maker, which is
+ * needed meanwhile; detached threads, for whose end a program that unloads the library could not wait.
  *
  * Threads are made by one thread of each runtime, the maker. To make one takes locks of libc and of
  * the loader, and those may be held by a goroutine that was stopped in place and waits for a P: so
@@ -37,7 +39,7 @@ rt_m *rt_m_new(gort_runtime *rt)
 	return mp;
 }
 
-/* Takes mp out of allm and the count. The record may go when its thread is joined. */
+/* Takes mp out of allm and the count. */
 static void unlink_locked(rt_m *mp)
 {
 	rt_m **at = &mp->rt->sched.allm;
@@ -48,26 +50,58 @@ static void unlink_locked(rt_m *mp)
 	mp->rt->sched.mcount--;
 }
 
+/* The threads that have ended, for the caller to join. One is left that its maker may not have done with, and at the
+ * runtime's end all are: who frees it joins them. */
+static rt_m *ended_take_locked(rt_sched *sc)
+{
+	rt_m *ended = NULL, *mp, **at = &sc->freem;
+
+	while (!sc->shutdown && (mp = *at) != NULL)
+		if (mp->started) {
+			*at = mp->alllink;
+			mp->alllink = ended;
+			ended = mp;
+		} else {
+			at = &mp->alllink;
+		}
+	return ended;
+}
+
+static void join(gort_runtime *rt, rt_m *ended)
+{
+	rt_m *next;
+
+	for (; ended != NULL; ended = next) {
+		next = ended->alllink;
+		be_thread_join(&ended->thread);
+		rt_fixalloc_put(&rt->sched.ms, ended);
+	}
+}
+
 void rt_m_gone(rt_m *mp)
 {
-	rt_sched *sc = &mp->rt->sched;
-	bool joined = mp->host || mp->attached; /* not a thread of ours */
+	gort_runtime *rt = mp->rt;
+	rt_sched *sc = &rt->sched;
+	bool ours = !mp->host && !mp->attached; /* a thread of ours */
+	rt_m *ended = NULL;
 
 	if (mp->ring != NULL)
-		rt_tracering_put(&mp->rt->trace, mp->ring);
+		rt_tracering_put(&rt->trace, mp->ring);
 	mp->ring = NULL;
 	rt_lock(&sc->preemptlock, RT_RANK_preempt); /* who stops threads walks the list */
 	rt_lock(&sc->lock, RT_RANK_sched);
 	unlink_locked(mp);
-	if (!joined) {
+	if (ours) {
+		ended = ended_take_locked(sc);
 		mp->alllink = sc->freem; /* its thread is still to be joined */
 		sc->freem = mp;
 	}
-	rt_checkdead_locked(mp->rt);
+	rt_checkdead_locked(rt);
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	rt_unlock(&sc->preemptlock, RT_RANK_preempt);
-	if (joined)
+	if (!ours)
 		rt_fixalloc_put(&sc->ms, mp);
+	join(rt, ended); /* rt stays: who frees it joins this thread, or one that does */
 }
 
 static void worker(void *arg)
@@ -159,6 +193,7 @@ static void make(gort_runtime *rt, bool spinning)
 	mp->spinning = spinning;
 	if (!rt_fail_now(&rt->debug, "thread") && be_thread_start(&mp->thread, worker, mp, 0) == 0) {
 		rt_lock(&sc->lock, RT_RANK_sched);
+		mp->started = true;
 		sc->nmaking--;
 		rt_checkdead_locked(rt); /* it may sleep already, and have left that to us */
 		rt_unlock(&sc->lock, RT_RANK_sched);

@@ -196,6 +196,7 @@ struct rt_m {
 	rt_atomic32 exiting;     /* told to end; read by its thread without the lock */
 	rt_p *nextp;
 	rt_atomicptr lockedg;    /* goroutine wired to this thread; the end of a run clears it, too */
+	bool started;            /* the maker has written `thread` and is done with the record */
 	bool idle;               /* on the idle list */
 	bool waitlocked;         /* waits for its lockedg to become runnable */
 	bool stwcounted;         /* without a P, and the stopper waits for it all the same */

@@ -1,0 +1,78 @@
+/* Threads that end do not pile up. */
+#include "core/sched/internal.h"
+#include "tests/support/goroutines.h"
+
+static gort_runtime *runtime(int procs)
+{
+	gort_runtime *rt;
+	gort_config cfg;
+
+	gort_config_init(&cfg);
+	cfg.procs = procs;
+	assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
+	return rt;
+}
+
+/* ---- Threads that end ------------------------------------------------------------------------- */
+
+static int unjoined(gort_runtime *rt)
+{
+	rt_m *self = rt_hold();
+	int n = 0;
+
+	rt_lock(&rt->sched.lock, RT_RANK_sched);
+	for (rt_m *mp = rt->sched.freem; mp != NULL; mp = mp->alllink)
+		n++;
+	rt_unlock(&rt->sched.lock, RT_RANK_sched);
+	rt_unhold(self);
+	return n;
+}
+
+static void ends_wired(void *arg)
+{
+	gort_lock_os_thread();
+	gort_waitgroup_done(arg);
+}
+
+static void many_end(void *arg)
+{
+	int *most = arg;
+
+	for (int i = 0; i < 100; i++) {
+		gort_waitgroup wg = GORT_INIT;
+		int n;
+
+		gort_waitgroup_add(&wg, 3);
+		for (int k = 0; k < 3; k++)
+			CHECK(gort_go(ends_wired, &wg) == 0);
+		gort_waitgroup_wait(&wg);
+		n = unjoined(gort_self());
+		if (n > *most)
+			*most = n;
+	}
+}
+
+/* The last one that ended, and one that its maker may not have done with. */
+static void test_each_joins_those_before(void **state)
+{
+	(void)state;
+	for (int procs = 1; procs <= 2; procs++) {
+		gort_runtime *rt = runtime(procs);
+		int most = 0;
+
+		rt_store32_rlx(&failures, 0);
+		assert_int_equal(gort_runtime_run(rt, many_end, &most), 0);
+		assert_int_equal(rt_load32_acq(&failures), 0);
+		assert_true(most <= 2);
+		assert_int_equal(gort_runtime_free(rt), 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_each_joins_those_before),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
