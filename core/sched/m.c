@@ -9,7 +9,8 @@
  * nobody who holds a P, a lock or the power to give Ps away makes threads or waits for the maker.
  * Who wants a thread leaves the P on the idle list, where everybody finds it and the new thread
  * takes it, and goes on. A thread that is to search for work is counted in nmspinning from then on,
- * so that nobody else asks.
+ * so that nobody else asks. One that comes for some P serves any: of wishes there are not more than idle Ps,
+ * however slow the maker is while Ps come and go.
  *
  * Threads are refused sometimes (EAGAIN): then the P stays idle and the work queued, and the next
  * wake-up asks again; nothing is lost as long as one M runs.
@@ -284,7 +285,10 @@ void rt_startm(gort_runtime *rt, rt_p *pp, bool spinning)
 			rt_add32_full(&sc->nmspinning, (uint32_t)-1);
 	} else {
 		rt_pidle_put_locked(rt, pp);
-		rt_maker_ask_locked(rt, spinning);
+		/* Each thread that is still to be made takes an idle P if anything is to do, whichever needs it. Those
+		 * that the maker makes now do not count: they may run already. */
+		if (spinning || sc->nmake < rt_load32_rlx(&sc->npidle))
+			rt_maker_ask_locked(rt, spinning);
 	}
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	if (mp != NULL)

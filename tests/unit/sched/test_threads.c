@@ -1,4 +1,4 @@
-/* Threads that end do not pile up. */
+/* Threads that end and threads that are wanted: neither pile up. */
 #include "core/sched/internal.h"
 #include "tests/support/goroutines.h"
 
@@ -68,10 +68,39 @@ static void test_each_joins_those_before(void **state)
 	}
 }
 
+/* ---- Threads that are wanted ------------------------------------------------------------------ */
+
+/* Ps come and go while the maker makes nothing, as if the system took its time. */
+static void test_no_more_wishes_than_idle_ps(void **state)
+{
+	gort_runtime *rt = runtime(2);
+	rt_sched *sc = &rt->sched;
+
+	(void)state;
+	rt_store32_rel(&sc->ending, 1);
+	rt_maker_end(rt);
+	for (int i = 0; i < 100; i++) {
+		rt_p *pp;
+
+		rt_lock(&sc->lock, RT_RANK_sched);
+		pp = rt_pidle_get_locked(rt);
+		rt_unlock(&sc->lock, RT_RANK_sched);
+		assert_non_null(pp);
+		rt_startm(rt, pp, false);
+	}
+	rt_lock(&sc->lock, RT_RANK_sched);
+	assert_in_range(sc->nmake, 1, 2);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	rt_store32_rel(&sc->ending, 0);
+	assert_int_equal(rt_maker_start(rt), 0);
+	assert_int_equal(gort_runtime_free(rt), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_joins_those_before),
+		cmocka_unit_test(test_no_more_wishes_than_idle_ps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
