@@ -99,6 +99,10 @@ for scenario, memory, mutant in (
 for scenario, calls in (('TURN', 'CALLS=0'), ('TAKE', 'CALLS=0'), ('TWO', 'CALLS=0'), ('ONCE', None)):
     rows('stwpreempt', (scenario,), BOTH, True, calls)
 rows('stwpreempt', ('DROP',), ('',), True, 'CALLS=0')
+# TURN with BACK, too, would take more than 2 GB.
+ROWS += [('stwpreempt', ['TAKE', 'BACK', 'CALLS=0'], True), ('stwpreempt', ['TWO', 'BACK', 'CALLS=0'], True),
+         ('stwpreempt', ['TAKE', 'BACK', 'CALLS=0', 'NO_FORGET'], False),
+         ('stwpreempt', ['TAKE', 'BACK', 'CALLS=0', 'BLIND_START'], False)]
 for scenario, mutant in (
         ('TAKE', 'TAKE_LATE'), ('TAKE', 'NO_COUNT'), ('TAKE', 'NO_KICK_TAKEN'), ('TAKE', 'NO_UNCOUNT'),
         ('TAKE', 'LOCKS_LATE'), ('TAKE', 'KICK_ONCE'), ('DROP', 'NO_UNCOUNT_DROPPED'),

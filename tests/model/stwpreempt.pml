@@ -11,6 +11,7 @@
  *   -DTAKE  one P, two goroutines; sysmon takes the P from who is in user code
  *   -DTWO   two Ps, two goroutines, a third M; sysmon does nothing
  *   -DDROP  TAKE, and the run ends for a goroutine without a P, as for the host's
+ *   -DBACK  with one of these: the stopper may back out once, at any moment, and tries again
  *   -DONCE  one goroutine; sysmon asks for the end of its turn; the stopper asks once only, and that is enough
  *
  * Claims: the stop comes to an end though goroutines compute (an end state), each part is counted once; in the stopped
@@ -25,7 +26,7 @@
  * Mutants: NO_COUNT (who has no P is not waited for), TAKE_LATE (sysmon takes a P while the world stops), NO_KICK_TAKEN (the
  * stopper asks only those with a P), NO_UNCOUNT (who comes to stand does not tell the stopper), NO_UNCOUNT_DROPPED
  * (nor does who is dropped), NO_NAME (a request ends any turn), LOCKS_LATE (locks falls after the thread was let go),
- * KICK_ONCE (of several), LEAVE_EARLY (rt_leave looks at the flag before locks is 0), PENDING_LATE (the
+ * KICK_ONCE (of several), NO_FORGET (who backs out leaves marks), BLIND_START (or takes all for stopped), LEAVE_EARLY (rt_leave looks at the flag before locks is 0), PENDING_LATE (the
  * handler takes the request when it has decided).
  */
 #ifdef DROP
@@ -56,6 +57,11 @@
 #define TURNS 1
 #else
 #define TURNS 0
+#endif
+#ifdef BACK
+#define BACKS 1
+#else
+#define BACKS 0
 #endif
 #ifdef TAKE
 #define TAKES 1
@@ -243,6 +249,7 @@ inline handoff(me, p)
 
 proctype M(byte me)
 {
+	bit forstop = 0;
 	byte w = 0, p = 0, g = 0, after = 0;
 	bit hold = 0, look = 0, flag = 0, stays = 0, seen = 0;
 
@@ -344,10 +351,12 @@ looks:
 	FENCE(me);
 	p = mp[me] - 1;
 	if
-	:: LD(me, GCWAITING) || want[p] == tick[p] ->
+	:: atomic { LD(me, GCWAITING) || want[p] == tick[p] -> forstop = LD(me, GCWAITING) }
 		atomic {
 			HELD(me, 1) ->
-			assert(LD(me, GCWAITING) || meant[p] == curg[me]);
+			/* The stopper may have backed out since. */
+			assert(forstop || LD(me, GCWAITING) || meant[p] == curg[me]);
+			forstop = 0;
 			g = curg[me] - 1; globq = globq | BIT(g); runs[g] = 0; curg[me] = 0; g = 0; p = 0;
 			unlock(me)
 		}
@@ -617,10 +626,19 @@ inline count_taken(m)
 #define AGAIN(m) 1
 #endif
 
+#ifdef BLIND_START
+#define MAY_START(p) 1
+#else
+#define MAY_START(p) (pstatus[p] == GCSTOP)
+#endif
+
 inline start_p(p)
 {
 	if
-	:: pm[p] != 0 -> pstatus[p] = RUNNING; on = on | BIT(pm[p] - 1)
+#ifndef BLIND_START
+	:: pstatus[p] != GCSTOP -> skip
+#endif
+	:: MAY_START(p) && pm[p] != 0 -> pstatus[p] = RUNNING; on = on | BIT(pm[p] - 1)
 	:: else -> pstatus[p] = IDLE; pidle = pidle | BIT(p)
 	fi
 }
@@ -638,7 +656,9 @@ inline look_at(g)
 proctype stopper()
 {
 	byte w = 0, on = 0, asked = 0;
+	bit backs = BACKS, again = 0;
 
+anew:
 	lock(STOPPER);
 	atomic { DRAINED(STOPPER) -> mem[GCWAITING] = 1; stopwait = NP }
 	store(STOPPER, PREEMPT(0), 1, 0);
@@ -663,6 +683,10 @@ proctype stopper()
 	/* The note is set by the last one, under the lock: who sees it sees what that one wrote. */
 	:: atomic { stopwait == 0 && mem[LOCK] == 0 && DRAINED(STOPPER) -> stopped = 1 }
 		break
+#ifdef BACK
+	:: atomic { stopwait > 0 && backs > 0 && DRAINED(STOPPER) -> backs = 0; again = 1; asked = 0 }
+		goto go_on
+#endif
 	:: stopwait > 0 && DRAINED(STOPPER) && AGAIN(0) && KICKED(0) && !pending[0] -> asked = asked | BIT(0); kick(0)
 #ifdef ONCE
 	/* A request is on its way: that is enough. */
@@ -695,8 +719,20 @@ proctype stopper()
 	look_at(1);
 #endif
 	/* rt_start_world */
+go_on:
 	lock(STOPPER);
-	atomic { DRAINED(STOPPER) -> stopped = 0; mem[GCWAITING] = 0 }
+	atomic {
+		DRAINED(STOPPER) -> stopped = 0; mem[GCWAITING] = 0; stopwait = 0;
+#ifndef NO_FORGET
+		counted[0] = 0;
+#if NM > 1
+		counted[1] = 0;
+#endif
+#if NM > 2
+		counted[2] = 0
+#endif
+#endif
+	}
 	store(STOPPER, PREEMPT(0), 0, 0);
 #if NP > 1
 	store(STOPPER, PREEMPT(1), 0, 0);
@@ -713,6 +749,12 @@ proctype stopper()
 	:: else -> break
 	od;
 	wakep(STOPPER);
+#ifdef BACK
+	if
+	:: again -> again = 0; goto anew
+	:: else
+	fi;
+#endif
 	stops = 0
 }
 
