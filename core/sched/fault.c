@@ -21,6 +21,7 @@
  * that is not there means that the program is beyond help.
  */
 #include "backends/arena/arena.h"
+#include "core/base/valgrind.h"
 #include "core/sched/internal.h"
 
 #include <errno.h>
@@ -287,6 +288,16 @@ static int on_wild(rt_m *mp, const be_fault *f, const be_fault_place *at, be_fau
 	return land_above(mp, act);
 }
 
+/* Below the frames of the fault. To Memcheck the stack ends a red zone below the sp of the fault, and what it sees of the
+ * next pushes moves that end along, from where it should be for the sp that we land with: the gap is told here. */
+static void *land_below(const be_fault *f)
+{
+	uintptr_t top = (f->sp - RED_ZONE) & ~(uintptr_t)15, end = top - 2 * RED_ZONE;
+
+	rt_valgrind_undefined((void *)end, f->sp - RED_ZONE - end);
+	return (void *)top;
+}
+
 static int on_fault(const be_fault *f, be_fault_action *act)
 {
 	rt_m *mp = rt_self();
@@ -311,7 +322,7 @@ static int on_fault(const be_fault *f, be_fault_action *act)
 	mp->faulted.fault.machine = NULL;
 	act->land = gort_faulted;
 	act->arg = mp;
-	act->stack_top = (void *)((f->sp - RED_ZONE) & ~(uintptr_t)15);
+	act->stack_top = land_below(f);
 	return BE_FAULT_LAND;
 }
 
