@@ -680,6 +680,7 @@ int rt_heap_init(gort_runtime *rt)
 	gc->kind = kind;
 	gc->stress = kind->collects ? rt->debug.gcstress : 0;
 	gc->check = rt->debug.gccheckmark != 0;
+	gc->valgrind = rt_valgrind_runs();
 	gc->heap.clobberfree = rt->debug.clobberfree != 0;
 	rt->gc = gc;
 	rt_workpool_init(&gc->pool, &rt->debug);

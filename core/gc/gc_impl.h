@@ -5,6 +5,7 @@
 #include "core/alloc/malloc.h"
 #include "core/alloc/mheap.h"
 #include "core/alloc/sweep.h"
+#include "core/base/valgrind.h"
 #include "core/gc/gc.h"
 #include "core/gc/pacer.h"
 #include "core/gc/type.h"
@@ -83,6 +84,7 @@ typedef struct rt_gc {
 	rt_pacer_workers workers;
 	int stress;              /* GODEBUG gcstress; set once */
 	bool check;              /* GODEBUG gccheckmark; set once */
+	bool valgrind;           /* we run under it; set once */
 	bool checking;           /* check.c looks into marked objects: nothing is marked */
 	rt_atomic32 stressed;    /* allocations since the last collection by it */
 	uint32_t serial;         /* of collections that were begun, also those broken off */

@@ -76,12 +76,23 @@ void rt_gc_mark_new(rt_gc *gc, rt_gcp *p, rt_slot o)
 
 /* ---- Scanning -------------------------------------------------------------------------------------- */
 
+/* Many words of a stack, and of a block without a type, were never written by anybody, and some lie between a signal's
+ * frame and the sp that it found, where nothing should be read. Memcheck is told that this read is meant, and that our
+ * copy of the word counts as written: what is there is still what it was, and what the collector does besides is watched.
+ * Also for words of objects: small blocks without a type have the same bitmaps as those with one. */
+static inline RT_LOOKS_ANYWHERE uintptr_t word_at(const rt_marker *k, uintptr_t at)
+{
+	const volatile uintptr_t *p = (const volatile uintptr_t *)at;
+
+	return RT_UNLIKELY(k->gc->valgrind) ? rt_valgrind_word(p) : *p;
+}
+
 RT_LOOKS_ANYWHERE void rt_gc_scan_words(rt_marker *k, const void *from, const void *to)
 {
 	uintptr_t at = ((uintptr_t)from + sizeof(void *) - 1) & ~(sizeof(void *) - 1);
 
 	for (; at + sizeof(void *) <= (uintptr_t)to; at += sizeof(void *)) {
-		uintptr_t w = *(const volatile uintptr_t *)at;
+		uintptr_t w = word_at(k, at);
 
 		if (w >= RT_PAGE)
 			rt_gc_grey(k, w);
@@ -91,7 +102,7 @@ RT_LOOKS_ANYWHERE void rt_gc_scan_words(rt_marker *k, const void *from, const vo
 /* Pointers of an object lead out of it mostly; those into it need no look. */
 static inline RT_LOOKS_ANYWHERE void look(rt_marker *k, uintptr_t at, uintptr_t obj, size_t size)
 {
-	uintptr_t w = *(const volatile uintptr_t *)at;
+	uintptr_t w = word_at(k, at);
 
 	if (w >= RT_PAGE && w - obj >= size)
 		rt_gc_grey(k, w);
