@@ -75,7 +75,8 @@ GORT_API int gort_gomaxprocs(int n)
 		if (n > RT_MAXPROCS)
 			n = RT_MAXPROCS;
 		rt_stop_world(rt, RT_STW_GOMAXPROCS);
-		(void)rt_procresize(rt, n); /* without memory the number stays */
+		if (rt_procresize(rt, n) == 0) /* without memory the number stays */
+			RT_TRACE(rt_self(), SCHED, PROCS, NULL, n, 0, 0);
 		rt_start_world(rt);
 	}
 	rt_leave();

@@ -30,8 +30,8 @@ static inline void rt_valgrind_undefined(const void *p, size_t n)
 	(void)VALGRIND_MAKE_MEM_UNDEFINED(p, n);
 }
 
-/* The word at p, which may lie where nothing should be read; what is returned counts as written. Errors are off for this
- * one read of this thread. */
+/* The word at p, which may lie where nothing should be read; what is returned counts as written. Errors are off
+ * for this one read of this thread. Out of line: nobody pays for it whom Valgrind does not run. */
 static RT_NOINLINE RT_UNUSED uintptr_t rt_valgrind_word(const volatile uintptr_t *p)
 {
 	uintptr_t w;

@@ -76,10 +76,11 @@ void rt_gc_mark_new(rt_gc *gc, rt_gcp *p, rt_slot o)
 
 /* ---- Scanning -------------------------------------------------------------------------------------- */
 
-/* Many words of a stack, and of a block without a type, were never written by anybody, and some lie between a signal's
- * frame and the sp that it found, where nothing should be read. Memcheck is told that this read is meant, and that our
- * copy of the word counts as written: what is there is still what it was, and what the collector does besides is watched.
- * Also for words of objects: small blocks without a type have the same bitmaps as those with one. */
+/* Many words of a stack, and of a block without a type, were never written by anybody, and some lie between
+ * a signal's frame and the sp that it found, where nothing should be read. Memcheck is told that this read
+ * is meant, and that our copy of the word counts as written: what is there is still what it was, and what
+ * the collector does besides is watched. Also for words of objects: small blocks without a type have the
+ * same bitmaps as those with one. */
 static inline RT_LOOKS_ANYWHERE uintptr_t word_at(const rt_marker *k, uintptr_t at)
 {
 	const volatile uintptr_t *p = (const volatile uintptr_t *)at;

@@ -288,8 +288,9 @@ static int on_wild(rt_m *mp, const be_fault *f, const be_fault_place *at, be_fau
 	return land_above(mp, act);
 }
 
-/* Below the frames of the fault. To Memcheck the stack ends a red zone below the sp of the fault, and what it sees of the
- * next pushes moves that end along, from where it should be for the sp that we land with: the gap is told here. */
+/* Below the frames of the fault. To Memcheck the stack ends a red zone below the sp of the fault. It moves
+ * that end along with later pushes, but from where it should be for the sp that we land with, since it
+ * does not see this move: the gap is told here. */
 static void *land_below(const be_fault *f)
 {
 	uintptr_t top = (f->sp - RED_ZONE) & ~(uintptr_t)15, end = top - 2 * RED_ZONE;

@@ -258,6 +258,7 @@ static int stop_taken_locked(rt_m *mp)
 	if (rt_load32_rlx(&mp->rt->sched.dropping))
 		return BE_PREEMPT_GO; /* cannot wait here; sysmon asks again */
 	mp->rt->sched.ntaken--;
+	RT_TRACE(mp, SCHED, SYSCALL_END, gp, 1, 0, 0);
 	rt_runnable(gp);
 	rt_gstatus_set(gp, RT_G_SYSCALL, RT_G_RUNNABLE);
 	stand_locked(mp, RT_STANDS_STOPPED);
@@ -408,6 +409,9 @@ bool rt_stand_take_locked(gort_runtime *rt, rt_p *pp)
 	mp->takencpu = be_preempt_cputime(&mp->pre);
 	mp->takenwhen = be_nanotime();
 	rt->sched.ntaken++;
+	/* To a trace it is in a system call from now on. Written for mp, into its ring and with its stamps: mp writes
+	 * nothing itself before it has had this lock (take_back, stop), and what it wrote is done: the second fence. */
+	RT_TRACE(mp, SCHED, SYSCALL_BEGIN, mp->curg, 0, 0, 0);
 	(void)rt_releasep(mp);
 	rt_gstatus_set(mp->curg, RT_G_RUNNING, RT_G_SYSCALL);
 	return true;
@@ -430,6 +434,7 @@ static void take_back(rt_m *mp)
 		rt_unlock(&sc->lock, RT_RANK_sched);
 		rt_mcall_dying(mp, rt_landed0);
 	}
+	RT_TRACE(mp, SCHED, SYSCALL_END, gp, 1, 0, 0);
 	rt_runnable(gp);
 	rt_regs_keep(mp, __builtin_frame_address(0));
 	rt_gstatus_set(gp, RT_G_SYSCALL, RT_G_RUNNABLE);
@@ -460,6 +465,7 @@ void rt_stopped_unp_locked(gort_runtime *rt, rt_p *pp)
 
 	if (mp == NULL || mp->standing == RT_STANDS_NOT)
 		return;
+	RT_TRACE(mp, SCHED, GO_YIELD, mp->curg, 1, 0, 0);
 	mp->p = NULL;
 	rt_storeptr_rlx(&pp->m, NULL);
 	rt_gstatus_set(mp->curg, RT_G_RUNNING, RT_G_RUNNABLE);
@@ -503,6 +509,7 @@ void rt_stand_drop(gort_runtime *rt, rt_g *gp)
 
 	rt_lock(&rt->sched.lock, RT_RANK_sched);
 	if (mp->p != NULL) { /* stopped with its P for the world */
+		RT_TRACE(mp, SCHED, SYSCALL_BEGIN, gp, 0, 0, 0); /* outside, until its GO_END: see let_go_locked */
 		rt_storeptr_rlx(&mp->p->m, NULL);
 		mp->p = NULL;
 		rt_gstatus_set(gp, RT_G_RUNNING, RT_G_RUNNABLE);

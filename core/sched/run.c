@@ -219,8 +219,10 @@ static void unwire(gort_runtime *rt, rt_g *gp)
 static void release_attached(gort_runtime *rt, rt_g *gp)
 {
 	unwait(gp);
-	if (rt_load32_rlx(&gp->status) == RT_G_WAITING)
+	if (rt_load32_rlx(&gp->status) == RT_G_WAITING) {
+		RT_TRACE_OUTSIDE(rt, SCHED, GO_UNBLOCK, gp, gp->goid, 0, 0);
 		rt_gstatus_set(gp, RT_G_WAITING, RT_G_RUNNABLE);
+	}
 	rt_lock(&rt->sched.lock, RT_RANK_sched);
 	gp->dropped = 1; /* it may be on its way back from the system, and reads this under the lock */
 	if (rt_load32_rlx(&gp->status) == RT_G_RUNNABLE)

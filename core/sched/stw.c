@@ -233,19 +233,28 @@ void rt_stop_world(gort_runtime *rt, rt_stwreason why)
 	sc->stwstopped = be_nanotime();
 }
 
+/* As if the caller had been preempted there and had started here, which is what a trace is told. */
+static void move_to_first(gort_runtime *rt, rt_m *mp)
+{
+	rt_p *first = rt->sched.allp[0];
+
+	RT_TRACE(mp, SCHED, GO_YIELD, mp->curg, 1, 0, 0);
+	rt_storeptr_rlx(&mp->p->m, NULL);
+	rt_stopped_unp_locked(rt, first);
+	mp->p = first;
+	rt_storeptr_rel(&first->m, mp);
+	rt_count64_owner(&first->switches, 1);
+	rt_runs(first, mp->curg);
+	RT_TRACE(mp, SCHED, GO_START, mp->curg, mp->curg->runs, 0, 0);
+}
+
 /* The caller's P goes on with it, unless GOMAXPROCS has fallen below it. */
 static void caller_p(gort_runtime *rt, rt_m *mp)
 {
 	if (mp == NULL || mp->p == NULL)
 		return;
-	if (mp->p->id >= rt_gomaxprocs(rt)) {
-		rt_p *first = rt->sched.allp[0];
-
-		rt_storeptr_rlx(&mp->p->m, NULL);
-		rt_stopped_unp_locked(rt, first);
-		mp->p = first;
-		rt_storeptr_rel(&first->m, mp);
-	}
+	if (mp->p->id >= rt_gomaxprocs(rt))
+		move_to_first(rt, mp);
 	rt_store32_rlx(&mp->p->status, RT_P_RUNNING);
 	rt_store32_rlx(&mp->p->preempt, 0);
 }

@@ -6,7 +6,8 @@
  *
  * The start. With the world stopped, goroutines do not change state, apart from three things that a
  * thread does without a P: it may create a goroutine from outside, attach, or come back from a
- * system call and queue its goroutine. They change the state and emit the event under sched.lock.
+ * system call, or from foreign code where it slept and lost its P, and queue its goroutine. They
+ * change the state and emit the event under sched.lock.
  * So the snapshot is taken and tracing turned on under that lock: each of them is in the snapshot
  * or in the trace, never in both, never in none. The snapshot does not go through the rings, where
  * it might not fit: it is an array that is delivered before all else.

@@ -329,8 +329,8 @@ int main(void)
 		cmocka_unit_test(test_modules),
 	};
 
-	/* Memcheck does not count as errors, nor let turn a child's exit status into its own, what faults on purpose here: to
-	 * it there is memory where there is none. */
+	/* What faults on purpose is no error to Memcheck, which would replace the exit status of the children
+	 * by its own: it is told that there is memory where there is none. */
 	rt_valgrind_defined(NULL, 4096 + sizeof(int));
 	rt_valgrind_defined((void *)WILD, sizeof(int));
 	/* cmocka catches faults around each test; ours are installed inside and lie in front. */

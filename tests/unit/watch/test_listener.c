@@ -93,6 +93,7 @@ static model_g *gs;              /* by goid */
 static uint64_t running[MAXP];   /* goid, by P */
 static int64_t plast[MAXP];
 static uint64_t counts[GORT_EV_USER + 1];
+static uint64_t ended_in_calls;  /* dropped there, at the end of a run */
 
 static void complain(const gort_event *e, const char *what)
 {
@@ -141,6 +142,8 @@ static void check_state(const gort_event *e)
 		if (g->state == RUNNING && e->p >= 0)
 			leave_p(e, g);
 		expect(e, g->state != NONE && g->state != DEAD, "end of what does not live");
+		expect(e, g->state != RUNNING || e->p >= 0, "ran on a P to the end, and left none");
+		ended_in_calls += g->state == INSYSCALL;
 		g->state = DEAD;
 		break;
 	case GORT_EV_GO_YIELD:
@@ -220,6 +223,7 @@ static void check(void)
 	memset(running, 0, sizeof running);
 	memset(plast, 0, sizeof plast);
 	memset(counts, 0, sizeof counts);
+	ended_in_calls = 0;
 	assert_int_equal(got.lost, 0);
 	assert_int_equal(got.stops, 1);
 	assert_int_equal(got.late, 0);
@@ -347,7 +351,7 @@ static void test_whole_run(void **state)
 		assert_int_equal(counts[GORT_EV_GO_CREATE], 1 + 3 + WORKERS);
 		assert_int_equal(in_state(DEAD), 1 + 3 + WORKERS);
 		assert_true(counts[GORT_EV_SYSCALL_BEGIN] > 0);
-		assert_int_equal(counts[GORT_EV_SYSCALL_BEGIN], counts[GORT_EV_SYSCALL_END]);
+		assert_int_equal(counts[GORT_EV_SYSCALL_BEGIN], counts[GORT_EV_SYSCALL_END] + ended_in_calls);
 		assert_true(counts[GORT_EV_GO_BLOCK] > 0 && counts[GORT_EV_GO_YIELD] > 0);
 		assert_true(counts[GORT_EV_STW_BEGIN] > 0); /* of the end of the run */
 		free(gs);
@@ -392,6 +396,7 @@ static void test_two_runs_in_a_trace(void **state)
 enum { PARKED = 30, CALLING = 5, YIELDING = 10 };
 
 static rt_atomic32 calling, leave;
+static uint64_t callers[CALLING + 1]; /* goids; the last: main, if it is in a call, too */
 
 static void parked(void *arg)
 {
@@ -405,7 +410,7 @@ static void calls(void *arg)
 
 	(void)arg;
 	gort_entersyscall();
-	rt_add32_full(&calling, 1);
+	callers[rt_add32_full(&calling, 1)] = gort_goid();
 	be_thread_wake(&calling, 1);
 	while ((now = rt_load32_acq(&leave)) == 0)
 		be_thread_park(&leave, now, -1);
@@ -427,6 +432,7 @@ static void begin_middle(void)
 {
 	rt_store32_rlx(&calling, 0);
 	rt_store32_rlx(&leave, 0);
+	memset(callers, 0, sizeof callers);
 	prog.quit = gort_chan_make(GORT_TYPE(int), 0);
 	for (int i = 0; i < PARKED; i++)
 		gort_waitgroup_go(&prog.wg, parked, NULL);
@@ -457,8 +463,18 @@ static void middle_from_goroutine(void *arg)
 	stop_trace();
 }
 
+static bool is_caller(uint64_t goid)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < RT_NELEM(callers); i++)
+		found |= callers[i] == goid;
+	return found;
+}
+
 /* Everything that lived when the trace began is reported before anything else happens. in_calls: how
- * many goroutines were in system calls. */
+ * many of the callers were in their system calls. Others may be, too, whose P was taken because the machine
+ * left them no time. */
 static void check_snapshot(uint64_t in_calls)
 {
 	size_t lived = 1 + PARKED + CALLING + YIELDING, i;
@@ -467,7 +483,7 @@ static void check_snapshot(uint64_t in_calls)
 	for (i = 1; i <= lived; i++)
 		assert_int_equal(got.events[i].id, GORT_EV_GO_CREATE);
 	for (; i < got.n && got.events[i].time == got.events[lived].time + 1; i++)
-		calling_now += got.events[i].id == GORT_EV_SYSCALL_BEGIN;
+		calling_now += got.events[i].id == GORT_EV_SYSCALL_BEGIN && is_caller(got.events[i].goid);
 	assert_int_equal(calling_now, in_calls);
 	assert_int_equal(counts[GORT_EV_GO_CREATE], lived);
 }
@@ -519,8 +535,9 @@ static void middle_from_thread(void *arg)
 {
 	(void)arg;
 	begin_middle();
-	next_stage(1);
+	callers[CALLING] = gort_goid();
 	gort_entersyscall();
+	next_stage(1);
 	await_stage(2);
 	gort_exitsyscall();
 	end_middle();
@@ -622,6 +639,212 @@ static void test_outsiders(void **state)
 	assert_int_equal(refused, 0);
 	assert_int_equal(result, 0);
 	assert_true(traces > 0);
+}
+
+/* ---- Goroutines that lose their P where they are, or it goes away under them ---- */
+
+static rt_atomic32 word, computing;
+
+static void sets_word(void *arg)
+{
+	(void)arg;
+	rt_store32_rel(&word, 1);
+	be_thread_wake(&word, 1);
+}
+
+/* Foreign code for the runtime: it says nothing of it. */
+static void sleeps_for_word(void)
+{
+	while (rt_load32_acq(&word) == 0)
+		be_thread_park(&word, 0, -1);
+}
+
+static bool main_waits_for_p(void)
+{
+	gort_goroutine all[8];
+	size_t n = gort_goroutines(rt, all, RT_NELEM(all));
+	bool waits = false;
+
+	for (size_t i = 0; i < n && i < RT_NELEM(all); i++)
+		waits |= all[i].goid == 1 && all[i].status == GORT_G_RUNNABLE;
+	return waits;
+}
+
+/* Main computes between the two, and is stopped for it. */
+static void sets_word_twice(void *arg)
+{
+	sets_word(arg);
+	while (rt_load32_acq(&computing) == 0 || !main_waits_for_p())
+		gort_sleep(20000); /* as above */
+	rt_store32_rel(&word, 2);
+}
+
+/* On one P: what is waited for runs only if the sleeper's P is taken. */
+static void sleeps_unseen(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 5; i++) {
+		rt_store32_rlx(&word, 0);
+		gort_go(sets_word, NULL);
+		sleeps_for_word();
+		gort_gosched();
+	}
+	for (int i = 0; i < 5; i++) {
+		rt_store32_rlx(&word, 0);
+		rt_store32_rlx(&computing, 0);
+		gort_go(sets_word_twice, NULL);
+		sleeps_for_word();
+		rt_store32_rel(&computing, 1);
+		while (rt_load32_acq(&word) != 2)
+			;
+	}
+}
+
+static void test_sleeps_unseen(void **state)
+{
+	(void)state;
+	if (!rt->sched.inplace)
+		skip();
+	assert_int_equal(gort_runtime_free(rt), 0);
+	assert_int_equal(setup_procs(1), 0);
+	start_trace();
+	assert_int_equal(gort_runtime_run(rt, sleeps_unseen, NULL), 0);
+	stop_trace();
+	check();
+	/* Taken, or stopped by a signal where the system has no fence for that. */
+	assert_true(counts[GORT_EV_SYSCALL_BEGIN] + counts[GORT_EV_GO_YIELD] >= 10);
+	assert_int_equal(counts[GORT_EV_SYSCALL_BEGIN], counts[GORT_EV_SYSCALL_END] + ended_in_calls);
+}
+
+static void computes(void *arg)
+{
+	(void)arg;
+	rt_store32_rel(&computing, 1);
+	while (rt_load32_acq(&word) == 0)
+		;
+}
+
+static void computes_for_ever(void *arg)
+{
+	(void)arg;
+	rt_store32_rel(&computing, 1);
+	for (;;)
+		;
+}
+
+/* fn computes on the other P when this returns. */
+static void start_computing(gort_func fn)
+{
+	rt_store32_rlx(&word, 0);
+	rt_store32_rlx(&computing, 0);
+	gort_go(fn, NULL);
+	while (rt_load32_acq(&computing) == 0)
+		gort_sleep(20000); /* as above */
+}
+
+/* Whoever is on P 1 goes on on P 0, or queues. */
+static void fewer_procs(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 10; i++) {
+		start_computing(computes);
+		gort_gomaxprocs(1);
+		rt_store32_rel(&word, 1);
+		gort_gosched();
+		gort_gomaxprocs(2);
+	}
+}
+
+static void ends_at_once(void *arg)
+{
+	(void)arg;
+	start_computing(computes_for_ever);
+}
+
+static void test_fewer_procs(void **state)
+{
+	(void)state;
+	if (!rt->sched.inplace)
+		skip();
+	assert_int_equal(gort_runtime_free(rt), 0);
+	assert_int_equal(setup_procs(2), 0);
+	start_trace();
+	assert_int_equal(gort_runtime_run(rt, fewer_procs, NULL), 0);
+	stop_trace();
+	check();
+	assert_int_equal(counts[GORT_EV_PROCS], 1 + 20);
+}
+
+static void test_dropped_on_its_p(void **state)
+{
+	(void)state;
+	if (!rt->sched.inplace)
+		skip();
+	assert_int_equal(gort_runtime_free(rt), 0);
+	assert_int_equal(setup_procs(2), 0);
+	start_trace();
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(gort_runtime_run(rt, ends_at_once, NULL), 0);
+		assert_int_equal(gort_runtime_run(rt, everything, NULL), 0);
+	}
+	stop_trace();
+	check();
+	assert_int_equal(in_state(DEAD), 1 + 5 * (1 + 3 + WORKERS));
+}
+
+/* An attached thread that blocks is let go by the end of the run. */
+static int attached_result;
+
+static void attached_waits(void *arg)
+{
+	(void)arg;
+	attached_result = gort_attach(rt);
+	next_stage(1);
+	if (attached_result == 0) {
+		gort_chan_recv(prog.quit, NULL);
+		attached_result = gort_detach();
+	}
+}
+
+static bool attached_blocks(void)
+{
+	gort_goroutine all[8];
+	size_t n = gort_goroutines(rt, all, RT_NELEM(all));
+	bool blocks = false;
+
+	for (size_t i = 0; i < n && i < RT_NELEM(all); i++)
+		blocks |= all[i].goid != 1 && !all[i].system && strcmp(all[i].wait_reason, "chan receive") == 0;
+	return blocks;
+}
+
+static void ends_under_attached(void *arg)
+{
+	be_thread *t = arg;
+
+	prog.quit = gort_chan_make(GORT_TYPE(int), 0);
+	rt_store32_rlx(&stage, 0);
+	attached_result = be_thread_start(t, attached_waits, NULL, 0);
+	if (attached_result != 0)
+		return;
+	gort_entersyscall();
+	await_stage(1);
+	gort_exitsyscall();
+	while (attached_result == 0 && !attached_blocks())
+		gort_sleep(20000);
+}
+
+static void test_end_wakes_attached(void **state)
+{
+	be_thread t;
+
+	(void)state;
+	start_trace();
+	assert_int_equal(gort_runtime_run(rt, ends_under_attached, &t), 0);
+	be_thread_join(&t);
+	stop_trace();
+	assert_int_equal(attached_result, 0);
+	check();
+	assert_int_equal(counts[GORT_EV_GO_BLOCK], counts[GORT_EV_GO_UNBLOCK]);
 }
 
 /* ---- Marks, groups, arguments, ends ---- */
@@ -824,6 +1047,10 @@ int main(void)
 		T(test_start_in_the_middle),
 		T(test_start_from_a_thread),
 		T(test_outsiders),
+		T(test_sleeps_unseen),
+		T(test_fewer_procs),
+		T(test_dropped_on_its_p),
+		T(test_end_wakes_attached),
 		T(test_groups_and_marks),
 		T(test_arguments),
 		T(test_listener_is_copied),
