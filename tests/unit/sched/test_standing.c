@@ -9,6 +9,7 @@
 
 #include "backends/preempt/preempt.h"
 #include "backends/thread/thread.h"
+#include "core/base/valgrind.h"
 #include "core/sched/internal.h"
 #include "tests/support/program.h"
 
@@ -21,6 +22,15 @@
 	do {                                                                                       \
 		if (!be_preempt_in_place || RT_ASAN)                                               \
 			skip(); /* cooperative; or malloc is in this program: nobody is dropped */ \
+	} while (0)
+
+/* The same for tests in which a goroutine is to be stopped inside malloc: Valgrind's own is no code of the process,
+ * and nothing is stopped in it. */
+#define IN_MALLOC()                                                                                \
+	do {                                                                                       \
+		IN_PLACE();                                                                        \
+		if (rt_valgrind_runs())                                                            \
+			skip();                                                                    \
 	} while (0)
 
 /* ---- Nobody waits for malloc while the world is stopped ------------------------------------------ */
@@ -67,7 +77,7 @@ static void trace_among_mallocs(void *arg)
 static void test_trace_among_mallocs(void **state)
 {
 	(void)state;
-	IN_PLACE();
+	IN_MALLOC();
 #ifdef __GLIBC__
 	mallopt(M_ARENA_MAX, 1);
 #endif
@@ -107,7 +117,7 @@ static void read_among_mallocs(void *arg)
 static void test_buffer_among_mallocs(void **state)
 {
 	(void)state;
-	IN_PLACE();
+	IN_MALLOC();
 #ifdef __GLIBC__
 	mallopt(M_ARENA_MAX, 1);
 #endif
