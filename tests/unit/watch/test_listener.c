@@ -793,7 +793,8 @@ static void test_dropped_on_its_p(void **state)
 }
 
 /* An attached thread that blocks is let go by the end of the run. */
-static int attached_result;
+static int attached_result; /* of the thread; main reads it after stage 1 */
+static bool attached_started;
 
 static void attached_waits(void *arg)
 {
@@ -823,8 +824,8 @@ static void ends_under_attached(void *arg)
 
 	prog.quit = gort_chan_make(GORT_TYPE(int), 0);
 	rt_store32_rlx(&stage, 0);
-	attached_result = be_thread_start(t, attached_waits, NULL, 0);
-	if (attached_result != 0)
+	attached_started = be_thread_start(t, attached_waits, NULL, 0) == 0;
+	if (!attached_started)
 		return;
 	gort_entersyscall();
 	await_stage(1);
@@ -840,6 +841,7 @@ static void test_end_wakes_attached(void **state)
 	(void)state;
 	start_trace();
 	assert_int_equal(gort_runtime_run(rt, ends_under_attached, &t), 0);
+	assert_true(attached_started);
 	be_thread_join(&t);
 	stop_trace();
 	assert_int_equal(attached_result, 0);
