@@ -155,14 +155,19 @@ uint32_t rt_runq_len(const rt_p *pp)
 
 static bool steal_next(rt_p *victim, rt_g **out)
 {
+	uint64_t switches = rt_load64_rlx(&victim->switches);
 	rt_g *gp = rt_loadptr_acq(&victim->runnext);
 
 	if (gp == NULL)
 		return false;
 	/* The victim is running and most often about to block: it would run gp at once, with its
-	 * caches warm. Give it the time to. */
-	if (rt_load32_rlx(&victim->status) == RT_P_RUNNING)
+	 * caches warm. Give it the time to. If it has run anybody meanwhile, gp has had its turn, and is
+	 * there again: two that wake each other all the time stay where they are. */
+	if (rt_load32_rlx(&victim->status) == RT_P_RUNNING) {
 		be_thread_nap(3000);
+		if (rt_load64_rlx(&victim->switches) != switches)
+			return false;
+	}
 	if (!rt_casptr_acq(&victim->runnext, gp, NULL))
 		return false;
 	*out = gp;
