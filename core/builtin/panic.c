@@ -671,20 +671,37 @@ GORT_API void gort_defer(gort_func fn, void *arg)
 	defer_long(fn, arg);
 }
 
-GORT_API bool gort_recover(gort_eface *v)
+/* Inside the runtime. True: the deferred call that asks has stopped gp's newest panic. */
+static inline bool recover(rt_g *gp, gort_eface *v)
 {
-	rt_m *mp = RT_ENTER();
-	rt_g *gp = mp->curg;
 	scope *s = gp->scope;
 	panic *p = newest(gp);
-	bool ok = s != NULL && s->running_panic && p == s->panics && !p->goexit && !p->recovered;
 
-	if (ok) {
-		p->recovered = true;
-		if (v != NULL)
-			rt_typed_move(GORT_TYPE(gort_eface), sizeof *v, v, &p->value);
-	}
+	if (s == NULL || !s->running_panic || p != s->panics || p->goexit || p->recovered)
+		return false;
+	p->recovered = true;
+	if (v != NULL)
+		rt_typed_move(GORT_TYPE(gort_eface), sizeof *v, v, &p->value);
+	return true;
+}
+
+static RT_NOINLINE bool recover_long(gort_eface *v)
+{
+	bool ok = recover(rt_enter("gort_recover")->curg, v);
+
 	rt_leave();
+	return ok;
+}
+
+GORT_API bool gort_recover(gort_eface *v)
+{
+	rt_visit visit = rt_visit_begin();
+	bool ok;
+
+	if (RT_UNLIKELY(visit.p == NULL))
+		return recover_long(v);
+	ok = recover(visit.m->curg, v);
+	rt_visit_end(visit);
 	return ok;
 }
 
