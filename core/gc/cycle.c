@@ -622,10 +622,34 @@ void rt_gc_drop(gort_runtime *rt)
 	rt_gc_repace(gc);
 }
 
-/* Where sysmon would ask for a collection when the last was two minutes ago: docs/design/gc.md. */
-void rt_gc_tick(gort_runtime *rt, int64_t now)
+/* ---- By the clock --------------------------------------------------------------------------------- */
+
+/* Under sched.lock, the world does not stop: settings are not changed, and the controller is not dropped. */
+static rt_g *due(void *arg)
 {
-	(void)rt, (void)now;
+	rt_gc *gc = arg;
+
+	if (gc->pacer.percent < 0 || !rt_cas32_full(&gc->control, RT_CTL_PARKED, RT_CTL_AWAKE))
+		return NULL;
+	rt_xchg32_full(&gc->want, 1);
+	return gc->controller;
+}
+
+/* A program that allocates next to nothing is collected all the same, so that finished things go and the memory goes
+ * back to the system. Not before a first collection: until then there is no controller, and nothing to speak of. */
+int64_t rt_gc_tick(gort_runtime *rt, int64_t now)
+{
+	rt_gc *gc = rt->gc;
+	int64_t period = rt->debug.forcegcperiod * GORT_MILLISECOND, last = (int64_t)rt_load64_rlx(&gc->last), left;
+
+	if (period <= 0 || last == 0)
+		return -1;
+	left = last + period - now;
+	if (left > 0)
+		return left;
+	if (rt_load32_rlx(&gc->control) == RT_CTL_PARKED && rt_goready_outside(rt, due, gc) && rt->debug.gctrace)
+		rt_print("GC forced\n");
+	return period; /* GOGC=off, or one goes on */
 }
 
 static size_t p_bytes(void)

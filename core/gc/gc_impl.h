@@ -164,7 +164,7 @@ void rt_gc_wait(rt_gc *gc, bool swept);                  /* for the end of one t
 void rt_gc_repace(rt_gc *gc);                            /* goal, trigger and assists from what is known now */
 void rt_gc_next_mark(rt_gc *gc);                         /* another number for gc->mark */
 void rt_gc_drop(gort_runtime *rt);                       /* up-calls */
-void rt_gc_tick(gort_runtime *rt, int64_t now);
+int64_t rt_gc_tick(gort_runtime *rt, int64_t now);
 void rt_gc_yield_point(void);                            /* in a long piece of work of a goroutine: others may run */
 
 static inline rt_gc *rt_gc_of(rt_m *mp)

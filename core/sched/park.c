@@ -82,6 +82,27 @@ void rt_goready(rt_g *gp)
 		rt_wakep_after_rmw(mp->rt);
 }
 
+/* By a thread of the runtime that has no P. pick(arg) says under sched.lock, while the world does not stop, which
+ * goroutine that waits and that nobody else wakes comes to life; NULL: none. False: none did. */
+bool rt_goready_outside(gort_runtime *rt, rt_g *(*pick)(void *arg), void *arg)
+{
+	rt_sched *sc = &rt->sched;
+	rt_g *gp;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	gp = rt_load32_rlx(&sc->gcwaiting) ? NULL : pick(arg);
+	if (gp != NULL) {
+		RT_TRACE_OUTSIDE(rt, SCHED, GO_UNBLOCK, gp, gp->goid, 0, 0);
+		rt_runnable(gp);
+		rt_gstatus_set(gp, RT_G_WAITING, RT_G_RUNNABLE);
+		rt_globq_put_locked(rt, gp);
+	}
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	if (gp != NULL)
+		rt_wakep(rt);
+	return gp != NULL;
+}
+
 /* On g0: gp to the end of the global queue. */
 static void requeue(rt_m *mp, rt_g *gp)
 {

@@ -40,6 +40,7 @@ void rt_gopark(bool (*commit)(rt_g *gp, void *arg), void *arg, rt_waitreason why
 /* Makes a parked goroutine runnable, next on this thread's P. Exactly one caller for each park. May be called
  * on a goroutine or on g0, with locks of rank below `sched` held. */
 void rt_goready(rt_g *gp);
+bool rt_goready_outside(gort_runtime *rt, rt_g *(*pick)(void *arg), void *arg);
 /* Lets others run: to the end of the global queue. */
 void rt_gosched(void);
 /* Hands the processor to the goroutine made runnable last; the caller goes to the end of the local queue. */
@@ -174,7 +175,8 @@ typedef struct rt_upcalls {
 	                                       * something else to do. True: it did something */
 	bool (*gc_any)(gort_runtime *rt); /* there is something for a P without work */
 	void (*gc_drop)(gort_runtime *rt); /* the run ends, all goroutines are gone; world stopped */
-	void (*gc_tick)(gort_runtime *rt, int64_t now); /* sysmon */
+	int64_t (*gc_tick)(gort_runtime *rt, int64_t now); /* sysmon, at each look; ns until it wants another, -1: at
+	                                                    * any time */
 	void (*goroutine_fault)(rt_g *gp, const char *error, const struct rt_faulted *fault); /* builtin: raises the
 	                                   * run-time error of a fault; does not return */
 } rt_upcalls;

@@ -30,6 +30,7 @@ typedef struct sysmon {
 	gort_runtime *rt;
 	int64_t delay, slice;
 	int64_t traced, cooled;
+	int64_t gcnext; /* ns until the collector wants a look, also of a program that sleeps; -1: any time */
 	int rounds;
 	bool waits; /* somebody waits for a P */
 	int64_t soon; /* from now: the end of a turn, or the beginning of one that was just made room for */
@@ -293,7 +294,7 @@ static bool deep_sleep(sysmon *s, int64_t ns)
 
 static void run(void *arg)
 {
-	sysmon s = { .rt = arg, .delay = DELAY_MIN };
+	sysmon s = { .rt = arg, .delay = DELAY_MIN, .gcnext = -1 };
 	gort_runtime *rt = arg;
 	int64_t traced = 0, cooled = be_nanotime();
 	int64_t trace = rt->debug.schedtrace * GORT_MILLISECOND;
@@ -306,12 +307,12 @@ static void run(void *arg)
 
 		if (trace > 0 && s.delay > trace)
 			s.delay = trace;
-		if (trace > 0 || !deep_sleep(&s, rt_stackpool_idle(rt->stacks) ? GORT_SECOND : -1))
+		if (trace > 0 || !deep_sleep(&s, rt_stackpool_idle(rt->stacks) ? GORT_SECOND : s.gcnext))
 			wait_for(rt, s.delay);
 		now = be_nanotime();
 		rt_store64_rlx(&rt->sched.coarse, (uint64_t)now);
 		look(&s, now);
-		rt->up.gc_tick(rt, now);
+		s.gcnext = rt->up.gc_tick(rt, now);
 		set_delay(&s, now);
 		if (now - cooled >= GORT_SECOND) {
 			cooled = now;

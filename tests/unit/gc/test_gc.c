@@ -633,6 +633,48 @@ static void test_no_work_buffers(void **state)
 	in_program(starved, NULL);
 }
 
+/* ---- By the clock -------------------------------------------------------------------------------------- */
+
+/* Nothing is allocated and no goroutine runs: only sysmon can ask. */
+static void sleeps_through(void *arg)
+{
+	gort_chan *never = gort_chan_make(GORT_TYPE(int64_t), 0);
+
+	(void)arg;
+	gort_gc();
+	(void)gort_chan_recv_until(never, NULL, gort_nanotime() + 3600 * GORT_SECOND);
+}
+
+static void stops_after_some(void *arg)
+{
+	gort_runtime *rt = arg;
+
+	while (rt_load32_acq(&rt->gc->ended) < 4)
+		be_thread_yield();
+	if (gort_runtime_stop(rt, 3) != 0)
+		abort();
+}
+
+static void test_by_the_clock(void **state)
+{
+	(void)state;
+	for (int procs = 1; procs <= 2; procs++) {
+		gort_runtime *rt;
+		gort_config cfg;
+		be_thread t;
+
+		gort_config_init(&cfg);
+		cfg.procs = procs;
+		cfg.collector = "concurrent";
+		cfg.debug = "forcegcperiod=5";
+		assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
+		assert_int_equal(be_thread_start(&t, stops_after_some, rt, 0), 0);
+		assert_int_equal(gort_runtime_run(rt, sleeps_through, NULL), 3);
+		be_thread_join(&t);
+		assert_int_equal(gort_runtime_free(rt), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -641,7 +683,7 @@ int main(void)
 		cmocka_unit_test(test_chans_and_timers), cmocka_unit_test(test_pools),
 		cmocka_unit_test(test_attached), cmocka_unit_test(test_runs_end_anywhere),
 		cmocka_unit_test(test_gomaxprocs_changes), cmocka_unit_test(test_settings),
-		cmocka_unit_test(test_no_work_buffers),
+		cmocka_unit_test(test_no_work_buffers), cmocka_unit_test(test_by_the_clock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
