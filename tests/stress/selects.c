@@ -151,6 +151,8 @@ static void drain(void *arg)
 
 static void program(void *arg)
 {
+	gort_chan *first;
+
 	quit = gort_chan_make(GORT_TYPE(int64_t), 0);
 	for (int i = 0; i < CHANNELS; i++)
 		channels[i] = gort_chan_make(GORT_TYPE(int64_t), (size_t)(i % 3));
@@ -160,9 +162,10 @@ static void program(void *arg)
 			abort();
 	gort_sleep(stop_at - gort_nanotime() + 50 * GORT_MILLISECOND);
 	drain(arg); /* last_wait sends zeros */
-	gort_chan_close(rt_rand_below(&workers[0].rand, 2) ? quit : channels[0]);
+	first = rt_rand_below(&workers[0].rand, 2) ? quit : channels[0];
+	gort_chan_close(first);
 	gort_sleep(GORT_MILLISECOND);
-	if (gort_waitgroup_wait_until(&wg, gort_nanotime() + 20 * GORT_MILLISECOND) != 0)
+	if (gort_waitgroup_wait_until(&wg, gort_nanotime() + 20 * GORT_MILLISECOND) != 0 && first != quit)
 		gort_chan_close(quit);
 	gort_waitgroup_wait(&wg);
 }
