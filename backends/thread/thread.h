@@ -49,6 +49,7 @@ int64_t be_thread_slack(int64_t ns);
 void be_thread_yield(void);          /* lets another thread of the system run */
 void be_thread_nap(int64_t ns);      /* sleeps about ns; for back-off only, never for waiting */
 int64_t be_nanotime(void);           /* monotonic, ns; one clock for all threads */
+int64_t be_walltime(void);           /* ns since 1970, as the system believes; may jump */
 int be_ncpu(void);                   /* CPUs this process may use; at least 1 */
 
 static inline void be_cpu_pause(void)

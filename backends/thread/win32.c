@@ -225,6 +225,14 @@ int64_t be_nanotime(void)
 	return t / f * 1000000000 + t % f * 1000000000 / f;
 }
 
+int64_t be_walltime(void)
+{
+	FILETIME t; /* 100 ns since 1601 */
+
+	GetSystemTimePreciseAsFileTime(&t);
+	return ((int64_t)((uint64_t)t.dwHighDateTime << 32 | t.dwLowDateTime) - 116444736000000000) * 100;
+}
+
 int be_ncpu(void)
 {
 	DWORD_PTR mine = 0, all = 0;

@@ -485,6 +485,16 @@ static void mark_concurrently(rt_gc *gc)
 
 static void trace(rt_gc *gc, int64_t now);
 
+static void remember(rt_gc *gc)
+{
+	uint32_t at = (rt_load32_rlx(&gc->ended) - 1) % RT_GC_PAUSES;
+
+	gc->pausetotal += gc->pause1 + gc->pause2;
+	gc->pauses[at] = (uint64_t)(gc->pause1 + gc->pause2);
+	gc->pauseends[at] = (uint64_t)be_walltime();
+	gc->nforced += gc->forced;
+}
+
 static void cycle(rt_gc *gc)
 {
 	gort_runtime *rt = gc->rt;
@@ -507,7 +517,7 @@ static void cycle(rt_gc *gc)
 	now = be_nanotime();
 	rt_workpool_trim(&gc->pool); /* nobody but us begins the next */
 	gc->pause2 = now - gc->pause2;
-	gc->pausetotal += gc->pause1 + gc->pause2;
+	remember(gc);
 	trace(gc, now);
 }
 

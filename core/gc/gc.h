@@ -32,6 +32,7 @@ void *rt_new_bytes(size_t size, bool noscan);       /* zeroed; conservative unle
 void rt_gc_force(gort_runtime *rt);                  /* a full collection, swept; nothing with the collector `none` */
 int rt_gc_set_percent(gort_runtime *rt, int percent); /* both return the value before */
 int64_t rt_gc_set_limit(gort_runtime *rt, int64_t limit);
+void rt_gc_stats(gort_runtime *rt, gort_mem_stats *out); /* world stopped; all of it but what belongs to other rooms */
 int rt_root_add(struct rt_gc *gc, void *start, size_t size); /* any thread; see gort.h */
 int rt_root_remove(struct rt_gc *gc, void *start);
 

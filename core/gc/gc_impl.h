@@ -49,6 +49,7 @@ typedef struct rt_collector { /* what an experiment compares: chosen when the ru
 	bool concurrent;         /* marks while the program runs; else with the world stopped */
 } rt_collector;
 
+enum { RT_GC_PAUSES = 256 }; /* kept for gort_mem_stats */
 enum { RT_CTL_NONE = 0, RT_CTL_PARKED = 1, RT_CTL_AWAKE = 2 }; /* rt_gc.control */
 
 typedef struct rt_gc {
@@ -99,6 +100,9 @@ typedef struct rt_gc {
 	uint64_t live0, live1;   /* heap.live at the beginning and at the end of marking */
 	int64_t pausetotal;      /* all collections */
 	int64_t cputotal;        /* ns of CPU that collections have used */
+	uint32_t nforced;
+	uint64_t pauses[RT_GC_PAUSES];    /* ns; of collection n at (n - 1) % RT_GC_PAUSES */
+	uint64_t pauseends[RT_GC_PAUSES]; /* by the wall clock */
 
 	rt_mutex ctl;            /* rank gcctl */
 	/* guarded by ctl */

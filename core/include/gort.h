@@ -431,6 +431,19 @@ GORT_API int64_t gort_set_memory_limit(int64_t bytes);
 /* obj is reachable up to this call. */
 GORT_API void gort_keep_alive(const void *obj);
 
+typedef struct gort_mem_stats { /* runtime.MemStats, less Lookups, EnableGC, DebugGC; bytes, ns */
+	uint64_t alloc, total_alloc, sys, mallocs, frees;
+	uint64_t heap_alloc, heap_sys, heap_idle, heap_inuse, heap_released, heap_objects;
+	uint64_t stack_inuse, stack_sys, mspan_inuse, mspan_sys, mcache_inuse, mcache_sys;
+	uint64_t buck_hash_sys, gc_sys, other_sys;
+	uint64_t next_gc, last_gc, pause_total_ns, pause_ns[256], pause_end[256];
+	uint32_t num_gc, num_forced_gc;
+	double gc_cpu_fraction;
+	struct { uint32_t size; uint64_t mallocs, frees; } by_size[61]; /* size classes 0 to 60 */
+} gort_mem_stats;
+/* [T] Stops the world for a moment. A macro below calls it as gort_mem_stats_read(rt, &stats). */
+GORT_API void gort_mem_stats_read_sized(gort_runtime *rt, gort_mem_stats *out, size_t size);
+
 /* ---- Types [T] ------------------------------------------------------------------------------ */
 
 enum { /* as in Go */
@@ -637,6 +650,7 @@ GORT_API void gort_trace_buffer_free(gort_trace_buffer *b);
 
 /* Structs that the library fills are passed with their size, so that they can grow. */
 #define gort_config_init(cfg) gort_config_init_sized((cfg), sizeof *(cfg))
+#define gort_mem_stats_read(rt, out) gort_mem_stats_read_sized((rt), (out), sizeof *(out))
 #define gort_goroutines(rt, out, n) gort_goroutines_sized((rt), (out), (n), sizeof *(out))
 #define gort_proc_stats_read(rt, out, n)                                                           \
 	gort_proc_stats_read_sized((rt), (out), (n), sizeof *(out))

@@ -650,6 +650,8 @@ void rt_stackpool_stats(rt_stackpool *sp, rt_stackstats *out)
 		out->inuse += c->inuse;
 		out->cached += c->nhot + c->ncold;
 		out->hot += c->nhot;
+		out->inuse_bytes += c->inuse * c->size;
+		out->hot_bytes += c->nhot * c->size;
 	}
 	rt_unlock(&sp->lock, RT_RANK_stackpool);
 }

@@ -61,6 +61,7 @@ typedef struct rt_stackstats {
 	size_t inuse;      /* slots with goroutines or in a P's cache */
 	size_t cached;     /* free slots in the pool */
 	size_t hot;        /* those of them that may hold memory */
+	size_t inuse_bytes, hot_bytes; /* of address space, guards included */
 	size_t unguarded;  /* slots without a guard, free or not */
 } rt_stackstats;
 void rt_stackpool_stats(rt_stackpool *sp, rt_stackstats *out);

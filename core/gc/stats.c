@@ -1,0 +1,92 @@
+/* stats.c: the account of the heap, as Go's MemStats cuts it.
+ *
+ * With the world stopped every cache is counted up, so objects and bytes are exact: what was allocated less
+ * what was swept. Bytes of the system are what the account of sysmem.h says, and what fixed-size records have
+ * taken. What we do not have, as profiling buckets, is 0.
+ */
+#include "core/gc/gc_impl.h"
+
+#include <string.h>
+
+static void objects(rt_gc *gc, gort_mem_stats *out)
+{
+	rt_memtotals t = { 0 };
+
+	rt_memtotals_add(&t, &gc->heap.global);
+	for (int i = 0; i < gc->rt->sched.nallp; i++) { /* the dead ones, too */
+		rt_mcache *mc = &gc->rt->sched.allp[i]->gc->mc;
+
+		rt_mcache_count(mc);
+		rt_memtotals_add(&t, &mc->count);
+	}
+	out->total_alloc = rt_memtotals_allocated(&t);
+	out->alloc = out->heap_alloc = out->total_alloc - rt_memtotals_freed(&t);
+	out->mallocs = rt_memtotals_mallocs(&t);
+	out->frees = rt_memtotals_frees(&t);
+	out->heap_objects = out->mallocs - out->frees;
+	for (size_t i = 1; i < RT_NELEM(out->by_size); i++) { /* class 0 is nobody's: large objects have none */
+		out->by_size[i].size = rt_class_bytes[i];
+		out->by_size[i].mallocs = t.allocs[i];
+		out->by_size[i].frees = t.frees[i];
+	}
+}
+
+static uint64_t records(rt_fixalloc *f)
+{
+	uint64_t n;
+
+	rt_lock(&f->lock, RT_RANK_fixalloc);
+	n = f->total;
+	rt_unlock(&f->lock, RT_RANK_fixalloc);
+	return n;
+}
+
+static void system_bytes(rt_gc *gc, gort_mem_stats *out)
+{
+	gort_runtime *rt = gc->rt;
+	rt_mheap *h = &gc->heap;
+	rt_stackstats stacks;
+
+	out->heap_inuse = rt_load64_rlx(&h->inuse);
+	out->heap_released = rt_load64_rlx(&h->released);
+	out->heap_idle = rt_load64_rlx(&h->free) + out->heap_released;
+	out->heap_sys = out->heap_inuse + out->heap_idle;
+	rt_stackpool_stats(rt->stacks, &stacks);
+	out->stack_inuse = stacks.inuse_bytes;
+	out->stack_sys = stacks.inuse_bytes + stacks.hot_bytes;
+	out->mspan_inuse = rt_load64_rlx(&h->spans.inuse) * sizeof(rt_span);
+	out->mspan_sys = rt_load64_rlx(&h->mem.ready[RT_MEM_SPANS]);
+	out->mcache_inuse = (uint64_t)rt_gomaxprocs(rt) * sizeof(rt_gcp);
+	out->mcache_sys = (uint64_t)rt->sched.nallp * sizeof(rt_gcp);
+	out->gc_sys = rt_load64_rlx(&h->mem.ready[RT_MEM_BITS]) + rt_load64_rlx(&h->mem.ready[RT_MEM_META]) +
+	              rt_workpool_bytes(&gc->pool);
+	out->other_sys = records(&rt->sched.gs) + records(&rt->sched.ms) + records(&rt->sched.names) +
+	                 records(&rt->defers) + records(&h->specials) + records(&h->records) +
+	                 records(&gc->rootrecords);
+	out->sys = out->heap_sys + out->stack_sys + out->mspan_sys + out->mcache_sys + out->gc_sys + out->other_sys;
+}
+
+static void collections(rt_gc *gc, gort_mem_stats *out)
+{
+	gort_runtime *rt = gc->rt;
+	uint32_t n = rt_load32_rlx(&gc->ended), kept = n < RT_GC_PAUSES ? n : RT_GC_PAUSES;
+	int64_t lived = be_nanotime() - rt->born;
+	int procs = rt_gomaxprocs(rt), cpus = procs < be_ncpu() ? procs : be_ncpu();
+
+	out->next_gc = rt_load64_rlx(&gc->goal);
+	out->num_gc = n;
+	out->num_forced_gc = gc->nforced;
+	out->pause_total_ns = (uint64_t)gc->pausetotal;
+	memcpy(out->pause_ns, gc->pauses, kept * sizeof gc->pauses[0]);
+	memcpy(out->pause_end, gc->pauseends, kept * sizeof gc->pauseends[0]);
+	out->last_gc = n > 0 ? gc->pauseends[(n - 1) % RT_GC_PAUSES] : 0;
+	out->gc_cpu_fraction = lived > 0 ? (double)gc->cputotal / ((double)lived * cpus) : 0;
+}
+
+void rt_gc_stats(gort_runtime *rt, gort_mem_stats *out)
+{
+	memset(out, 0, sizeof *out);
+	objects(rt->gc, out);
+	system_bytes(rt->gc, out);
+	collections(rt->gc, out);
+}
