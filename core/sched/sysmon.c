@@ -30,7 +30,6 @@ typedef struct sysmon {
 	gort_runtime *rt;
 	int64_t delay, slice;
 	int64_t traced, cooled;
-	int64_t gcnext; /* ns until the collector wants a look, also of a program that sleeps; -1: any time */
 	int rounds;
 	bool waits; /* somebody waits for a P */
 	int64_t soon; /* from now: the end of a turn, or the beginning of one that was just made room for */
@@ -273,9 +272,10 @@ static void wait_for(gort_runtime *rt, int64_t ns)
 }
 
 /* All Ps are idle: until one is taken, but for what must be done all the same. */
-static bool deep_sleep(sysmon *s, int64_t ns)
+static bool deep_sleep(sysmon *s)
 {
 	rt_sched *sc = &s->rt->sched;
+	int64_t ns;
 	bool idle;
 
 	rt_lock(&sc->lock, RT_RANK_sched);
@@ -285,6 +285,11 @@ static bool deep_sleep(sysmon *s, int64_t ns)
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	if (!idle)
 		return false;
+	/* Asked now: the last collection may have ended since the last look. Who is woken by that takes a P, and
+	 * wakes us. */
+	ns = s->rt->up.gc_tick(s->rt, be_nanotime());
+	if (rt_stackpool_idle(s->rt->stacks) && (ns < 0 || ns > GORT_SECOND))
+		ns = GORT_SECOND;
 	wait_for(s->rt, ns);
 	rt_store32_rlx(&sc->sysmonsleeps, 0);
 	s->rounds = 0;
@@ -294,7 +299,7 @@ static bool deep_sleep(sysmon *s, int64_t ns)
 
 static void run(void *arg)
 {
-	sysmon s = { .rt = arg, .delay = DELAY_MIN, .gcnext = -1 };
+	sysmon s = { .rt = arg, .delay = DELAY_MIN };
 	gort_runtime *rt = arg;
 	int64_t traced = 0, cooled = be_nanotime();
 	int64_t trace = rt->debug.schedtrace * GORT_MILLISECOND;
@@ -307,12 +312,12 @@ static void run(void *arg)
 
 		if (trace > 0 && s.delay > trace)
 			s.delay = trace;
-		if (trace > 0 || !deep_sleep(&s, rt_stackpool_idle(rt->stacks) ? GORT_SECOND : s.gcnext))
+		if (trace > 0 || !deep_sleep(&s))
 			wait_for(rt, s.delay);
 		now = be_nanotime();
 		rt_store64_rlx(&rt->sched.coarse, (uint64_t)now);
 		look(&s, now);
-		s.gcnext = rt->up.gc_tick(rt, now);
+		(void)rt->up.gc_tick(rt, now);
 		set_delay(&s, now);
 		if (now - cooled >= GORT_SECOND) {
 			cooled = now;
