@@ -128,9 +128,9 @@ static void test_more_than_are_kept(void **state)
 
 static void allocates(void *arg)
 {
-	volatile bool *over = arg;
+	rt_atomic32 *over = arg;
 
-	while (!*over) {
+	while (rt_load32_acq(over) == 0) {
 		(void)gort_new(GORT_TYPE(three));
 		(void)gort_alloc(10, GORT_NOSCAN); /* tiny */
 		(void)gort_alloc(5000, 0);
@@ -140,17 +140,17 @@ static void allocates(void *arg)
 /* While others allocate on all Ps: sums hold in each record. */
 static void beside_others(void *arg)
 {
-	static volatile bool over;
+	static rt_atomic32 over;
 
 	(void)arg;
-	over = false;
+	rt_store32_rel(&over, 0);
 	for (int i = 0; i < 4; i++)
-		CHECK(gort_go(allocates, (void *)&over) == 0);
+		CHECK(gort_go(allocates, &over) == 0);
 	for (int i = 0; i < 50; i++) {
 		read_stats(&now);
 		gort_gosched();
 	}
-	over = true;
+	rt_store32_rel(&over, 1);
 }
 
 static void test_beside_others(void **state)
