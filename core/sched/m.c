@@ -116,6 +116,10 @@ static void worker(void *arg)
 		rt_throw("no scheduler context for a new thread");
 	(void)be_fault_attach(); /* without one an overflow aborts instead of being named */
 	rt_preempt_attach(mp);
+	/* Not before: among many that compute it takes a thread long to get here, and more of them are of no use. */
+	rt_lock(&mp->rt->sched.lock, RT_RANK_sched);
+	mp->rt->sched.nmaking--;
+	rt_unlock(&mp->rt->sched.lock, RT_RANK_sched);
 	if (mp->spinning)
 		rt_m_born_spinning(mp);
 	rt_switch_loop(mp);
@@ -195,8 +199,6 @@ static void make(gort_runtime *rt, bool spinning)
 	if (!rt_fail_now(&rt->debug, "thread") && be_thread_start(&mp->thread, worker, mp, 0) == 0) {
 		rt_lock(&sc->lock, RT_RANK_sched);
 		mp->started = true;
-		sc->nmaking--;
-		rt_checkdead_locked(rt); /* it may sleep already, and have left that to us */
 		rt_unlock(&sc->lock, RT_RANK_sched);
 		return;
 	}

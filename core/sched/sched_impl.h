@@ -230,7 +230,7 @@ typedef struct rt_sched {
 	rt_gqueue stopped;       /* goroutines that stand on their threads: preempt.c */
 	rt_atomic32 nstopped;    /* in that queue; also counted in runqsize; read without the lock */
 	uint32_t nmake, nmakespinning; /* threads that the maker has still to make; how many of them search at once */
-	uint32_t nmaking;        /* that it makes now */
+	uint32_t nmaking;        /* that it makes now, or that were made and are not here yet */
 	uint32_t ntaken;         /* Ms whose P was taken */
 	/* dropped goroutines: on their way out; in all, with those in system calls and foreign code. Who waits for
 	 * them is parked on the word. */
