@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
@@ -261,6 +262,14 @@ int be_preempt_resume(be_preempt *t)
 	return 0;
 }
 
+/* So many bytes of the machine context hold registers. On riscv64 the rest is room for registers of 128 bits; not
+ * everybody who makes signal frames leaves it (qemu does not), and what is read there may be beyond the stack. */
+#if defined __riscv && __riscv_xlen == 64
+enum { MACHINE = offsetof(mcontext_t, __fpregs) + sizeof(struct __riscv_mc_d_ext_state) };
+#else
+enum { MACHINE = sizeof(mcontext_t) };
+#endif
+
 int be_preempt_regs(be_preempt *t, const uintptr_t **regs, size_t *n)
 {
 	const ucontext_t *uc = (const ucontext_t *)t->opaque[CONTEXT];
@@ -268,7 +277,7 @@ int be_preempt_regs(be_preempt *t, const uintptr_t **regs, size_t *n)
 	if (uc == NULL)
 		return -ESRCH;
 	*regs = (const uintptr_t *)&uc->uc_mcontext;
-	*n = sizeof uc->uc_mcontext / sizeof(uintptr_t);
+	*n = MACHINE / sizeof(uintptr_t);
 	return 0;
 }
 

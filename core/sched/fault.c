@@ -262,8 +262,11 @@ static int on_overflow(rt_m *mp, const be_fault *f, be_fault_action *act)
 	be_fault_place at;
 
 	if (!user_code(mp, f->pc)) {
-		rt_print("runtime: goroutine %llu: stack overflow outside goroutine code\n",
-		         (unsigned long long)mp->curg->goid);
+		char line[240];
+
+		rt_fault_line(f, line, sizeof line);
+		rt_print("runtime: goroutine %llu: stack overflow outside goroutine code\n%s",
+		         (unsigned long long)mp->curg->goid, line);
 		abort();
 	}
 	be_fault_place_of(f, &at);

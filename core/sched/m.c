@@ -287,9 +287,8 @@ void rt_startm(gort_runtime *rt, rt_p *pp, bool spinning)
 			rt_add32_full(&sc->nmspinning, (uint32_t)-1);
 	} else {
 		rt_pidle_put_locked(rt, pp);
-		/* Each thread that is still to be made takes an idle P if anything is to do, whichever needs it. Those
-		 * that the maker makes now do not count: they may run already. */
-		if (spinning || sc->nmake < rt_load32_rlx(&sc->npidle))
+		/* Each thread that is still to come takes an idle P if anything is to do, whichever needs it. */
+		if (spinning || sc->nmake + sc->nmaking < rt_load32_rlx(&sc->npidle))
 			rt_maker_ask_locked(rt, spinning);
 	}
 	rt_unlock(&sc->lock, RT_RANK_sched);

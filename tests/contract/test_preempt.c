@@ -26,12 +26,13 @@
 enum { ROUNDS = 300 };
 
 static rt_atomic32 answer, decided, landings;
-static rt_atomicptr decided_for, decided_pc;
+static rt_atomicptr decided_for, decided_pc, decided_sp;
 
 static int decide(be_preempt *t, const be_preempt_at *at)
 {
 	rt_storeptr_rel(&decided_for, t);
 	rt_storeptr_rel(&decided_pc, (void *)at->pc);
+	rt_storeptr_rel(&decided_sp, (void *)at->sp);
 	rt_add32_full(&decided, 1);
 	return (int)rt_load32_acq(&answer);
 }
@@ -238,6 +239,7 @@ static void test_stay(void **state)
 	rt_store32_rel(&answer, BE_PREEMPT_STAY);
 	for (uint32_t i = 1; i <= ROUNDS; i++) {
 		const uintptr_t *regs = NULL;
+		uintptr_t sp;
 		uint64_t steps;
 		size_t n = 0;
 
@@ -247,6 +249,9 @@ static void test_stay(void **state)
 		assert_int_equal(be_preempt_regs(&v.pre, &regs, &n), 0);
 		assert_non_null(regs);
 		assert_true(n >= 8);
+		/* On its stack they are below all of it: a scan of them does not run into what is above. */
+		sp = (uintptr_t)rt_loadptr_acq(&decided_sp);
+		assert_true((uintptr_t)regs > sp || (uintptr_t)(regs + n) <= sp);
 		for (int k = 0; k < 10; k++)
 			be_thread_yield();
 		assert_int_equal(rt_load64_acq(&v.steps), steps);
