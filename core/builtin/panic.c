@@ -28,26 +28,17 @@
  * backtrace of the panic is lost); setjmp (saves more than is needed, and libc mangles what a
  * collector must see); deferred calls in heap objects (garbage for each defer in a loop).
  */
-#include "core/builtin/panic.h"
+#include "core/builtin/panic_impl.h"
 
 #include "core/base/leave.h"
 #include "core/builtin/type.h"
 #include "core/gc/gc.h"
-#include "core/sched/sched_inline.h"
 
-#include <stdio.h>
-#include <string.h>
 
 typedef struct deferred {
 	gort_func fn;
 	void *arg;
 } deferred;
-
-typedef struct panic {
-	rt_panicking head;   /* first */
-	gort_eface value;
-	bool goexit, recovered;
-} panic;
 
 enum { OWN_CALLS = 4 };
 
@@ -86,11 +77,6 @@ static panic *newest(const rt_g *gp)
 static void set_newest(rt_g *gp, panic *p)
 {
 	gp->panics = p != NULL ? &p->head : NULL;
-}
-
-static panic *older_than(const panic *p)
-{
-	return (panic *)p->head.link;
 }
 
 /* ---- Deferred calls ------------------------------------------------------------------------- */
@@ -302,8 +288,6 @@ _Noreturn static void resume(rt_g *gp, scope *s)
 	rt_frames_leave(s->mark);
 }
 
-_Noreturn static void give_up(panic *p);
-
 _Noreturn static void panic_run(rt_g *gp, panic *p)
 {
 	scope *s;
@@ -328,277 +312,7 @@ _Noreturn static void panic_run(rt_g *gp, panic *p)
 	}
 	if (p->goexit)
 		rt_goexit();
-	give_up(p);
-}
-
-/* ---- Values and texts ----------------------------------------------------------------------- */
-
-/* Types of panic values that the library makes; the data is a gort_string. */
-#define ERROR_TYPE(id, text)                                                                       \
-	static const size_t id##_ptrs[] = { 0 };                                                   \
-	static const gort_type id = { .size = sizeof(gort_string), .kind = GORT_KIND_STRING,       \
-		.align = GORT_ALIGNOF(gort_string), .comparable = true, .name = text,              \
-		.hash = 0x85ebca6bu ^ sizeof text, .nptrs = 1, .ptrs = id##_ptrs }
-
-ERROR_TYPE(plain_error, "runtime.plainError");
-ERROR_TYPE(error_string, "runtime.errorString"); /* printed after "runtime error: " */
-ERROR_TYPE(nil_error, "*runtime.PanicNilError");
-
-static const char error_prefix[] = "runtime error: ";
-
-static gort_eface constant(const gort_type *t, const char *text)
-{
-	gort_string *s = rt_new(t);
-
-	s->ptr = text;
-	s->len = (intptr_t)strlen(text);
-	return (gort_eface){ t, s };
-}
-
-static gort_eface copied(const char *text)
-{
-	size_t n = text != NULL ? strlen(text) : 0;
-	char *bytes = rt_new_bytes(n, true);
-	gort_string *s = rt_new(GORT_TYPE(gort_string));
-
-	memcpy(bytes, text != NULL ? text : "", n);
-	s->ptr = bytes;
-	s->len = (intptr_t)n;
-	return (gort_eface){ GORT_TYPE(gort_string), s };
-}
-
-/* Text of a length that is known only when it is written: written twice, first to nowhere. */
-typedef struct out {
-	char *at; /* NULL: only counts */
-	size_t n;
-} out;
-
-static void put(out *o, const char *s, size_t n)
-{
-	if (o->at != NULL)
-		memcpy(o->at + o->n, s, n);
-	o->n += n;
-}
-
-static void puts_(out *o, const char *s)
-{
-	put(o, s, strlen(s));
-}
-
-/* A line after the first is set off by a tab, as Go prints it. */
-static void put_lines(out *o, gort_string s)
-{
-	const char *at = s.ptr, *end = at + s.len, *nl;
-
-	while (at < end && (nl = memchr(at, '\n', (size_t)(end - at))) != NULL) {
-		put(o, at, (size_t)(nl + 1 - at));
-		put(o, "\t", 1);
-		at = nl + 1;
-	}
-	if (at < end)
-		put(o, at, (size_t)(end - at));
-}
-
-/* One digit before and six behind the point, exponent of three: Go's print. It takes its digits by
- * repeated multiplication, which is not always correctly rounded; we must come out the same. */
-static void put_float(out *o, double v)
-{
-	char text[16] = "+0.000000e+000";
-	int e = 0;
-	double half = 5;
-
-	if (v != v) {
-		puts_(o, "NaN");
-		return;
-	}
-	if (v < 0 || (v == 0 && 1 / v < 0)) {
-		text[0] = '-';
-		v = -v;
-	}
-	if (v > 1.7976931348623157e308) {
-		puts_(o, text[0] == '-' ? "-Inf" : "+Inf");
-		return;
-	}
-	if (v != 0) {
-		for (; v >= 10; e++)
-			v /= 10;
-		for (; v < 1; e--)
-			v *= 10;
-		for (int i = 0; i < 7; i++)
-			half /= 10;
-		v += half;
-		if (v >= 10) {
-			e++;
-			v /= 10;
-		}
-	}
-	for (int i = 1; i <= 8; i++) {
-		if (i == 2)
-			continue; /* the point */
-		text[i] = (char)('0' + (int)v);
-		v = (v - (int)v) * 10;
-	}
-	if (e < 0) {
-		text[10] = '-';
-		e = -e;
-	}
-	text[11] = (char)('0' + e / 100);
-	text[12] = (char)('0' + e / 10 % 10);
-	text[13] = (char)('0' + e % 10);
-	puts_(o, text);
-}
-
-static void put_int(out *o, int64_t v)
-{
-	char text[24];
-
-	snprintf(text, sizeof text, "%lld", (long long)v);
-	puts_(o, text);
-}
-
-static void put_uint(out *o, uint64_t v)
-{
-	char text[24];
-
-	snprintf(text, sizeof text, "%llu", (unsigned long long)v);
-	puts_(o, text);
-}
-
-static void put_string(out *o, const gort_type *t, const gort_string *s)
-{
-	if (t == &error_string)
-		puts_(o, error_prefix);
-	put_lines(o, *s);
-}
-
-/* "(T) 0x1234": the type and the data word. */
-static void put_other(out *o, gort_eface v)
-{
-	char text[24];
-
-	puts_(o, "(");
-	puts_(o, v.type->name);
-	snprintf(text, sizeof text, ") 0x%llx", (unsigned long long)(uintptr_t)v.data);
-	puts_(o, text);
-}
-
-static void put_value(out *o, gort_eface v)
-{
-	const void *p = v.data;
-
-	if (v.type == NULL) {
-		puts_(o, "nil");
-		return;
-	}
-	switch (v.type->kind) {
-	case GORT_KIND_BOOL:
-		puts_(o, *(const bool *)p ? "true" : "false");
-		return;
-	case GORT_KIND_INT:
-		put_int(o, *(const intptr_t *)p);
-		return;
-	case GORT_KIND_INT8:
-		put_int(o, *(const int8_t *)p);
-		return;
-	case GORT_KIND_INT16:
-		put_int(o, *(const int16_t *)p);
-		return;
-	case GORT_KIND_INT32:
-		put_int(o, *(const int32_t *)p);
-		return;
-	case GORT_KIND_INT64:
-		put_int(o, *(const int64_t *)p);
-		return;
-	case GORT_KIND_UINT:
-	case GORT_KIND_UINTPTR:
-		put_uint(o, *(const uintptr_t *)p);
-		return;
-	case GORT_KIND_UINT8:
-		put_uint(o, *(const uint8_t *)p);
-		return;
-	case GORT_KIND_UINT16:
-		put_uint(o, *(const uint16_t *)p);
-		return;
-	case GORT_KIND_UINT32:
-		put_uint(o, *(const uint32_t *)p);
-		return;
-	case GORT_KIND_UINT64:
-		put_uint(o, *(const uint64_t *)p);
-		return;
-	case GORT_KIND_FLOAT32:
-		put_float(o, *(const float *)p);
-		return;
-	case GORT_KIND_FLOAT64:
-		put_float(o, *(const double *)p);
-		return;
-	case GORT_KIND_STRING:
-		put_string(o, v.type, p);
-		return;
-	default:
-		put_other(o, v);
-		return;
-	}
-}
-
-/* The list in place, the other way round. */
-static panic *reversed(panic *p)
-{
-	rt_panicking *newer = NULL;
-
-	while (p != NULL) {
-		panic *older = older_than(p);
-
-		p->head.link = newer;
-		newer = &p->head;
-		p = older;
-	}
-	return (panic *)newer;
-}
-
-/* Oldest first. */
-static void put_panics(out *o, const panic *p)
-{
-	bool after_panic = false;
-
-	for (; p != NULL; p = older_than(p)) {
-		if (after_panic)
-			puts_(o, "\t");
-		after_panic = !p->goexit;
-		if (p->goexit)
-			continue;
-		puts_(o, "panic: ");
-		put_value(o, p->value);
-		puts_(o, p->recovered ? " [recovered]\n" : "\n");
-	}
-}
-
-/* Of the newest fault, if a memory fault raised one of them; p is the oldest. */
-static void put_signal(out *o, const panic *p)
-{
-	const rt_faulted *f = NULL;
-	char line[240];
-
-	for (; p != NULL; p = older_than(p))
-		if (p->head.fault != NULL && !p->head.fault->fault.divide)
-			f = p->head.fault;
-	if (f == NULL)
-		return;
-	rt_fault_line(&f->fault, line, sizeof line);
-	puts_(o, line);
-}
-
-_Noreturn static void give_up(panic *p)
-{
-	out o = { NULL, 0 };
-
-	p = reversed(p);
-	put_panics(&o, p);
-	put_signal(&o, p);
-	o = (out){ rt_new_bytes(o.n + 1, true), 0 };
-	put_panics(&o, p);
-	put_signal(&o, p);
-	(void)reversed(p); /* the backtrace asks for it */
-	rt_run_fail(GORT_EPANIC, o.at);
+	rt_panic_give_up(p);
 }
 
 /* ---- Public --------------------------------------------------------------------------------- */
@@ -612,26 +326,26 @@ _Noreturn static void panic_with(gort_eface v)
 
 _Noreturn RT_COLD void rt_panic_text(const char *text)
 {
-	panic_with(constant(&plain_error, text));
+	panic_with(rt_panic_value_plain(text));
 }
 
 _Noreturn RT_COLD void rt_panic_error(const char *text)
 {
-	panic_with(constant(&error_string, text));
+	panic_with(rt_panic_value_error(text));
 }
 
 GORT_API _Noreturn void gort_panic(gort_eface v)
 {
 	(void)RT_ENTER();
 	if (v.type == NULL)
-		v = constant(&nil_error, "panic called with nil argument");
+		v = rt_panic_value_nil();
 	panic_with(v);
 }
 
 GORT_API _Noreturn void gort_panics(const char *text)
 {
 	(void)RT_ENTER();
-	panic_with(copied(text));
+	panic_with(rt_panic_value_copied(text));
 }
 
 GORT_API _Noreturn void gort_goexit(void)
@@ -743,20 +457,6 @@ GORT_API int gort_try(gort_func fn, void *arg, gort_eface *panicked)
 	return s.panicked;
 }
 
-GORT_API gort_string gort_panic_text(gort_eface v)
-{
-	out o = { NULL, 0 };
-	size_t n;
-
-	(void)RT_ENTER();
-	put_value(&o, v);
-	n = o.n;
-	o = (out){ rt_new_bytes(n, true), 0 };
-	put_value(&o, v);
-	rt_leave();
-	return (gort_string){ o.at, (intptr_t)n };
-}
-
 /* ---- Up-calls ------------------------------------------------------------------------------- */
 
 void rt_goroutine_main(rt_g *gp, gort_func fn, void *arg)
@@ -777,7 +477,7 @@ void rt_goroutine_main(rt_g *gp, gort_func fn, void *arg)
 
 void rt_panic_fault(rt_g *gp, const char *error, const rt_faulted *fault)
 {
-	panic p = { .head.fault = fault, .value = constant(&error_string, error) };
+	panic p = { .head.fault = fault, .value = rt_panic_value_error(error) };
 
 	panic_run(gp, &p);
 }
