@@ -18,14 +18,15 @@ from ._errors import (
 )
 from ._goroutine import goid, gomaxprocs, gosched, num_goroutine, sleep
 from ._gort import ffi as _ffi, lib as _lib
-from ._runtime import Goroutine, Histogram, ProcStats, Result, Runtime
+from ._runtime import Goroutine, Histogram, MemStats, ProcStats, Result, Runtime, SizeClass
 from ._trace import Event, Trace
 from ._workloads import Parameter, Workload, workloads
 
 __all__ = [
     "ArgumentError", "BusyError", "CanceledError", "ClosedError", "Config", "DeadlockError",
-    "Error", "Event", "FatalError", "ForkedError", "Goroutine", "Histogram", "MemoryLimitError", "PanicError", "Parameter",
-    "ProcStats", "Result", "Runtime", "SystemCallError", "TimeoutError", "Trace",
+    "Error", "Event", "FatalError", "ForkedError", "Goroutine", "Histogram", "MemStats",
+    "MemoryLimitError", "PanicError", "Parameter",
+    "ProcStats", "Result", "Runtime", "SizeClass", "SystemCallError", "TimeoutError", "Trace",
     "UnsupportedError", "Workload", "WouldBlockError", "backends", "goid", "gomaxprocs",
     "gosched", "num_cpu", "num_goroutine", "sleep", "workloads",
 ]

@@ -68,6 +68,47 @@ class Goroutine(NamedTuple):
     name: str         # "" if it has none
 
 
+class SizeClass(NamedTuple):
+    """What was allocated and freed of one size class."""
+
+    size: int     # bytes of an object
+    mallocs: int
+    frees: int
+
+
+class MemStats(NamedTuple):
+    """The account of the heap: gort_mem_stats of gort.h, as Go's runtime.MemStats. Bytes, if nothing else is said."""
+
+    alloc: int           # in objects that live or are not swept yet
+    total_alloc: int     # in all objects that ever were
+    sys: int             # from the system, the sum of the *_sys
+    mallocs: int         # objects
+    frees: int           # objects
+    heap_alloc: int      # as alloc
+    heap_sys: int
+    heap_idle: int       # in no span
+    heap_inuse: int      # in spans
+    heap_released: int   # of heap_idle: given back
+    heap_objects: int    # mallocs - frees
+    stack_inuse: int
+    stack_sys: int
+    mspan_inuse: int
+    mspan_sys: int
+    mcache_inuse: int
+    mcache_sys: int
+    buck_hash_sys: int   # 0
+    gc_sys: int
+    other_sys: int
+    next_gc: int         # the heap at which the next collection shall have ended
+    last_gc: int         # ns since 1970; 0: there was none
+    pause_total_ns: int
+    num_gc: int
+    num_forced_gc: int
+    gc_cpu_fraction: float
+    pauses_ns: "tuple[int, ...]"  # of the last collections, 256 at most, the oldest first
+    by_size: "tuple[SizeClass, ...]"
+
+
 _STATUS = {lib.GORT_G_RUNNABLE: "runnable", lib.GORT_G_RUNNING: "running",
            lib.GORT_G_SYSCALL: "syscall", lib.GORT_G_WAITING: "waiting"}
 
@@ -388,6 +429,11 @@ class Runtime:
         with self._using() as pointer:
             return _proc_stats(pointer)
 
+    def mem_stats(self) -> MemStats:
+        """The account of the heap, exact in objects and their bytes. Stops the world for a moment."""
+        with self._using() as pointer:
+            return _mem_stats(pointer)
+
     def goroutines(self) -> List[Goroutine]:
         """The goroutines that there are now, in order of goid. Stops the world for a moment."""
         with self._using() as pointer:
@@ -449,6 +495,15 @@ def _proc_stats(pointer: Any) -> List[ProcStats]:
     # There may be fewer by now, or more: each call says how many there are.
     n = min(n, lib.gort_proc_stats_read_sized(pointer, rows, n, size))
     return [ProcStats(*(getattr(rows[i], name) for name in ProcStats._fields)) for i in range(n)]
+
+
+def _mem_stats(pointer: Any) -> MemStats:
+    s = ffi.new("gort_mem_stats *")
+    lib.gort_mem_stats_read_sized(pointer, s, ffi.sizeof("gort_mem_stats"))
+    kept = len(s.pause_ns)
+    pauses = tuple(s.pause_ns[i % kept] for i in range(max(0, s.num_gc - kept), s.num_gc))
+    classes = tuple(SizeClass(c.size, c.mallocs, c.frees) for c in s.by_size if c.size)
+    return MemStats(*(getattr(s, name) for name in MemStats._fields[:-2]), pauses, classes)
 
 
 def _finite(bound: float) -> Optional[float]:

@@ -216,6 +216,26 @@ def test_result_goroutines(rt):
     assert rt.run("yield").goroutines[0].goid == 1
 
 
+def test_mem_stats(rt):
+    before = rt.mem_stats()
+    rt.run("skynet", n=1000)
+    after = rt.mem_stats()
+    assert after.mallocs - before.mallocs >= 1000 and after.total_alloc > before.total_alloc
+    assert after.heap_objects == after.mallocs - after.frees and after.frees == 0
+    assert after.sys == sum(v for k, v in after._asdict().items() if k.endswith("_sys"))
+    assert [c.size for c in after.by_size[:3]] == [8, 16, 24] and len(after.by_size) == 60
+    assert after.num_gc == 0 and after.pauses_ns == () and after.last_gc == 0
+
+
+def test_mem_stats_of_collections():
+    with gort.Runtime(procs=2, collector="concurrent", debug="gcstress=100") as rt:
+        rt.run("skynet", n=10000)
+        stats = rt.mem_stats()
+    assert stats.num_gc > 0 and len(stats.pauses_ns) == min(stats.num_gc, 256)
+    assert 0 < sum(stats.pauses_ns) <= stats.pause_total_ns
+    assert stats.frees > 0 and 0 < stats.gc_cpu_fraction <= 1
+
+
 def test_metrics(rt):
     result = rt.run("pingpong", rounds=8000)
     assert result.metrics["/sched/gomaxprocs:threads"] == 2
