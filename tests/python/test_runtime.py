@@ -220,7 +220,8 @@ def test_mem_stats(rt):
     before = rt.mem_stats()
     rt.run("skynet", n=1000)
     after = rt.mem_stats()
-    assert after.mallocs - before.mallocs >= 1000 and after.total_alloc > before.total_alloc
+    assert after.mallocs - before.mallocs >= 111  # a channel for each inner node
+    assert after.total_alloc > before.total_alloc
     assert after.heap_objects == after.mallocs - after.frees and after.frees == 0
     assert after.sys == sum(v for k, v in after._asdict().items() if k.endswith("_sys"))
     assert [c.size for c in after.by_size[:3]] == [8, 16, 24] and len(after.by_size) == 60
