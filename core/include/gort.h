@@ -559,7 +559,7 @@ enum { /* gort_event.id; in brackets its group, then what args hold. goid is the
 	GORT_EV_GO_YIELD = 7,      /* [SCHED] 0 = gort_gosched, 1 = preempted */
 	GORT_EV_GO_BLOCK = 8,      /* [SCHED] wait reason, see gort_wait_reason; on what address */
 	GORT_EV_GO_UNBLOCK = 9,    /* [SCHED] the goid made runnable */
-	GORT_EV_SYSCALL_BEGIN = 10, /* [SCHED] */
+	GORT_EV_SYSCALL_BEGIN = 10, /* [SCHED] or it slept in foreign code, and its P was taken */
 	GORT_EV_SYSCALL_END = 11,  /* [SCHED] 0 = it runs on p; 1 = it lost its P and is runnable */
 	GORT_EV_STEAL = 12,        /* [SCHED] from which P, how many goroutines */
 	GORT_EV_STW_BEGIN = 13,    /* [GC] reason */
