@@ -14,8 +14,8 @@
 
 static char program_error[4096];
 
-/* The code of the run; program_error holds its text. */
-static inline int program_with(int procs, unsigned flags, gort_func main, void *arg)
+/* The code of the run; program_error holds its text. debug: as GODEBUG, or NULL. */
+static inline int program_debug(int procs, unsigned flags, const char *debug, gort_func main, void *arg)
 {
 	gort_runtime *rt;
 	gort_config cfg;
@@ -23,13 +23,18 @@ static inline int program_with(int procs, unsigned flags, gort_func main, void *
 
 	gort_config_init(&cfg);
 	cfg.procs = procs;
-	cfg.debug = NULL;
+	cfg.debug = debug;
 	cfg.flags |= flags;
 	assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
 	r = gort_runtime_run(rt, main, arg);
 	snprintf(program_error, sizeof program_error, "%s", gort_runtime_error(rt));
 	assert_int_equal(gort_runtime_free(rt), 0);
 	return r;
+}
+
+static inline int program_with(int procs, unsigned flags, gort_func main, void *arg)
+{
+	return program_debug(procs, flags, NULL, main, arg);
 }
 
 static inline int program(int procs, gort_func main, void *arg)
