@@ -454,11 +454,11 @@ static bool execute(rt_m *mp, rt_g *gp, bool inherit)
 	gp->m = mp;
 	mp->curg = gp;
 	rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_RUNNING);
-	if (!inherit)
-		rt_store32_rlx(&pp->schedtick, rt_load32_rlx(&pp->schedtick) + 1);
 	rt_runs(pp, gp);
 	rt_count64_owner(&pp->switches, 1);
 	RT_TRACE(mp, SCHED, GO_START, gp, gp->runs, 0, 0);
+	if (!inherit) /* after the event: a turn is not shorter by the trace than by sysmon */
+		rt_store32_rlx(&pp->schedtick, rt_load32_rlx(&pp->schedtick) + 1);
 	return true;
 }
 

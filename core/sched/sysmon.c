@@ -140,8 +140,10 @@ static void look_running(sysmon *s, rt_p *pp, int64_t now)
 	int64_t left;
 
 	if (tick != pp->seentick) {
+		/* The clock again: if the system had this thread wait, the turn began after `now`, and would be ended
+		 * too early. */
 		pp->seentick = tick;
-		pp->seenwhen = now;
+		pp->seenwhen = now = be_nanotime();
 		pp->seencpuwhen = 0;
 	}
 	if (mp == NULL || !work_waits(s->rt, pp, now))
