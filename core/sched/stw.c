@@ -19,6 +19,8 @@
  * that lock where no stop reaches it: musl's fork blocks all signals, then takes malloc's lock. Such a stop would
  * never end. So a stopper who has asked long enough, and finds that who is missing sleeps in the system, starts the
  * world again, lets it run and stops it anew, with more patience each time. Nothing else tells when that lock is free.
+ * The world runs as long as the stopper had patience: so who holds the lock has half of the time, however much it
+ * needs. (With a bound on the one, but not on the other, a slow machine gave it nearly nothing.)
  * Rejected: not to wait for sleepers (the collector could not see their registers, and they wake at any moment).
  */
 #include "core/sched/internal.h"
@@ -26,7 +28,6 @@
 #define STW_FIRST (20 * GORT_MICROSECOND)
 #define STW_RETRY (100 * GORT_MICROSECOND)
 #define STW_PATIENCE (2 * GORT_MILLISECOND)  /* doubled by each backing out */
-#define STW_RUN_MAX (16 * GORT_MILLISECOND)  /* how long the world runs in between, at most */
 
 void rt_preemptall(gort_runtime *rt)
 {
@@ -227,7 +228,7 @@ void rt_stop_world(gort_runtime *rt, rt_stwreason why)
 		rt_count64_owner(&sc->stwbackouts, 1);
 		start(rt);
 		rt_unlock(&sc->stopworld, RT_RANK_stopworld);
-		let_run(rt, patience < STW_RUN_MAX ? patience : STW_RUN_MAX);
+		let_run(rt, patience);
 		patience *= 2;
 	}
 	sc->stwstopped = be_nanotime();
