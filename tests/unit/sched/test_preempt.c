@@ -438,32 +438,44 @@ static void leave_in_foreign_code(void *arg)
 			gort_sleep(GORT_MILLISECOND);
 }
 
+/* True: all three came back out of it. Who stands in his own code, before the call or behind it, is dropped there,
+ * rightly; whether one does is the machine's affair. */
+static bool all_come_back(int procs, bool taken)
+{
+	bool busy;
+
+	pipe_make();
+	rt_store32_rel(&entered, 0);
+	rt_store32_rel(&left, 0);
+	make_runtime(procs, NULL);
+	assert_int_equal(gort_runtime_run(runtime, leave_in_foreign_code, taken ? runtime : NULL), 0);
+	/* It can be used meanwhile. */
+	assert_int_equal(gort_runtime_run(runtime, leave_loops, runtime), 7);
+	assert_true(pipe_write());
+	assert_true(pipe_write());
+	busy = gort_runtime_free(runtime) == GORT_EBUSY;
+	assert_true(pipe_write());
+	if (busy)
+		free_at_last();
+	pipe_drop();
+	assert_int_equal(rt_load32_acq(&survived), 0);
+	assert_int_equal(rt_load32_acq(&deferred), 0);
+	return rt_load32_acq(&left) == 3 && busy;
+}
+
 static void test_end_waits_for_foreign_code(void **state)
 {
 	(void)state;
 	if (!be_preempt_in_place || RT_ASAN) /* its malloc is in this program: nobody is dropped in there */
 		skip();
-	pipe_make();
 	for (int i = 0; i < 4 * WAYS; i++) {
+		int times = 0;
+
 		comes_back = i % WAYS;
-		rt_store32_rel(&entered, 0);
-		rt_store32_rel(&left, 0);
-		make_runtime(1 + i / WAYS % 2, NULL);
-		assert_int_equal(gort_runtime_run(runtime, leave_in_foreign_code, i < 2 * WAYS ? runtime : NULL), 0);
-		/* It can be used meanwhile. */
-		assert_int_equal(gort_runtime_run(runtime, leave_loops, runtime), 7);
-		assert_true(pipe_write());
-		assert_true(pipe_write());
-		assert_int_equal(gort_runtime_free(runtime), GORT_EBUSY);
-		assert_true(pipe_write());
-		free_at_last();
-		/* Who computes is dropped where he is, maybe before he has counted. */
-		if (comes_back != COMPUTES)
-			assert_int_equal(rt_load32_acq(&left), 3);
-		assert_int_equal(rt_load32_acq(&survived), 0);
-		assert_int_equal(rt_load32_acq(&deferred), 0);
+		/* Who computes may be dropped before he has counted. */
+		while (!all_come_back(1 + i / WAYS % 2, i < 2 * WAYS) && comes_back != COMPUTES)
+			assert_true(++times < 50);
 	}
-	pipe_drop();
 }
 
 /* Main itself: the run ends when it comes back. */
