@@ -69,7 +69,7 @@ def backtraces(text):
 
 
 EMULATOR = re.compile(r'(it looks like wine32|multiarch needs|execute "dpkg|apt-get install wine32'
-                      r'|[0-9a-f]{4}:(err|fixme|warn):).*\n', re.M)  # what wine says by itself
+                      r'|[0-9a-f]{4}:(err|fixme|warn):|wine client error:).*\n', re.M)  # what wine says by itself
 
 
 def equalise(text):
