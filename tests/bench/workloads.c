@@ -583,23 +583,11 @@ typedef struct node {
 	gort_chan *up;
 	int64_t first, leaves;
 } node;
-GORT_DEFINE_TYPE(node, GORT_PTR(node, up));
 
-static void skynet(void *arg);
-
-static void skynet_go(gort_chan *up, int64_t first, int64_t leaves)
-{
-	node *n = gort_new(GORT_TYPE(node));
-
-	gort_store(&n->up, up);
-	n->first = first;
-	n->leaves = leaves;
-	go(skynet, n);
-}
-
+/* The nodes of its children lie in the frame, as those of fib below: it outlives them. */
 static void skynet(void *arg)
 {
-	node *n = arg;
+	node *n = arg, children[FANOUT];
 	gort_chan *sums;
 	int64_t sum = 0;
 
@@ -608,8 +596,10 @@ static void skynet(void *arg)
 		return;
 	}
 	sums = chan_of_int(0);
-	for (int64_t i = 0; i < FANOUT; i++)
-		skynet_go(sums, n->first + i * (n->leaves / FANOUT), n->leaves / FANOUT);
+	for (int64_t i = 0; i < FANOUT; i++) {
+		children[i] = (node){ sums, n->first + i * (n->leaves / FANOUT), n->leaves / FANOUT };
+		go(skynet, &children[i]);
+	}
 	for (int i = 0; i < FANOUT; i++) {
 		int64_t part;
 
@@ -621,11 +611,11 @@ static void skynet(void *arg)
 
 static int64_t skynet_once(int64_t leaves)
 {
-	gort_chan *up = chan_of_int(0);
+	node root = { chan_of_int(0), 0, leaves };
 	int64_t sum, start = gort_nanotime();
 
-	skynet_go(up, 0, leaves);
-	gort_chan_recv(up, &sum);
+	go(skynet, &root);
+	gort_chan_recv(root.up, &sum);
 	start = gort_nanotime() - start;
 	if (sum != leaves * (leaves - 1) / 2)
 		fail("skynet: wrong sum");
