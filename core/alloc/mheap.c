@@ -257,7 +257,7 @@ static void scavenge_after_growth(rt_mheap *h, size_t grown)
 	uint64_t held = rt_load64_rlx(&h->inuse) + rt_load64_rlx(&h->free) + grown;
 
 	if (held > goal)
-		(void)rt_scavenge(h, held - goal < grown ? held - goal : grown, false);
+		rt_add64_full(&h->scav.eager, rt_scavenge(h, held - goal < grown ? held - goal : grown, false));
 }
 
 static void scavenge_for_limit(rt_mheap *h, size_t more)

@@ -132,13 +132,13 @@ static void put(rt_mheap *h, const piece *w, bool gone)
 {
 	rt_lock(&h->lock, RT_RANK_mheap);
 	rt_pageheap_free(&h->pages, w->page, w->n);
-	if (gone)
-		rt_pageheap_set_scavenged(&h->pages, w->page, w->n);
-	rt_unlock(&h->lock, RT_RANK_mheap);
 	if (gone) {
+		rt_pageheap_set_scavenged(&h->pages, w->page, w->n);
+		/* Under the lock: with the world stopped, when this may go on, who holds it reads a sum that holds. */
 		rt_add64_full(&h->free, -(w->n * RT_PAGE));
 		rt_add64_full(&h->released, w->n * RT_PAGE);
 	}
+	rt_unlock(&h->lock, RT_RANK_mheap);
 }
 
 static char *chunk_of(char *p)

@@ -22,6 +22,13 @@ size_t rt_scav_due(const rt_mheap *h);
 /* A new cycle, for the density of chunks. With the world stopped, or holding no lock. */
 void rt_scav_cycle(rt_mheap *h);
 
+/* The background worker: scavworker.c. One thread at a time, which calls turn when it comes by, also when nothing is to
+ * be done. Works for less than 300 us. Returns when it wants to be called again: ns from now; -1: when the heap
+ * has changed, that is after a collection, and when that is swept. */
+typedef struct rt_scavworker rt_scavworker;
+void rt_scavworker_init(rt_scavworker *w, int64_t now);
+int64_t rt_scavworker_turn(rt_scavworker *w, rt_mheap *h, int procs, int64_t now);
+
 /* How long to sleep between pieces of work: a PI controller over the share of time. Pure. */
 typedef struct rt_scavpacer {
 	double ratio;      /* sleep so long: worked / ratio */
@@ -31,5 +38,12 @@ typedef struct rt_scavpacer {
 void rt_scavpacer_init(rt_scavpacer *p);
 /* worked and slept ns; returns how long to sleep before the next piece. */
 int64_t rt_scavpacer_next(rt_scavpacer *p, int64_t worked, int64_t slept, int procs);
+
+struct rt_scavworker {
+	rt_scavpacer pacer;
+	int64_t worked;    /* ns, in the turn that has begun; 0: none has */
+	int64_t since, pause; /* when the last turn was over, and how long to sleep from then on */
+	uint64_t dry;      /* the moment in the heap's life (moment()) at which nothing was found any more; 0: never */
+};
 
 #endif

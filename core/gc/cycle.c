@@ -84,6 +84,12 @@ void rt_gc_repace(rt_gc *gc)
 	               gc->kind->collects ? rt_pacer_trigger(&gc->pacer, &m) : UINT64_MAX);
 }
 
+/* World stopped, or at boot: how much the heap may keep without need. */
+static void pace_scavenger(rt_gc *gc)
+{
+	rt_scav_pace(&gc->heap, rt_load64_rlx(&gc->goal), gc->lastgoal, gc->lastinuse);
+}
+
 /* World stopped: GOGC or the memory limit has changed. */
 static void settings(rt_gc *gc, int percent, int64_t limit)
 {
@@ -92,6 +98,7 @@ static void settings(rt_gc *gc, int percent, int64_t limit)
 	rt_store64_rlx(&gc->heap.limit, (uint64_t)limit);
 	rt_pacer_commit(&gc->pacer, rt_load64_rlx(&gc->heap.live), rt_sweep_done(&gc->heap));
 	rt_gc_repace(gc);
+	pace_scavenger(gc);
 }
 
 int rt_gc_set_percent(gort_runtime *rt, int percent)
@@ -380,9 +387,12 @@ static void learn(rt_gc *gc)
 		             .procs = rt_gomaxprocs(gc->rt), .forced = gc->forced };
 	uint64_t trigger;
 
+	gc->lastgoal = rt_load64_rlx(&gc->goal);
+	gc->lastinuse = rt_load64_rlx(&gc->heap.inuse);
 	rt_pacer_end(&gc->pacer, &c);
 	rt_pacer_commit(&gc->pacer, c.marked, false);
 	rt_gc_repace(gc);
+	pace_scavenger(gc);
 	trigger = rt_load64_rlx(&gc->trigger);
 	rt_sweep_pace(&gc->heap, rt_pacer_sweep(rt_sweep_pages(&gc->heap), c.marked, trigger, RT_PAGE));
 }
@@ -516,6 +526,7 @@ static void cycle(rt_gc *gc)
 	rt_start_world(rt);
 	now = be_nanotime();
 	rt_workpool_trim(&gc->pool); /* nobody but us begins the next */
+	rt_scav_cycle(&gc->heap);
 	gc->pause2 = now - gc->pause2;
 	remember(gc);
 	trace(gc, now);
@@ -632,36 +643,6 @@ void rt_gc_drop(gort_runtime *rt)
 	rt_gc_repace(gc);
 }
 
-/* ---- By the clock --------------------------------------------------------------------------------- */
-
-/* Under sched.lock, the world does not stop: settings are not changed, and the controller is not dropped. */
-static rt_g *due(void *arg)
-{
-	rt_gc *gc = arg;
-
-	if (gc->pacer.percent < 0 || !rt_cas32_full(&gc->control, RT_CTL_PARKED, RT_CTL_AWAKE))
-		return NULL;
-	rt_xchg32_full(&gc->want, 1);
-	return gc->controller;
-}
-
-/* A program that allocates next to nothing is collected all the same, so that finished things go and the memory goes
- * back to the system. Not before a first collection: until then there is no controller, and nothing to speak of. */
-int64_t rt_gc_tick(gort_runtime *rt, int64_t now)
-{
-	rt_gc *gc = rt->gc;
-	int64_t period = rt->debug.forcegcperiod * GORT_MILLISECOND, last = (int64_t)rt_load64_rlx(&gc->last), left;
-
-	if (period <= 0 || last == 0)
-		return -1;
-	left = last + period - now;
-	if (left > 0)
-		return left;
-	if (rt_load32_rlx(&gc->control) == RT_CTL_PARKED && rt_goready_outside(rt, due, gc) && rt->debug.gctrace)
-		rt_print("GC forced\n");
-	return period; /* GOGC=off, or one goes on */
-}
-
 static size_t p_bytes(void)
 {
 	return rt_sys_round(sizeof(rt_gcp));
@@ -723,6 +704,8 @@ int rt_heap_init(gort_runtime *rt)
 	rt_store64_rlx(&gc->last, (uint64_t)be_nanotime());
 	rt_pacer_init(&gc->pacer, rt->cfg.gc_percent, (uint64_t)rt->cfg.memory_limit);
 	rt_gc_repace(gc);
+	pace_scavenger(gc);
+	rt_scavworker_init(&gc->scavworker, be_nanotime());
 	rt->up.p_new = p_new;
 	rt->up.p_flush = p_flush;
 	rt->up.p_free = p_free;

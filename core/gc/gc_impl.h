@@ -4,6 +4,7 @@
 
 #include "core/alloc/malloc.h"
 #include "core/alloc/mheap.h"
+#include "core/alloc/scavenge.h"
 #include "core/alloc/sweep.h"
 #include "core/base/valgrind.h"
 #include "core/gc/gc.h"
@@ -97,12 +98,16 @@ typedef struct rt_gc {
 	int64_t began, stopped;  /* times of this collection */
 	int64_t pause1, pause2;
 	uint64_t cyclegoal;      /* goal of this collection */
+	uint64_t lastgoal, lastinuse; /* goal, and bytes in spans, when the last collection had marked; 0: none has */
 	uint64_t live0, live1;   /* heap.live at the beginning and at the end of marking */
 	int64_t pausetotal;      /* all collections */
 	int64_t cputotal;        /* ns of CPU that collections have used */
 	uint32_t nforced;
 	uint64_t pauses[RT_GC_PAUSES];    /* ns; of collection n at (n - 1) % RT_GC_PAUSES */
 	uint64_t pauseends[RT_GC_PAUSES]; /* by the wall clock */
+
+	/* sysmon */
+	rt_scavworker scavworker;
 
 	rt_mutex ctl;            /* rank gcctl */
 	/* guarded by ctl */
@@ -167,9 +172,12 @@ void rt_gc_request(rt_gc *gc);                           /* a collection is to b
 void rt_gc_wait(rt_gc *gc, bool swept);                  /* for the end of one that begins from now on */
 void rt_gc_repace(rt_gc *gc);                            /* goal, trigger and assists from what is known now */
 void rt_gc_next_mark(rt_gc *gc);                         /* another number for gc->mark */
-void rt_gc_drop(gort_runtime *rt);                       /* up-calls */
-int64_t rt_gc_tick(gort_runtime *rt, int64_t now);
+void rt_gc_drop(gort_runtime *rt);                       /* up-call */
 void rt_gc_yield_point(void);                            /* in a long piece of work of a goroutine: others may run */
+
+/* ---- tick.c -------------------------------------------------------------------------------------- */
+
+int64_t rt_gc_tick(gort_runtime *rt, int64_t now);       /* up-call */
 
 static inline rt_gc *rt_gc_of(rt_m *mp)
 {

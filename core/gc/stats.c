@@ -48,8 +48,10 @@ static void system_bytes(rt_gc *gc, gort_mem_stats *out)
 	rt_stackstats stacks;
 
 	out->heap_inuse = rt_load64_rlx(&h->inuse);
+	rt_lock(&h->lock, RT_RANK_mheap); /* sysmon gives pages back all the while */
 	out->heap_released = rt_load64_rlx(&h->released);
 	out->heap_idle = rt_load64_rlx(&h->free) + out->heap_released;
+	rt_unlock(&h->lock, RT_RANK_mheap);
 	out->heap_sys = out->heap_inuse + out->heap_idle;
 	rt_stackpool_stats(rt->stacks, &stacks);
 	out->stack_inuse = stacks.inuse_bytes;

@@ -175,8 +175,8 @@ typedef struct rt_upcalls {
 	                                       * something else to do. True: it did something */
 	bool (*gc_any)(gort_runtime *rt); /* there is something for a P without work */
 	void (*gc_drop)(gort_runtime *rt); /* the run ends, all goroutines are gone; world stopped */
-	int64_t (*gc_tick)(gort_runtime *rt, int64_t now); /* sysmon, at each look; ns until it wants another, -1: at
-	                                                    * any time */
+	int64_t (*gc_tick)(gort_runtime *rt, int64_t now); /* sysmon, at each look; takes less than 300 us; ns until it
+	                                                    * wants another, -1: at any time */
 	void (*goroutine_fault)(rt_g *gp, const char *error, const struct rt_faulted *fault); /* builtin: raises the
 	                                   * run-time error of a fault; does not return */
 } rt_upcalls;

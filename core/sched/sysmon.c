@@ -8,7 +8,8 @@
  * It sleeps 20 us between two looks; after 50 looks without a find twice as long each time, up to
  * 10 ms, but while a goroutine waits for a P not longer than an eighth of a slice, and not past the
  * end of a turn or the next timer. When all Ps are idle it sleeps until one is taken (rt_pidle_get_locked). Every
- * second it gives back pages of stacks that nobody needed.
+ * second it gives back pages of stacks that nobody needed. The heap's are given back at the collector's pace, by the
+ * up-call gc_tick.
  *
  * It takes no lock of libc and makes no thread: a stopped goroutine may hold what that needs.
  *
@@ -32,7 +33,8 @@ typedef struct sysmon {
 	int64_t traced, cooled;
 	int rounds;
 	bool waits; /* somebody waits for a P */
-	int64_t soon; /* from now: the end of a turn, or the beginning of one that was just made room for */
+	int64_t soon; /* from now: the end of a turn, or the beginning of one that was just made room for, or gc_tick's
+	               * wish */
 	bool hit;   /* this look found something */
 } sysmon;
 
@@ -292,6 +294,8 @@ static bool deep_sleep(sysmon *s)
 	ns = s->rt->up.gc_tick(s->rt, be_nanotime());
 	if (rt_stackpool_idle(s->rt->stacks) && (ns < 0 || ns > GORT_SECOND))
 		ns = GORT_SECOND;
+	if (ns >= 0 && ns < DELAY_MIN)
+		ns = DELAY_MIN;
 	wait_for(s->rt, ns);
 	rt_store32_rlx(&sc->sysmonsleeps, 0);
 	s->rounds = 0;
@@ -310,7 +314,7 @@ static void run(void *arg)
 	if (s.slice < SLICE_MIN)
 		s.slice = SLICE_MIN;
 	while (!rt_load32_acq(&rt->sched.ending)) {
-		int64_t now;
+		int64_t now, ns;
 
 		if (trace > 0 && s.delay > trace)
 			s.delay = trace;
@@ -319,7 +323,9 @@ static void run(void *arg)
 		now = be_nanotime();
 		rt_store64_rlx(&rt->sched.coarse, (uint64_t)now);
 		look(&s, now);
-		(void)rt->up.gc_tick(rt, now);
+		ns = rt->up.gc_tick(rt, now);
+		if (ns >= 0 && ns < s.soon)
+			s.soon = ns;
 		set_delay(&s, now);
 		if (now - cooled >= GORT_SECOND) {
 			cooled = now;

@@ -282,6 +282,105 @@ static void test_pacer_recovers(void **state)
 	assert_true(isfinite(p.error));
 }
 
+static uint64_t held(void)
+{
+	return rt_load64_rlx(&h.inuse) + rt_load64_rlx(&h.free);
+}
+
+/* By turns of the worker, on a clock that does not wait, until it is done with this moment. Returns how long it
+ * slept. */
+static int64_t work(rt_scavworker *w, int64_t *now)
+{
+	int64_t slept = 0, ns;
+
+	while ((ns = rt_scavworker_turn(w, &h, 1, *now)) >= 0) {
+		*now += ns > 0 ? ns : 1; /* never told to come sooner than it wants */
+		slept += ns;
+	}
+	return slept;
+}
+
+static void test_worker(void **state)
+{
+	rt_scavworker w;
+	int64_t now = INT64_C(1000000000000);
+
+	if (!can_return())
+		return;
+	rt_scavworker_init(&w, now);
+	fill(100 * MIB, 1);
+	drop_all();
+	assert_int_equal(rt_scavworker_turn(&w, &h, 1, now), -1); /* no collection has set a goal */
+	rt_scav_pace(&h, 10 * MIB, 10 * MIB, 20 * MIB);
+	(void)work(&w, &now);
+	assert_int_equal(rt_scav_due(&h), 0);
+	assert_in_range(held(), 19 * MIB, 22 * MIB); /* 110 % of 20; the last piece may be a huge page */
+	assert_true(rt_load64_rlx(&h.scav.background) >= 78 * MIB);
+}
+
+/* A turn is followed by a sleep, whatever the worker is asked meanwhile. */
+static void test_worker_sleeps(void **state)
+{
+	rt_scavworker w;
+	int64_t now = INT64_C(1000000000000), ns = 0;
+	uint64_t gone;
+
+	if (!can_return())
+		return;
+	rt_scavworker_init(&w, now);
+	w.worked = 999999; /* of its millisecond */
+	fill(100 * MIB, 1);
+	drop_all();
+	rt_scav_pace(&h, MIB, MIB, MIB);
+	ns = rt_scavworker_turn(&w, &h, 1, now);
+	assert_true(ns > 1000000 && rt_scav_due(&h) > 50 * MIB); /* more than was worked: 1 % */
+	gone = rt_load64_rlx(&h.scav.background);
+	assert_in_range(rt_scavworker_turn(&w, &h, 1, now + ns / 2), 1, ns);
+	assert_int_equal(rt_load64_rlx(&h.scav.background), gone);
+	(void)rt_scavworker_turn(&w, &h, 1, now + 2 * ns);
+	assert_true(rt_load64_rlx(&h.scav.background) > gone);
+}
+
+/* What is due cannot be found: it is not looked for again before the heap has changed. */
+static void test_worker_finds_nothing(void **state)
+{
+	rt_scavworker w;
+	int64_t now = INT64_C(1000000000000);
+	uint64_t gone;
+	rt_span *s;
+
+	if (!can_return())
+		return;
+	rt_scavworker_init(&w, now);
+	fill(20 * MIB, 1);
+	rt_scav_pace(&h, MIB, MIB, MIB);
+	(void)work(&w, &now);
+	assert_true(rt_scav_due(&h) > 15 * MIB);
+	gone = rt_load64_rlx(&h.scav.background);
+	s = rt_span_alloc(&h, NULL, RT_CHUNK_PAGES, 1, RT_CHUNK_BYTES);
+	s->base[0] = 1;
+	rt_span_free(&h, NULL, s); /* something is there now, but that is too little to be told */
+	now += INT64_C(3600000000000);
+	assert_int_equal(rt_scavworker_turn(&w, &h, 1, now), -1);
+	assert_int_equal(rt_load64_rlx(&h.scav.background), gone);
+	drop_all();
+	rt_scav_pace(&h, MIB, MIB, MIB);
+	(void)work(&w, &now);
+	assert_true(rt_load64_rlx(&h.scav.background) >= gone + 15 * MIB);
+}
+
+static void test_worker_without_a_system(void **state)
+{
+	rt_scavworker w;
+
+	rt_scavworker_init(&w, 0);
+	fill(20 * MIB, 1);
+	drop_all();
+	rt_scav_pace(&h, MIB, MIB, MIB);
+	rt_store32_rlx(&h.mem.cannot_return, 1);
+	assert_int_equal(rt_scavworker_turn(&w, &h, 1, 1), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +393,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_growth_gives_back_elsewhere, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_worker, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_worker_sleeps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_worker_finds_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_worker_without_a_system, setup, teardown),
 		cmocka_unit_test(test_pacer),
 		cmocka_unit_test(test_pacer_recovers),
 	};

@@ -1,0 +1,54 @@
+/* tick.c: what happens by the clock and not by the program. Sysmon comes here at each look, and does not sleep for
+ * longer than it is told to.
+ *
+ * It also gives pages back (alloc/scavworker.c). It has no P, sleeps anyway, and is there between runs. Rejected: a
+ * goroutine that sleeps on a timer, which is Go's. Its timer would look like something that can still happen, so a
+ * deadlock would be found late; it takes a P from idle to give memory back; and it would end with the run, when there
+ * is most to be given back. Also rejected: Ps without work, as for sweeping. A busy program has none.
+ */
+#include "core/gc/gc_impl.h"
+#include "core/sched/internal.h"
+
+/* ---- Collections ---------------------------------------------------------------------------------- */
+
+/* Under sched.lock, the world does not stop: settings are not changed, and the controller is not dropped. */
+static rt_g *due(void *arg)
+{
+	rt_gc *gc = arg;
+
+	if (gc->pacer.percent < 0 || !rt_cas32_full(&gc->control, RT_CTL_PARKED, RT_CTL_AWAKE))
+		return NULL;
+	rt_xchg32_full(&gc->want, 1);
+	return gc->controller;
+}
+
+/* A program that allocates next to nothing is collected all the same, so that finished things go and the memory goes
+ * back to the system. Not before a first collection: until then there is no controller, and nothing to speak of. */
+static int64_t collect(gort_runtime *rt, int64_t now)
+{
+	rt_gc *gc = rt->gc;
+	int64_t period = rt->debug.forcegcperiod * GORT_MILLISECOND, last = (int64_t)rt_load64_rlx(&gc->last), left;
+
+	if (period <= 0 || last == 0)
+		return -1;
+	left = last + period - now;
+	if (left > 0)
+		return left;
+	if (rt_load32_rlx(&gc->control) == RT_CTL_PARKED && rt_goready_outside(rt, due, gc) && rt->debug.gctrace)
+		rt_print("GC forced\n");
+	return period; /* GOGC=off, or one goes on */
+}
+
+/* ---- Sysmon's up-call ------------------------------------------------------------------------------ */
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+int64_t rt_gc_tick(gort_runtime *rt, int64_t now)
+{
+	rt_gc *gc = rt->gc;
+
+	return sooner(collect(rt, now), rt_scavworker_turn(&gc->scavworker, &gc->heap, rt_gomaxprocs(rt), now));
+}

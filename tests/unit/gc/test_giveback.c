@@ -1,0 +1,193 @@
+/* Memory goes back to the system: by itself after a collection, and nobody is kept waiting or awake for it. */
+#include "tests/support/goroutines.h"
+
+#include "core/gc/gc_impl.h"
+
+#include <string.h>
+
+enum { MIB = 1 << 20, BIG = 64 };
+
+static gort_runtime *runtime;
+
+/* Skipped where the system takes nothing back (plain). */
+static bool can_return(gort_runtime *rt)
+{
+	return !rt_load32_rlx(&rt->gc->heap.mem.cannot_return);
+}
+
+static uint64_t released(void)
+{
+	return rt_load64_rlx(&runtime->gc->heap.released);
+}
+
+/* All of it lives at the same time. */
+static RT_NOINLINE void litter(void)
+{
+	void **all = gort_alloc(BIG * sizeof *all, 0);
+
+	for (int i = 0; i < BIG; i++) {
+		void *p = gort_alloc(MIB, GORT_NOSCAN);
+
+		memset(p, 1, MIB);
+		gort_store(&all[i], p);
+	}
+	gort_keep_alive(all);
+}
+
+/* Before: the heap is small, and its goal. After: as much as was litter is beyond it. */
+static void drop(void)
+{
+	gort_gc();
+	litter();
+	gort_gc();
+	gort_gc(); /* the goal, too, is small again */
+}
+
+/* No time is too long on a machine that is busy with something else. */
+static bool comes_back(uint64_t least)
+{
+	while (can_return(runtime) && released() < least)
+		gort_sleep(GORT_MILLISECOND);
+	return true;
+}
+
+static void by_itself(void *arg)
+{
+	(void)arg;
+	drop();
+	CHECK(comes_back(BIG / 2 * MIB));
+	litter(); /* and is there again */
+}
+
+/* Only the thread that looks after others is awake. */
+static void while_all_sleep(void *arg)
+{
+	gort_chan *never = gort_chan_make(GORT_TYPE(int64_t), 0);
+
+	(void)arg;
+	drop();
+	(void)gort_chan_recv_until(never, NULL, gort_nanotime() + 3600 * GORT_SECOND);
+}
+
+static void stops_when_back(void *arg)
+{
+	(void)arg;
+	while (rt_load32_acq(&runtime->gc->ended) < 3 || (can_return(runtime) && released() < BIG / 2 * MIB))
+		be_thread_yield();
+	if (gort_runtime_stop(runtime, 3) != 0)
+		check_failed(__FILE__, __LINE__, "stop");
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+/* What is due is no reason to believe that something can still happen. */
+static void deadlocks(void *arg)
+{
+	(void)arg;
+	drop();
+	(void)gort_chan_recv(gort_chan_make(GORT_TYPE(int64_t), 0), NULL);
+}
+
+static void boot(int procs, const char *collector, const char *debug)
+{
+	gort_config cfg;
+
+	gort_config_init(&cfg);
+	cfg.procs = procs;
+	cfg.collector = collector;
+	cfg.debug = debug;
+	rt_store32_rlx(&failures, 0);
+	assert_int_equal(gort_runtime_new(&runtime, &cfg), 0);
+}
+
+static void end(void)
+{
+	assert_int_equal(gort_runtime_free(runtime), 0);
+	if (rt_load32_acq(&failures) != 0)
+		fail_msg("%s", first_failure);
+}
+
+static const char *const collectors[] = { "stw", "concurrent" };
+
+static void test_by_itself(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		boot(1 + i % 2, collectors[i / 2], NULL);
+		assert_int_equal(gort_runtime_run(runtime, by_itself, NULL), 0);
+		end();
+	}
+}
+
+static void test_while_all_sleep(void **state)
+{
+	(void)state;
+	for (int procs = 1; procs <= 2; procs++) {
+		be_thread t;
+
+		boot(procs, "concurrent", NULL);
+		assert_int_equal(be_thread_start(&t, stops_when_back, NULL, 0), 0);
+		assert_int_equal(gort_runtime_run(runtime, while_all_sleep, NULL), 3);
+		be_thread_join(&t);
+		end();
+	}
+}
+
+/* The run is over; the heap is not. */
+static void just_drops(void *arg)
+{
+	(void)arg;
+	drop();
+}
+
+static void test_between_runs(void **state)
+{
+	(void)state;
+	boot(2, "concurrent", NULL);
+	assert_int_equal(gort_runtime_run(runtime, just_drops, NULL), 0);
+	while (can_return(runtime) && released() < BIG / 2 * MIB)
+		be_thread_nap(GORT_MILLISECOND);
+	assert_int_equal(gort_runtime_run(runtime, nothing, NULL), 0);
+	end();
+}
+
+static void test_no_hope(void **state)
+{
+	(void)state;
+	for (int procs = 1; procs <= 2; procs++) {
+		boot(procs, "concurrent", NULL);
+		assert_int_equal(gort_runtime_run(runtime, deadlocks, NULL), GORT_EDEADLOCK);
+		end();
+	}
+}
+
+/* The goal of a limit holds from the first moment. */
+static void test_limit(void **state)
+{
+	gort_config cfg;
+
+	(void)state;
+	gort_config_init(&cfg);
+	cfg.memory_limit = 100 * MIB;
+	cfg.collector = "concurrent";
+	assert_int_equal(gort_runtime_new(&runtime, &cfg), 0);
+	assert_int_equal(rt_load64_rlx(&runtime->gc->heap.scav.limit_goal), 100 * MIB / 100 * 95);
+	assert_int_equal(rt_load64_rlx(&runtime->gc->heap.scav.percent_goal), UINT64_MAX);
+	assert_int_equal(gort_runtime_run(runtime, just_drops, NULL), 0);
+	assert_true(rt_load64_rlx(&runtime->gc->heap.scav.percent_goal) < 64 * MIB);
+	assert_int_equal(gort_runtime_free(runtime), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_by_itself), cmocka_unit_test(test_while_all_sleep),
+		cmocka_unit_test(test_between_runs), cmocka_unit_test(test_no_hope),
+		cmocka_unit_test(test_limit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
