@@ -116,7 +116,15 @@ GORT_API int gort_root_remove(gort_runtime *rt, void *start)
 GORT_API void gort_gc(void)
 {
 	(void)RT_ENTER();
-	rt_gc_force(rt_self()->rt);
+	rt_gc_force(rt_self()->rt, __func__);
+	rt_leave();
+}
+
+GORT_API void gort_free_os_memory(void)
+{
+	(void)RT_ENTER();
+	rt_gc_force(rt_self()->rt, __func__);
+	rt_gc_give_back(rt_self()->rt);
 	rt_leave();
 }
 

@@ -204,12 +204,12 @@ static bool may_park(const rt_m *mp)
 	return mp->locks == 1 && mp->curg != NULL;
 }
 
-void rt_gc_force(gort_runtime *rt)
+void rt_gc_force(gort_runtime *rt, const char *who)
 {
+	if (RT_UNLIKELY(!may_park(rt_self())))
+		rt_misuse(who, "called between gort_pin and gort_unpin");
 	if (!rt->gc->kind->collects)
 		return;
-	if (RT_UNLIKELY(!may_park(rt_self())))
-		rt_misuse("gort_gc", "called between gort_pin and gort_unpin");
 	rt_store32_rlx(&rt->gc->force, 1);
 	rt_gc_wait(rt->gc, true);
 }

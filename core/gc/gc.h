@@ -29,7 +29,9 @@ void *rt_new(const gort_type *t);                   /* zeroed */
 void *rt_new_array(const gort_type *t, size_t n);   /* zeroed; n * size is no more than 1 << 47 */
 void *rt_new_bytes(size_t size, bool noscan);       /* zeroed; conservative unless noscan */
 
-void rt_gc_force(gort_runtime *rt);                  /* a full collection, swept; nothing with the collector `none` */
+/* A full collection, swept; nothing with the collector `none`. Parks; `who` is the public function. */
+void rt_gc_force(gort_runtime *rt, const char *who);
+void rt_gc_give_back(gort_runtime *rt);             /* every page that nobody uses now; yields in between */
 int rt_gc_set_percent(gort_runtime *rt, int percent); /* both return the value before */
 int64_t rt_gc_set_limit(gort_runtime *rt, int64_t limit);
 void rt_gc_stats(gort_runtime *rt, gort_mem_stats *out); /* world stopped; all of it but what belongs to other rooms */

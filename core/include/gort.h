@@ -428,6 +428,8 @@ GORT_API void gort_gc(void);
 GORT_API int gort_set_gc_percent(int percent);
 /* debug.SetMemoryLimit; returns the value before. Negative only reads. */
 GORT_API int64_t gort_set_memory_limit(int64_t bytes);
+/* debug.FreeOSMemory: collects and returns all it can to the system. */
+GORT_API void gort_free_os_memory(void);
 /* obj is reachable up to this call. */
 GORT_API void gort_keep_alive(const void *obj);
 

@@ -164,6 +164,76 @@ static void test_no_hope(void **state)
 	}
 }
 
+/* At once, and all of it: not at a pace, also of chunks that are nearly full. */
+static void now(void *arg)
+{
+	gort_mem_stats s;
+	int tries = 0;
+
+	(void)arg;
+	litter();
+	gort_free_os_memory();
+	gort_mem_stats_read(runtime, &s);
+	if (!can_return(runtime))
+		return;
+	if (runtime->gc->kind->collects) {
+		CHECK(s.num_forced_gc == 1 && s.heap_released >= (BIG - 2) * MIB);
+	} else {
+		CHECK(s.num_gc == 0 && s.heap_inuse >= BIG * MIB);
+	}
+	while (s.heap_idle != s.heap_released && tries++ < 100) { /* what was taken for later meanwhile may be back */
+		gort_free_os_memory();
+		gort_mem_stats_read(runtime, &s);
+	}
+	CHECK(s.heap_idle == s.heap_released);
+	litter();
+}
+
+static void test_now(void **state)
+{
+	static const char *const all[] = { "none", "stw", "concurrent" };
+
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		boot(1 + i % 2, all[i / 2], "forcegcperiod=0");
+		assert_int_equal(gort_runtime_run(runtime, now, NULL), 0);
+		end();
+	}
+}
+
+/* While others allocate and free. */
+static rt_atomic32 busy;
+
+static void churns(void *arg)
+{
+	(void)arg;
+	while (rt_load32_acq(&busy)) {
+		litter();
+		gort_gosched();
+	}
+}
+
+static void now_beside_others(void *arg)
+{
+	(void)arg;
+	rt_store32_rel(&busy, 1);
+	for (int i = 0; i < 2; i++)
+		gort_go(churns, NULL);
+	for (int i = 0; i < 10; i++)
+		gort_free_os_memory();
+	rt_store32_rel(&busy, 0);
+}
+
+static void test_now_beside_others(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		boot(1 + i % 2, collectors[i / 2], NULL);
+		assert_int_equal(gort_runtime_run(runtime, now_beside_others, NULL), 0);
+		end();
+	}
+}
+
 /* The goal of a limit holds from the first moment. */
 static void test_limit(void **state)
 {
@@ -186,7 +256,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_by_itself), cmocka_unit_test(test_while_all_sleep),
 		cmocka_unit_test(test_between_runs), cmocka_unit_test(test_no_hope),
-		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_limit), cmocka_unit_test(test_now),
+		cmocka_unit_test(test_now_beside_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
