@@ -5,8 +5,8 @@ import re
 import sys
 
 BASE, THREAD, ARENA = 'core/base', 'backends/thread', 'backends/arena'
-CONTEXT, PREEMPT, NETPOLL, FAULT = ('backends/context', 'backends/preempt', 'backends/netpoll',
-                                    'backends/fault')
+CONTEXT, PREEMPT, NETPOLL, FAULT, DATA = ('backends/context', 'backends/preempt', 'backends/netpoll',
+                                          'backends/fault', 'backends/data')
 PUBLIC = 'core/include/gort.h'
 # Room -> rooms whose headers it may include; its own and the public header always. Down only: a
 # room that needs one above gets a function pointer, registered by core/api.
@@ -19,7 +19,7 @@ MAY = {
     'core/alloc': [BASE, ARENA],
     'core/sched': [BASE, 'core/stack', 'core/alloc', CONTEXT, THREAD, PREEMPT, NETPOLL, FAULT,
                    ARENA],
-    'core/gc': [BASE, 'core/stack', 'core/alloc', 'core/sched', ARENA],
+    'core/gc': [BASE, 'core/stack', 'core/alloc', 'core/sched', ARENA, THREAD, DATA],
     'core/builtin': [BASE, 'core/alloc', 'core/gc', 'core/sched'],
     'core/iface': [BASE, 'core/alloc', 'core/gc', 'core/builtin'],
     'core/sync': [BASE, 'core/alloc', 'core/gc', 'core/sched', 'core/builtin'],
@@ -35,6 +35,7 @@ MAY = {
     THREAD: [BASE],
     PREEMPT: [BASE, THREAD, 'backends'],
     NETPOLL: [BASE, THREAD],
+    DATA: [BASE],
     FAULT: [BASE, THREAD, 'backends'],  # the folder itself: machine.h
     'bindings': [],
     'bindings/workloads': [],  # programs of a user

@@ -10,6 +10,7 @@
  */
 #include "core/api/config.h"
 
+#include "backends/data/data.h"
 #include "core/base/check.h"
 #include "core/base/debugvars.h"
 #include "core/sched/sched_impl.h"
@@ -288,7 +289,7 @@ static bool valid(const gort_config *cfg)
 /* Whether this build has what is asked for. */
 static bool supported(const gort_config *cfg)
 {
-	return cfg->seed == 0 && !(cfg->flags & GORT_SCAN_DATA);
+	return cfg->seed == 0 && (be_data_works || !(cfg->flags & GORT_SCAN_DATA));
 }
 
 int rt_config_check(const gort_config *cfg)

@@ -157,6 +157,11 @@ static int boot(gort_runtime *rt)
 	if (r != 0)
 		return r;
 	r = start_helpers(rt);
+	if (r == 0) {
+		r = rt_data_start(rt);
+		if (r != 0)
+			end_helpers(rt);
+	}
 	if (r != 0 && (rt->cfg.signals & GORT_SIGNAL_FAULT))
 		rt_fault_release();
 	return r;
@@ -386,6 +391,7 @@ GORT_API int gort_runtime_free(gort_runtime *rt)
 		return GORT_EBUSY;
 	}
 	end_helpers(rt);
+	rt_data_end(rt);
 	end_threads(rt);
 	check_stacks(rt);
 	rt_unlock(&rt->sched.stopworld, RT_RANK_stopworld);

@@ -493,6 +493,39 @@ static void mark_concurrently(rt_gc *gc)
 	}
 }
 
+/* Static data, while the world runs and marking is on: no marking ends before. */
+static void read_data(rt_gc *gc)
+{
+	while (!rt_data_settled(gc))
+		rt_gosched();
+	rt_data_ask(gc, true);
+	while (!rt_data_done(gc)) {
+		help(gc);
+		rt_gosched();
+	}
+}
+
+/* With the world stopped all through: it is stopped when the loader's lock is had. */
+static void stop_for_data(rt_gc *gc)
+{
+	for (int try = 0;; try++) {
+		while (!rt_data_settled(gc))
+			rt_gosched();
+		rt_stop_world(gc->rt, RT_STW_GC_BEGIN);
+		if (rt_data_hold(gc, try))
+			return;
+		rt_start_world(gc->rt);
+	}
+}
+
+static void stop_for_marking(rt_gc *gc)
+{
+	if (gc->data.on && !gc->kind->concurrent)
+		stop_for_data(gc);
+	else
+		rt_stop_world(gc->rt, RT_STW_GC_BEGIN);
+}
+
 static void trace(rt_gc *gc, int64_t now);
 
 static void remember(rt_gc *gc)
@@ -512,14 +545,18 @@ static void cycle(rt_gc *gc)
 
 	sweep_all(gc);
 	gc->began = be_nanotime();
-	rt_stop_world(rt, RT_STW_GC_BEGIN);
+	stop_for_marking(gc);
 	begin(gc);
 	gc->stopped = gc->pause2 = be_nanotime();
 	gc->pause1 = gc->stopped - gc->began;
 	if (gc->kind->concurrent) {
 		rt_start_world(rt);
+		if (gc->data.on)
+			read_data(gc);
 		mark_concurrently(gc);
 	} else {
+		if (gc->data.on)
+			rt_data_mark(gc);
 		(void)finished(gc, true);
 	}
 	end(gc);
@@ -626,6 +663,7 @@ void rt_gc_drop(gort_runtime *rt)
 	rt_store32_rlx(&gc->want, 0);
 	rt_store32_rlx(&gc->waiting, 0);
 	gc->controller = NULL;
+	rt_data_drop(gc);
 	if (rt_load32_rlx(&rt->gcmark) == 0)
 		return;
 	rt_store32_rel(&rt->gcmark, 0);

@@ -24,6 +24,9 @@
 int rt_heap_init(gort_runtime *rt);
 void rt_heap_fini(gort_runtime *rt); /* every object is gone */
 bool rt_collector_known(const char *name);
+/* The thread that reads static data, if that is wanted (data.c). 0, GORT_ENOMEM, OS errors. */
+int rt_data_start(gort_runtime *rt);
+void rt_data_end(gort_runtime *rt);  /* no goroutine is left, and none comes */
 
 void *rt_new(const gort_type *t);                   /* zeroed */
 void *rt_new_array(const gort_type *t, size_t n);   /* zeroed; n * size is no more than 1 << 47 */

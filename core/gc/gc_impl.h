@@ -50,6 +50,12 @@ typedef struct rt_collector { /* what an experiment compares: chosen when the ru
 	bool concurrent;         /* marks while the program runs; else with the world stopped */
 } rt_collector;
 
+typedef struct rt_datascan { /* data.c */
+	bool on;                 /* GORT_SCAN_DATA; set once */
+	be_thread thread;
+	rt_atomic32 state, go;   /* both are parked on */
+} rt_datascan;
+
 enum { RT_GC_PAUSES = 256 }; /* kept for gort_mem_stats */
 enum { RT_CTL_NONE = 0, RT_CTL_PARKED = 1, RT_CTL_AWAKE = 2 }; /* rt_gc.control */
 
@@ -108,6 +114,8 @@ typedef struct rt_gc {
 
 	/* sysmon */
 	rt_scavworker scavworker;
+
+	rt_datascan data;
 
 	rt_mutex ctl;            /* rank gcctl */
 	/* guarded by ctl */
@@ -174,6 +182,15 @@ void rt_gc_repace(rt_gc *gc);                            /* goal, trigger and as
 void rt_gc_next_mark(rt_gc *gc);                         /* another number for gc->mark */
 void rt_gc_drop(gort_runtime *rt);                       /* up-call */
 void rt_gc_yield_point(void);                            /* in a long piece of work of a goroutine: others may run */
+
+/* ---- data.c: if gc->data.on ---------------------------------------------------------------------- */
+
+bool rt_data_settled(rt_gc *gc);                         /* the reader can be asked */
+void rt_data_ask(rt_gc *gc, bool go);                    /* go: to mark as soon as it has the loader's lock */
+bool rt_data_done(rt_gc *gc);                            /* all of it is marked */
+bool rt_data_hold(rt_gc *gc, int try);                   /* world stopped: asks. False: who stands has the lock */
+void rt_data_mark(rt_gc *gc);                            /* world stopped, after that: marks all of it */
+void rt_data_drop(rt_gc *gc);                            /* world stopped: nobody is interested any more */
 
 /* ---- tick.c -------------------------------------------------------------------------------------- */
 

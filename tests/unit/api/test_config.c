@@ -1,4 +1,5 @@
 /* Settings: defaults, the environment, option strings, limits, growth of the struct; texts. */
+#include "backends/data/data.h"
 #include "core/api/config.h"
 
 #include <errno.h>
@@ -192,7 +193,7 @@ static void test_check(void **state)
 	assert_int_equal(changed(concurrent), 0);
 	assert_int_equal(changed(stw), 0);
 	assert_int_equal(changed(seeded), GORT_ENOTSUP);
-	assert_int_equal(changed(scan_data), GORT_ENOTSUP);
+	assert_int_equal(changed(scan_data), be_data_works ? 0 : GORT_ENOTSUP);
 	assert_int_equal(changed(null_collector), 0);
 	assert_int_equal(changed(library), 0);
 	assert_int_equal(changed(no_signals), 0);
@@ -236,7 +237,7 @@ static void test_texts(void **state)
 	size_t n = 0;
 	const gort_backend *b = gort_backends(&n);
 	static const char *const slots[] = { "context", "arena", "preempt",
-		                             "netpoll", "thread", "fault" };
+		                             "netpoll", "thread", "fault", "data" };
 
 	(void)state;
 	assert_string_equal(gort_version(), "0.1.0");

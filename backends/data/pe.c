@@ -1,0 +1,71 @@
+/* pe.c: writable memory of images, which VirtualQuery tells from other memory.
+ *
+ * No lock of the loader keeps a library that another thread frees, so what fn sees is a copy: ReadProcessMemory of our
+ * own process ends where memory does and does not fault. Rejected: the list of modules and their section tables (a
+ * second source for what the memory manager knows, and both may be gone while they are read).
+ */
+#include "backends/data/data.h"
+
+#include <windows.h>
+
+#include <stdint.h>
+
+const char be_data_name[] = "pe";
+const bool be_data_works = true;
+
+enum { WINDOW = 16 << 10 };
+
+typedef bool visitor(void *arg, const void *words, size_t n);
+
+/* False: fn has had enough. */
+static bool copy(visitor *fn, void *arg, const char *from, size_t n)
+{
+	uintptr_t words[WINDOW / sizeof(uintptr_t)];
+	SIZE_T got = 0;
+
+	if (!ReadProcessMemory(GetCurrentProcess(), from, words, n, &got))
+		return true; /* it is gone */
+	return fn(arg, words, got);
+}
+
+static bool region(visitor *fn, void *arg, const char *p, size_t n)
+{
+	for (size_t at = 0; at < n; at += WINDOW)
+		if (!copy(fn, arg, p + at, n - at < WINDOW ? n - at : WINDOW))
+			return false;
+	return true;
+}
+
+static bool writable(const MEMORY_BASIC_INFORMATION *m)
+{
+	const DWORD write = PAGE_READWRITE | PAGE_WRITECOPY | PAGE_EXECUTE_READWRITE | PAGE_EXECUTE_WRITECOPY;
+
+	return m->State == MEM_COMMIT && m->Type == MEM_IMAGE && (m->Protect & write) && !(m->Protect & PAGE_GUARD);
+}
+
+/* The module that be_data_name lies in, if it is not the program. */
+static const void *ourselves(void)
+{
+	MEMORY_BASIC_INFORMATION m;
+
+	if (VirtualQuery(be_data_name, &m, sizeof m) == 0 || m.AllocationBase == (void *)GetModuleHandleW(NULL))
+		return NULL;
+	return m.AllocationBase;
+}
+
+void be_data_each(bool (*fn)(void *arg, const void *words, size_t n), void *arg)
+{
+	const void *own = ourselves();
+	MEMORY_BASIC_INFORMATION m;
+	SYSTEM_INFO si;
+	const char *p;
+
+	GetSystemInfo(&si);
+	for (p = si.lpMinimumApplicationAddress; p < (const char *)si.lpMaximumApplicationAddress;
+	     p = (const char *)m.BaseAddress + m.RegionSize) {
+		if (VirtualQuery(p, &m, sizeof m) == 0)
+			return;
+		if (writable(&m) && m.AllocationBase != own && !region(fn, arg, m.BaseAddress, m.RegionSize))
+			return;
+	}
+}
