@@ -250,6 +250,15 @@ static bool grow_locked(rt_mheap *h, size_t npages)
 
 /* ---- Pages ---------------------------------------------------------------------------------- */
 
+/* By who allocates, which pays for it. */
+static RT_NOINLINE void scavenge_now(rt_mheap *h, size_t bytes, bool force)
+{
+	int64_t since = be_nanotime();
+
+	rt_add64_full(&h->scav.eager, rt_scavenge(h, bytes, force));
+	rt_add64_full(&h->scav.assist_ns, (uint64_t)(be_nanotime() - since));
+}
+
 /* What is behind a goal after the heap has grown goes back elsewhere. */
 static void scavenge_after_growth(rt_mheap *h, size_t grown)
 {
@@ -257,7 +266,7 @@ static void scavenge_after_growth(rt_mheap *h, size_t grown)
 	uint64_t held = rt_load64_rlx(&h->inuse) + rt_load64_rlx(&h->free) + grown;
 
 	if (held > goal)
-		rt_add64_full(&h->scav.eager, rt_scavenge(h, held - goal < grown ? held - goal : grown, false));
+		scavenge_now(h, held - goal < grown ? held - goal : grown, false);
 }
 
 static void scavenge_for_limit(rt_mheap *h, size_t more)
@@ -265,7 +274,7 @@ static void scavenge_for_limit(rt_mheap *h, size_t more)
 	uint64_t limit = rt_load64_rlx(&h->limit), total = rt_load64_rlx(&h->mem.total) + more;
 
 	if (RT_UNLIKELY(total > limit) && !rt_load32_rlx(&h->limiting))
-		rt_add64_full(&h->scav.eager, rt_scavenge(h, total - limit, true));
+		scavenge_now(h, total - limit, true);
 }
 
 static size_t pages_locked(rt_mheap *h, size_t npages, size_t *scav, bool *grew)

@@ -69,6 +69,7 @@ struct rt_mheap {
 		rt_atomic64 percent_goal; /* of what is in spans and free together; UINT64_MAX = none */
 		rt_atomic64 limit_goal;   /* of all Ready memory */
 		rt_atomic64 background, eager; /* bytes given back */
+		rt_atomic64 background_ns, assist_ns; /* what that has cost */
 	} scav;
 
 	RT_CACHE_ALIGNED rt_mutex lock; /* rank mheap */

@@ -56,6 +56,7 @@ int64_t rt_scavworker_turn(rt_scavworker *w, rt_mheap *h, int procs, int64_t now
 	if (piece(h, now, &took))
 		w->dry = at;
 	w->worked += took;
+	rt_add64_full(&h->scav.background_ns, (uint64_t)took);
 	if (w->worked < TURN && w->dry != at && rt_scav_due(h) > 0)
 		return 0;
 	w->pause = rt_scavpacer_next(&w->pacer, w->worked, w->pause, procs);

@@ -78,7 +78,7 @@ static RT_NOINLINE void pay(rt_gc *gc, rt_gcp *p)
 	uint64_t done;
 
 	take_credit(gc, p);
-	if (p->credit >= 0 || gc->limiter.limiting)
+	if (p->credit >= 0 || rt_load32_rlx(&gc->heap.limiting))
 		return;
 	if (rt_gc_nothing_left(gc) && rt_gcw_empty(&p->w)) {
 		p->credit = 0;

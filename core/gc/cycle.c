@@ -324,9 +324,9 @@ static void begin(rt_gc *gc)
 	rt_store64_rlx(&gc->stack_scan, 0);
 	rt_store64_rlx(&gc->globals_scan, 0);
 	rt_store64_rlx(&gc->credit, 0);
-	rt_store64_rlx(&gc->assist_ns, 0);
-	rt_store64_rlx(&gc->idle_ns, 0);
-	rt_store64_rlx(&gc->worker_ns, 0);
+	gc->assist0 = (int64_t)rt_load64_rlx(&gc->assist_ns);
+	gc->idle0 = (int64_t)rt_load64_rlx(&gc->idle_ns);
+	gc->worker0 = (int64_t)rt_load64_rlx(&gc->worker_ns);
 	rt_store32_rlx(&gc->overflow, 0);
 	rt_gc_next_mark(gc);
 	gc->workers = rt_pacer_workers_for(rt_gomaxprocs(rt));
@@ -375,6 +375,22 @@ static bool finished(rt_gc *gc, bool all)
 	return true;
 }
 
+/* What this collection has taken so far. */
+static int64_t assists(rt_gc *gc)
+{
+	return (int64_t)rt_load64_rlx(&gc->assist_ns) - gc->assist0;
+}
+
+static int64_t idle(rt_gc *gc)
+{
+	return (int64_t)rt_load64_rlx(&gc->idle_ns) - gc->idle0;
+}
+
+static int64_t workers(rt_gc *gc)
+{
+	return (int64_t)rt_load64_rlx(&gc->worker_ns) - gc->worker0;
+}
+
 static void learn(rt_gc *gc)
 {
 	rt_pacer_cycle c = { .heap_live = gc->live1, .heap_scan = rt_load64_rlx(&gc->heap_scan),
@@ -382,9 +398,8 @@ static void learn(rt_gc *gc)
 		             .globals_scan = rt_load64_rlx(&gc->globals_scan),
 		             .marked = rt_load64_rlx(&gc->marked),
 		             .duration = be_nanotime() - gc->stopped,
-		             .assist = (int64_t)rt_load64_rlx(&gc->assist_ns),
-		             .idle = (int64_t)rt_load64_rlx(&gc->idle_ns),
-		             .procs = rt_gomaxprocs(gc->rt), .forced = gc->forced };
+		             .assist = assists(gc), .idle = idle(gc), .procs = rt_gomaxprocs(gc->rt),
+		             .forced = gc->forced };
 	uint64_t trigger;
 
 	gc->lastgoal = rt_load64_rlx(&gc->goal);
@@ -528,11 +543,27 @@ static void stop_for_marking(rt_gc *gc)
 
 static void trace(rt_gc *gc, int64_t now);
 
-static void remember(rt_gc *gc)
+/* CPUs that a pause takes. */
+static int cpus_of(rt_gc *gc)
+{
+	int procs = rt_gomaxprocs(gc->rt), cpus = be_ncpu();
+
+	return procs < cpus ? procs : cpus;
+}
+
+int64_t rt_gc_cpu(rt_gc *gc)
+{
+	return gc->pausecpu + (int64_t)(rt_load64_rlx(&gc->assist_ns) + rt_load64_rlx(&gc->worker_ns));
+}
+
+static void remember(rt_gc *gc, int64_t now)
 {
 	uint32_t at = (rt_load32_rlx(&gc->ended) - 1) % RT_GC_PAUSES;
 
-	gc->pausetotal += gc->pause1 + gc->pause2;
+	rt_store64_rlx(&gc->marking, 0);
+	rt_add64_full(&gc->mark_ns, (uint64_t)(now - gc->pause2 - gc->stopped));
+	rt_add64_full(&gc->pause_ns, (uint64_t)(gc->pause1 + gc->pause2));
+	gc->pausecpu += (gc->pause1 + gc->pause2) * cpus_of(gc);
 	gc->pauses[at] = (uint64_t)(gc->pause1 + gc->pause2);
 	gc->pauseends[at] = (uint64_t)be_walltime();
 	gc->nforced += gc->forced;
@@ -550,6 +581,7 @@ static void cycle(rt_gc *gc)
 	gc->stopped = gc->pause2 = be_nanotime();
 	gc->pause1 = gc->stopped - gc->began;
 	if (gc->kind->concurrent) {
+		rt_store64_rlx(&gc->marking, (uint64_t)gc->stopped);
 		rt_start_world(rt);
 		if (gc->data.on)
 			read_data(gc);
@@ -565,7 +597,7 @@ static void cycle(rt_gc *gc)
 	rt_workpool_trim(&gc->pool); /* nobody but us begins the next */
 	rt_scav_cycle(&gc->heap);
 	gc->pause2 = now - gc->pause2;
-	remember(gc);
+	remember(gc, now);
 	trace(gc, now);
 }
 
@@ -623,14 +655,10 @@ static const char *ms(char *buf, size_t size, int64_t ns)
 static void trace(rt_gc *gc, int64_t now)
 {
 	gort_runtime *rt = gc->rt;
-	int procs = rt_gomaxprocs(rt), cpus = procs < be_ncpu() ? procs : be_ncpu();
-	int64_t mark = now - gc->pause2 - gc->stopped, used;
+	int procs = rt_gomaxprocs(rt), cpus = cpus_of(gc);
+	int64_t mark = now - gc->pause2 - gc->stopped;
 	char t[8][24];
 
-	used = (gc->pause1 + gc->pause2) * cpus +
-	       (int64_t)(rt_load64_rlx(&gc->assist_ns) + rt_load64_rlx(&gc->worker_ns));
-	gc->cputotal += used;
-	rt_limiter_capacity(&gc->limiter, procs);
 	if (!rt->debug.gctrace)
 		return;
 	rt_print("gc %u @%llu.%llu%llu%llus %u%%: %s+%s+%s ms clock, %s+%s/%s/%s+%s ms cpu, "
@@ -639,11 +667,10 @@ static void trace(rt_gc *gc, int64_t now)
 	         (unsigned long long)((now - rt->born) / 100000000 % 10),
 	         (unsigned long long)((now - rt->born) / 10000000 % 10),
 	         (unsigned long long)((now - rt->born) / 1000000 % 10),
-	         (unsigned)((double)gc->cputotal * 100 / ((double)(now - rt->born) * cpus)),
+	         (unsigned)((double)rt_gc_cpu(gc) * 100 / ((double)(now - rt->born) * cpus)),
 	         ms(t[0], 24, gc->pause1), ms(t[1], 24, mark), ms(t[2], 24, gc->pause2),
-	         ms(t[3], 24, gc->pause1 * cpus), ms(t[4], 24, (int64_t)rt_load64_rlx(&gc->assist_ns)),
-	         ms(t[5], 24, (int64_t)rt_load64_rlx(&gc->worker_ns)),
-	         ms(t[6], 24, (int64_t)rt_load64_rlx(&gc->idle_ns)), ms(t[7], 24, gc->pause2 * cpus),
+	         ms(t[3], 24, gc->pause1 * cpus), ms(t[4], 24, assists(gc)),
+	         ms(t[5], 24, workers(gc)), ms(t[6], 24, idle(gc)), ms(t[7], 24, gc->pause2 * cpus),
 	         (unsigned long long)(gc->live0 >> 20), (unsigned long long)(gc->live1 >> 20),
 	         (unsigned long long)(gc->pacer.heap_marked >> 20),
 	         (unsigned long long)(gc->cyclegoal >> 20),
@@ -675,6 +702,7 @@ void rt_gc_drop(gort_runtime *rt)
 		rt->sched.allp[i]->gc->nwb = 0;
 	}
 	rt_workpool_reset(&gc->pool);
+	rt_store64_rlx(&gc->marking, 0);
 	gc->pacer.triggered = UINT64_MAX;
 	gc->dirty = true;
 	rt_store32_rlx(&gc->started, rt_load32_rlx(&gc->ended)); /* it never was */
@@ -744,6 +772,7 @@ int rt_heap_init(gort_runtime *rt)
 	rt_gc_repace(gc);
 	pace_scavenger(gc);
 	rt_scavworker_init(&gc->scavworker, be_nanotime());
+	rt_limiter_init(&gc->limiter, be_nanotime());
 	rt->up.p_new = p_new;
 	rt->up.p_flush = p_flush;
 	rt->up.p_free = p_free;

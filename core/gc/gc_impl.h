@@ -71,7 +71,10 @@ typedef struct rt_gc {
 	rt_atomic64 assist_ratio; /* bits of a double: scan work for each byte allocated; while marking */
 	rt_atomic64 credit;      /* scan work done in the background, for assists to take */
 	rt_atomic64 marked, heap_scan, stack_scan, globals_scan; /* so far, as far as told */
-	rt_atomic64 assist_ns, idle_ns, worker_ns;
+	rt_atomic64 assist_ns, idle_ns, worker_ns; /* CPU, from the beginning on */
+	rt_atomic64 mark_ns, pause_ns; /* by the clock, of all that have ended: beside the program; world stopped */
+	rt_atomic64 marking;     /* since when one marks beside the program; 0: none does */
+	rt_atomic32 limited;     /* the collection in which the CPU limiter was last switched on; 0: none */
 	rt_atomic32 active;      /* markers at work */
 	rt_atomic32 jobs;        /* root jobs that were given out */
 	rt_atomic32 rootsleft;   /* 1: blocks of rt_root are left */
@@ -88,7 +91,6 @@ typedef struct rt_gc {
 	/* the controller, or world stopped */
 	rt_g *controller;
 	rt_pacer pacer;
-	rt_limiter limiter;
 	rt_pacer_workers workers;
 	int stress;              /* GODEBUG gcstress; set once */
 	bool check;              /* GODEBUG gccheckmark; set once */
@@ -106,14 +108,15 @@ typedef struct rt_gc {
 	uint64_t cyclegoal;      /* goal of this collection */
 	uint64_t lastgoal, lastinuse; /* goal, and bytes in spans, when the last collection had marked; 0: none has */
 	uint64_t live0, live1;   /* heap.live at the beginning and at the end of marking */
-	int64_t pausetotal;      /* all collections */
-	int64_t cputotal;        /* ns of CPU that collections have used */
+	int64_t assist0, idle0, worker0; /* the sums when this collection began */
+	int64_t pausecpu;        /* CPU ns of all Ps while the world was stopped */
 	uint32_t nforced;
 	uint64_t pauses[RT_GC_PAUSES];    /* ns; of collection n at (n - 1) % RT_GC_PAUSES */
 	uint64_t pauseends[RT_GC_PAUSES]; /* by the wall clock */
 
 	/* sysmon */
 	rt_scavworker scavworker;
+	rt_limiter limiter;      /* what it says is heap.limiting */
 
 	rt_datascan data;
 
@@ -181,6 +184,7 @@ void rt_gc_wait(rt_gc *gc, bool swept);                  /* for the end of one t
 void rt_gc_repace(rt_gc *gc);                            /* goal, trigger and assists from what is known now */
 void rt_gc_next_mark(rt_gc *gc);                         /* another number for gc->mark */
 void rt_gc_drop(gort_runtime *rt);                       /* up-call */
+int64_t rt_gc_cpu(rt_gc *gc);                            /* controller, or world stopped: CPU ns, idle Ps' not */
 void rt_gc_yield_point(void);                            /* in a long piece of work of a goroutine: others may run */
 
 /* ---- data.c: if gc->data.on ---------------------------------------------------------------------- */

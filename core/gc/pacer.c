@@ -195,6 +195,13 @@ double rt_pacer_sweep(uint64_t pages, uint64_t heap_live, uint64_t trigger, uint
 	return (double)pages / (double)max(distance, page);
 }
 
+#define WINDOW INT64_C(10000000)
+
+void rt_limiter_init(rt_limiter *l, int64_t now)
+{
+	*l = (rt_limiter){ .was.when = now };
+}
+
 void rt_limiter_capacity(rt_limiter *l, int procs)
 {
 	l->capacity = (int64_t)procs * 1000000000;
@@ -213,4 +220,31 @@ void rt_limiter_add(rt_limiter *l, int64_t gc, int64_t mutator)
 	else
 		l->fill += change;
 	l->limiting = l->capacity > 0 && l->fill >= l->capacity;
+}
+
+/* Of two counts that were read while others count: neither goes back. */
+static int64_t since(int64_t now, int64_t was)
+{
+	return now > was ? now - was : 0;
+}
+
+/* While it marks, a quarter of all Ps is the collector's, and all of them while the world is stopped. Ps that were
+ * idle at the beginning of the window are taken to have been so until its end: when all are, nobody looks before one
+ * is not. */
+bool rt_limiter_update(rt_limiter *l, const struct rt_limiter_totals *now, int procs, int idleps)
+{
+	int64_t wall = now->when - l->was.when, all = wall * procs, gc, idle;
+
+	if (wall < WINDOW)
+		return false;
+	gc = (int64_t)(RT_GC_UTILIZATION * (double)since(now->marking, l->was.marking) * procs) +
+	     since(now->paused, l->was.paused) * procs + since(now->assists, l->was.assists);
+	idle = since(now->idle, l->was.idle) + wall * (l->idleps < procs ? l->idleps : procs);
+	if (gc > all)
+		gc = all;
+	rt_limiter_capacity(l, procs);
+	rt_limiter_add(l, gc, all - gc > idle ? all - gc - idle : 0);
+	l->was = *now;
+	l->idleps = idleps;
+	return true;
 }

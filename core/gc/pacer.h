@@ -71,12 +71,24 @@ void rt_pacer_end(rt_pacer *p, const rt_pacer_cycle *c);
 double rt_pacer_sweep(uint64_t pages, uint64_t heap_live, uint64_t trigger, uint64_t page);
 
 /* A leaky bucket that keeps the collector below half of all CPU time: filled by its time, drained by the
- * program's. While it is full there are no assists. */
+ * program's. While it is full there are no assists, and allocations give nothing back for the memory limit. */
 typedef struct rt_limiter {
 	int64_t fill, capacity; /* CPU ns */
 	bool limiting;
+	struct rt_limiter_totals {
+		int64_t when;      /* the moment */
+		int64_t marking;   /* ns, by the clock, of marking beside the program */
+		int64_t paused;    /* the same with the world stopped */
+		int64_t assists;   /* CPU ns of goroutines, for marking and for giving back */
+		int64_t idle;      /* CPU ns of marking by Ps that had nothing else to do */
+	} was;
+	int idleps;            /* Ps that did nothing then */
 } rt_limiter;
+void rt_limiter_init(rt_limiter *l, int64_t now);
 void rt_limiter_capacity(rt_limiter *l, int procs);
 void rt_limiter_add(rt_limiter *l, int64_t gc, int64_t mutator);
+/* Time has passed. What has been done by now, from the beginning on; how many of the Ps do nothing. False: too little
+ * time to be looked at. */
+bool rt_limiter_update(rt_limiter *l, const struct rt_limiter_totals *now, int procs, int idleps);
 
 #endif

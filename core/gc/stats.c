@@ -78,11 +78,11 @@ static void collections(rt_gc *gc, gort_mem_stats *out)
 	out->next_gc = rt_load64_rlx(&gc->goal);
 	out->num_gc = n;
 	out->num_forced_gc = gc->nforced;
-	out->pause_total_ns = (uint64_t)gc->pausetotal;
+	out->pause_total_ns = rt_load64_rlx(&gc->pause_ns);
 	memcpy(out->pause_ns, gc->pauses, kept * sizeof gc->pauses[0]);
 	memcpy(out->pause_end, gc->pauseends, kept * sizeof gc->pauseends[0]);
 	out->last_gc = n > 0 ? gc->pauseends[(n - 1) % RT_GC_PAUSES] : 0;
-	out->gc_cpu_fraction = lived > 0 ? (double)gc->cputotal / ((double)lived * cpus) : 0;
+	out->gc_cpu_fraction = lived > 0 ? (double)rt_gc_cpu(gc) / ((double)lived * cpus) : 0;
 }
 
 void rt_gc_stats(gort_runtime *rt, gort_mem_stats *out)

@@ -1,6 +1,9 @@
 /* tick.c: what happens by the clock and not by the program. Sysmon comes here at each look, and does not sleep for
  * longer than it is told to.
  *
+ * It looks how much of the CPUs the collector takes (rt_limiter of pacer.c), in windows of 10 ms or more. Rejected: to
+ * look at each beginning and end of a collection, as Go does, too (its own lock, for a bucket that holds a second).
+ *
  * It also gives pages back (alloc/scavworker.c). It has no P, sleeps anyway, and is there between runs. Rejected: a
  * goroutine that sleeps on a timer, which is Go's. Its timer would look like something that can still happen, so a
  * deadlock would be found late; it takes a P from idle to give memory back; and it would end with the run, when there
@@ -39,6 +42,28 @@ static int64_t collect(gort_runtime *rt, int64_t now)
 	return period; /* GOGC=off, or one goes on */
 }
 
+/* ---- How much the collector takes ------------------------------------------------------------------ */
+
+static void limit(gort_runtime *rt, int64_t now)
+{
+	rt_gc *gc = rt->gc;
+	int64_t began = (int64_t)rt_load64_rlx(&gc->marking);
+	struct rt_limiter_totals t = {
+		.when = now,
+		.marking = (int64_t)rt_load64_rlx(&gc->mark_ns) + (began != 0 && now > began ? now - began : 0),
+		.paused = (int64_t)rt_load64_rlx(&gc->pause_ns),
+		.assists = (int64_t)(rt_load64_rlx(&gc->assist_ns) + rt_load64_rlx(&gc->heap.scav.assist_ns)),
+		.idle = (int64_t)rt_load64_rlx(&gc->idle_ns),
+	};
+	bool was = gc->limiter.limiting;
+
+	if (!rt_limiter_update(&gc->limiter, &t, rt_gomaxprocs(rt), (int)rt_load32_rlx(&rt->sched.npidle)))
+		return;
+	if (gc->limiter.limiting && !was)
+		rt_store32_rlx(&gc->limited, rt_load32_rlx(&gc->ended) + 1);
+	rt_store32_rlx(&gc->heap.limiting, gc->limiter.limiting);
+}
+
 /* ---- Sysmon's up-call ------------------------------------------------------------------------------ */
 
 static int64_t sooner(int64_t a, int64_t b)
@@ -50,5 +75,6 @@ int64_t rt_gc_tick(gort_runtime *rt, int64_t now)
 {
 	rt_gc *gc = rt->gc;
 
+	limit(rt, now);
 	return sooner(collect(rt, now), rt_scavworker_turn(&gc->scavworker, &gc->heap, rt_gomaxprocs(rt), now));
 }

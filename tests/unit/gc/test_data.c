@@ -130,7 +130,7 @@ static void ends(void *arg)
 
 	(void)arg;
 	gort_go(collects, NULL);
-	for (unsigned i = turns++ % 50; i > 0; i--)
+	for (unsigned i = turns++ % 20; i > 0; i--)
 		gort_gosched();
 }
 
@@ -139,7 +139,7 @@ static void test_runs_end_anywhere(void **state)
 	(void)state;
 	if (!be_data_works)
 		return;
-	for (int i = 0; i < 200; i++)
+	for (int i = 0; i < 40; i++)
 		run(1 + i % 2, collectors[i / 2 % 2], GORT_SCAN_DATA, NULL, ends, 0);
 }
 
@@ -155,7 +155,7 @@ static void test_again(void **state)
 	cfg.collector = "concurrent";
 	cfg.flags = GORT_SCAN_DATA;
 	assert_int_equal(gort_runtime_new(&runtime, &cfg), 0);
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 20; i++)
 		assert_int_equal(gort_runtime_run(runtime, ends, runtime), 0);
 	assert_int_equal(gort_runtime_free(runtime), 0);
 }

@@ -676,6 +676,43 @@ static void test_by_the_clock(void **state)
 	}
 }
 
+/* Everything is live and more than the limit allows: collections follow one another, until the limiter says that it is
+ * enough. When there is room again, it lets go. */
+static void starves(void *arg)
+{
+	gort_runtime *rt = arg;
+	void **all = gort_alloc(256 * sizeof *all, 0);
+
+	for (int i = 0; i < 256; i++)
+		gort_store(&all[i], gort_alloc(16 << 10, 0));
+	(void)gort_set_memory_limit(1 << 20);
+	while (!rt_load32_rlx(&rt->gc->heap.limiting))
+		(void)gort_alloc(1000, 0);
+	CHECK(rt_load32_rlx(&rt->gc->limited) > 0);
+	(void)gort_set_memory_limit(INT64_MAX);
+	while (rt_load32_rlx(&rt->gc->heap.limiting)) /* the program's own time */
+		gort_gosched();
+	gort_keep_alive(all);
+}
+
+static void test_limiter(void **state)
+{
+	(void)state;
+	for (int procs = 1; procs <= 2; procs++) {
+		gort_runtime *rt;
+		gort_config cfg;
+
+		gort_config_init(&cfg);
+		cfg.procs = procs;
+		cfg.collector = "stw"; /* the other stays below half by itself */
+		assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
+		rt_store32_rlx(&failures, 0);
+		assert_int_equal(gort_runtime_run(rt, starves, rt), 0);
+		assert_int_equal(rt_load32_acq(&failures), 0);
+		assert_int_equal(gort_runtime_free(rt), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -685,6 +722,7 @@ int main(void)
 		cmocka_unit_test(test_attached), cmocka_unit_test(test_runs_end_anywhere),
 		cmocka_unit_test(test_gomaxprocs_changes), cmocka_unit_test(test_settings),
 		cmocka_unit_test(test_no_work_buffers), cmocka_unit_test(test_by_the_clock),
+		cmocka_unit_test(test_limiter),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -206,6 +206,64 @@ static void test_limiter(void **state)
 	assert_int_equal(l.fill, s);
 }
 
+#define MS INT64_C(1000000)
+
+/* One window: what happens in it, on so many Ps. Returns by how much the bucket has risen. */
+static int64_t window(rt_limiter *l, struct rt_limiter_totals more, int procs, int idleps)
+{
+	struct rt_limiter_totals now = l->was;
+	int64_t fill = l->fill;
+
+	now.when += more.when;
+	now.marking += more.marking;
+	now.paused += more.paused;
+	now.assists += more.assists;
+	now.idle += more.idle;
+	assert_true(rt_limiter_update(l, &now, procs, idleps));
+	return l->fill - fill;
+}
+
+typedef struct rt_limiter_totals T;
+
+static void test_limiter_over_time(void **state)
+{
+	rt_limiter l;
+	T soon;
+
+	(void)state;
+	rt_limiter_init(&l, 5000 * MS);
+	soon = l.was;
+	soon.when += 9 * MS;
+	assert_false(rt_limiter_update(&l, &soon, 4, 0));
+	l.capacity = l.fill = 4000 * MS;
+	(void)window(&l, (T){ .when = 20 * MS }, 4, 0); /* the program alone: 80 ms */
+	assert_int_equal(l.fill, 3920 * MS);
+	/* Of 80: a quarter, in half of the time; the other 70 the program's. */
+	assert_int_equal(window(&l, (T){ .when = 20 * MS, .marking = 10 * MS }, 4, 0), (10 - 70) * MS);
+	/* Assists of 60 besides 20: all of it. */
+	assert_int_equal(window(&l, (T){ .when = 20 * MS, .marking = 20 * MS, .assists = 60 * MS }, 4, 0), 80 * MS);
+	assert_false(l.limiting);
+	/* More than there is, up to the brim. */
+	assert_int_equal(window(&l, (T){ .when = 20 * MS, .marking = 20 * MS, .assists = 100 * MS }, 4, 0), 60 * MS);
+	assert_true(l.limiting);
+	l.fill = 2000 * MS;
+	/* The world stopped, for a quarter. */
+	assert_int_equal(window(&l, (T){ .when = 20 * MS, .paused = 5 * MS }, 4, 0), (20 - 60) * MS);
+	assert_false(l.limiting);
+	/* Marking on idle Ps is nobody's time. */
+	assert_int_equal(window(&l, (T){ .when = 20 * MS, .marking = 20 * MS, .idle = 40 * MS }, 4, 3), (20 - 20) * MS);
+	/* Three Ps were idle all the while; now none is. */
+	assert_int_equal(window(&l, (T){ .when = 20 * MS }, 4, 0), -20 * MS);
+	assert_int_equal(window(&l, (T){ .when = 20 * MS }, 4, 4), -80 * MS);
+	/* An hour in which nothing happened, then fewer Ps. */
+	assert_int_equal(window(&l, (T){ .when = 3600 * 1000 * MS }, 4, 0), 0);
+	(void)window(&l, (T){ .when = 20 * MS, .paused = 20 * MS }, 1, 0);
+	assert_true(l.limiting && l.fill == 1000 * MS);
+	/* Counters that were read one after the other may seem to go back. */
+	(void)window(&l, (T){ .when = 20 * MS, .assists = -5 * MS }, 1, 0);
+	assert_int_equal(l.fill, 980 * MS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +271,7 @@ int main(void)
 		cmocka_unit_test(test_trigger_bounds), cmocka_unit_test(test_sweep_first),
 		cmocka_unit_test(test_limit), cmocka_unit_test(test_workers), cmocka_unit_test(test_assist),
 		cmocka_unit_test(test_cons_mark), cmocka_unit_test(test_sweep), cmocka_unit_test(test_limiter),
+		cmocka_unit_test(test_limiter_over_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
