@@ -575,6 +575,7 @@ static void cycle(rt_gc *gc)
 	int64_t now;
 
 	sweep_all(gc);
+	rt_scav_cycle(&gc->heap); /* before the end, from which on pages are looked for anew */
 	gc->began = be_nanotime();
 	stop_for_marking(gc);
 	begin(gc);
@@ -595,7 +596,6 @@ static void cycle(rt_gc *gc)
 	rt_start_world(rt);
 	now = be_nanotime();
 	rt_workpool_trim(&gc->pool); /* nobody but us begins the next */
-	rt_scav_cycle(&gc->heap);
 	gc->pause2 = now - gc->pause2;
 	remember(gc, now);
 	trace(gc, now);

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-enum { PAGE = 64 << 10 }; /* or a part of it */
+enum { PAGE = 4 << 10 }; /* where they are larger protect() fails */
 static _Alignas(PAGE) volatile uintptr_t pages[3 * PAGE / sizeof(uintptr_t)];
 
 /* The middle of them. False: where this cannot be done, or the words are looked at where they lie. */
