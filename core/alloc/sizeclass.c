@@ -14,6 +14,16 @@ const uint16_t rt_class_bytes[RT_NCLASS] = {
 #undef SIZECLASS_FINE
 };
 
+const double rt_class_bounds[RT_NCLASS + 1] = {
+	[0] = 1,
+#define SIZECLASS_FINE(class, size, pages, before) [class] = (size) + 1,
+#define SIZECLASS SIZECLASS_FINE
+#include "core/alloc/sizeclass.def"
+#undef SIZECLASS
+#undef SIZECLASS_FINE
+	[RT_NCLASS] = __builtin_inf(),
+};
+
 const uint8_t rt_class_npages[RT_NCLASS] = {
 #define SIZECLASS_FINE(class, size, pages, before) [class] = pages,
 #define SIZECLASS SIZECLASS_FINE

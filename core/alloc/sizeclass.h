@@ -25,6 +25,9 @@ enum {
 };
 
 extern const uint16_t rt_class_bytes[RT_NCLASS]; /* of an object */
+/* Of histograms by size: bucket i is class i + 1, the last one that of large objects. Where each begins, and the
+ * end. */
+extern const double rt_class_bounds[RT_NCLASS + 1];
 extern const uint8_t rt_class_npages[RT_NCLASS]; /* of a span */
 extern const uint32_t rt_class_magic[RT_NCLASS]; /* index of an object = offset * magic >> 32 */
 extern const uint8_t rt_class_fine[RT_FINE_MAX / 8 + 1];

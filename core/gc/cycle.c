@@ -106,7 +106,7 @@ int rt_gc_set_percent(gort_runtime *rt, int percent)
 	rt_gc *gc = rt->gc;
 	int was;
 
-	rt_stop_world(rt, RT_STW_GC_BEGIN);
+	rt_stop_world(rt, RT_STW_GC_SETTINGS);
 	was = gc->pacer.percent;
 	settings(gc, percent < 0 ? -1 : percent, (int64_t)gc->pacer.limit);
 	rt_start_world(rt);
@@ -118,7 +118,7 @@ int64_t rt_gc_set_limit(gort_runtime *rt, int64_t limit)
 	rt_gc *gc = rt->gc;
 	int64_t was;
 
-	rt_stop_world(rt, RT_STW_GC_BEGIN);
+	rt_stop_world(rt, RT_STW_GC_SETTINGS);
 	was = (int64_t)gc->pacer.limit;
 	if (limit >= 0)
 		settings(gc, gc->pacer.percent, limit);
@@ -429,6 +429,7 @@ static void end(rt_gc *gc)
 	for (int i = 0; i < rt->sched.nallp; i++)
 		(void)rt_mcache_prepare(&rt->sched.allp[i]->gc->mc);
 	rt_store64_rlx(&gc->heap.live, rt_load64_rlx(&gc->marked));
+	rt_store64_rlx(&gc->heap.scannable, 0);
 	learn(gc);
 	rt_store32_rel(&gc->ended, rt_load32_rlx(&gc->started));
 	rt_store64_rlx(&gc->last, (uint64_t)be_nanotime());

@@ -37,7 +37,7 @@ void rt_gc_force(gort_runtime *rt, const char *who);
 void rt_gc_give_back(gort_runtime *rt);             /* every page that nobody uses now; yields in between */
 int rt_gc_set_percent(gort_runtime *rt, int percent); /* both return the value before */
 int64_t rt_gc_set_limit(gort_runtime *rt, int64_t limit);
-void rt_gc_stats(gort_runtime *rt, gort_mem_stats *out); /* world stopped; all of it but what belongs to other rooms */
+void rt_gc_stats(gort_runtime *rt, gort_mem_stats *out); /* world stopped */
 int rt_root_add(struct rt_gc *gc, void *start, size_t size); /* any thread; see gort.h */
 int rt_root_remove(struct rt_gc *gc, void *start);
 

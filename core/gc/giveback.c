@@ -14,7 +14,7 @@ static void flush_pages(rt_gc *gc)
 	gort_runtime *rt = gc->rt;
 	rt_mheap *h = &gc->heap;
 
-	rt_stop_world(rt, RT_STW_WATCH);
+	rt_stop_world(rt, RT_STW_GC_SETTINGS);
 	rt_lock(&h->lock, RT_RANK_mheap);
 	for (int i = 0; i < rt_gomaxprocs(rt); i++)
 		rt_pagecache_flush(&h->pages, &rt->sched.allp[i]->gc->mc.pages);

@@ -4,21 +4,28 @@
  * what was swept. Bytes of the system are what the account of sysmem.h says, and what fixed-size records have
  * taken. What we do not have, as profiling buckets, is 0.
  */
+#include "core/gc/figures.h"
 #include "core/gc/gc_impl.h"
 
 #include <string.h>
 
-static void objects(rt_gc *gc, gort_mem_stats *out)
+static void totals(rt_gc *gc, rt_memtotals *t)
 {
-	rt_memtotals t = { 0 };
-
-	rt_memtotals_add(&t, &gc->heap.global);
+	memset(t, 0, sizeof *t);
+	rt_memtotals_add(t, &gc->heap.global);
 	for (int i = 0; i < gc->rt->sched.nallp; i++) { /* the dead ones, too */
 		rt_mcache *mc = &gc->rt->sched.allp[i]->gc->mc;
 
 		rt_mcache_count(mc);
-		rt_memtotals_add(&t, &mc->count);
+		rt_memtotals_add(t, &mc->count);
 	}
+}
+
+static void objects(rt_gc *gc, gort_mem_stats *out)
+{
+	rt_memtotals t;
+
+	totals(gc, &t);
 	out->total_alloc = rt_memtotals_allocated(&t);
 	out->alloc = out->heap_alloc = out->total_alloc - rt_memtotals_freed(&t);
 	out->mallocs = rt_memtotals_mallocs(&t);
@@ -91,4 +98,26 @@ void rt_gc_stats(gort_runtime *rt, gort_mem_stats *out)
 	objects(rt->gc, out);
 	system_bytes(rt->gc, out);
 	collections(rt->gc, out);
+}
+
+void rt_gc_figures_read(gort_runtime *rt, rt_gc_figures *out)
+{
+	rt_gc *gc = rt->gc;
+
+	totals(gc, &out->objects);
+	out->live = gc->pacer.heap_marked;
+	out->scan_heap = gc->pacer.heap_scan + rt_load64_rlx(&gc->heap.scannable);
+	for (int i = 0; i < rt->sched.nallp; i++)
+		out->scan_heap += rt->sched.allp[i]->gc->mc.scannable;
+	out->scan_stack = gc->pacer.stack_scan;
+	out->scan_globals = gc->pacer.globals_scan;
+	out->percent = gc->pacer.percent;
+	out->limit = gc->pacer.limit;
+	out->limited = rt_load32_rlx(&gc->limited);
+	out->assists = (int64_t)rt_load64_rlx(&gc->assist_ns);
+	out->workers = (int64_t)rt_load64_rlx(&gc->worker_ns);
+	out->idle = (int64_t)rt_load64_rlx(&gc->idle_ns);
+	out->pauses = gc->pausecpu;
+	out->giving = (int64_t)rt_load64_rlx(&gc->heap.scav.background_ns);
+	out->giving_now = (int64_t)rt_load64_rlx(&gc->heap.scav.assist_ns);
 }

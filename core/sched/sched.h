@@ -148,7 +148,8 @@ _Noreturn void rt_fatal(const char *text);
 /* Stops every P; any thread may call it, a goroutine or not. Not reentrant. reason is one of
  * rt_stwreason. */
 typedef enum rt_stwreason {
-	RT_STW_GOMAXPROCS = 1, RT_STW_END_OF_RUN, RT_STW_TRACE, RT_STW_WATCH, RT_STW_GC_BEGIN, RT_STW_GC_END
+	RT_STW_GOMAXPROCS = 1, RT_STW_END_OF_RUN, RT_STW_TRACE, RT_STW_WATCH, RT_STW_GC_BEGIN, RT_STW_GC_END,
+	RT_STW_GC_SETTINGS
 } rt_stwreason;
 void rt_stop_world(gort_runtime *rt, rt_stwreason why);
 void rt_start_world(gort_runtime *rt);

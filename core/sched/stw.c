@@ -232,6 +232,7 @@ void rt_stop_world(gort_runtime *rt, rt_stwreason why)
 		patience *= 2;
 	}
 	sc->stwstopped = be_nanotime();
+	sc->stwgc = why == RT_STW_GC_BEGIN || why == RT_STW_GC_END;
 }
 
 /* As if the caller had been preempted there and had started here, which is what a trace is told. */
@@ -330,7 +331,7 @@ void rt_start_world(gort_runtime *rt)
 
 	RT_ASSERT(sc->stopwait == 0);
 	start(rt);
-	rt_hist_add_owner(&sc->stopping, sc->stwstopped - sc->stwbegin);
-	rt_hist_add_owner(&sc->pauses, be_nanotime() - sc->stwbegin);
+	rt_hist_add_owner(&sc->stopping[sc->stwgc], sc->stwstopped - sc->stwbegin);
+	rt_hist_add_owner(&sc->pauses[sc->stwgc], be_nanotime() - sc->stwbegin);
 	rt_unlock(&sc->stopworld, RT_RANK_stopworld);
 }

@@ -16,7 +16,7 @@ import threading
 import time
 import warnings
 from contextlib import contextmanager
-from typing import Any, Iterator, List, Mapping, NamedTuple, Optional, Union
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set, Union
 
 from . import _workloads
 from ._config import Config
@@ -236,8 +236,7 @@ class _Run(threading.Thread):
             if self.trace is not None:
                 self.trace._stop(pointer)
         self.after = _proc_stats(pointer)
-        self.metrics = {k: v.since(before[k]) if isinstance(v, Histogram) else v
-                        for k, v in _metrics(pointer).items()}
+        self.metrics = _since(_metrics(pointer), before)
         if self.code == 0:
             now = lib.gort_nanotime()
             self.goroutines = [_goroutine(self.left[i], now)
@@ -555,6 +554,29 @@ def _metrics(pointer: Any) -> Metrics:
         elif row.kind == lib.GORT_METRIC_FLOAT64:
             out[name] = row.value.f64
     return out
+
+
+def _cumulative() -> "Set[str]":
+    names, i = set(), 0
+    while (desc := lib.gort_metric_at(i)) != ffi.NULL:
+        if desc.cumulative:
+            names.add(ffi.string(desc.name).decode())
+        i += 1
+    return names
+
+
+def _since(after: Metrics, before: Metrics) -> Metrics:
+    """What has been added in between, of metrics that only grow; of others what is now."""
+    grown: Dict[str, Union[int, float, Histogram]] = {}
+    for name in _cumulative():
+        now, was = after[name], before[name]
+        if isinstance(now, Histogram):
+            assert isinstance(was, Histogram)
+            grown[name] = now.since(was)
+        else:
+            assert not isinstance(was, Histogram)
+            grown[name] = now - was
+    return {**after, **grown}
 
 
 def _program_error(run: _Run) -> Error:

@@ -258,6 +258,22 @@ def test_metrics_count_only_their_own_run(rt):
     assert second < first
 
 
+def test_metrics_of_the_heap():
+    with gort.Runtime(procs=2, collector="concurrent", debug="gcstress=100") as rt:
+        first = rt.run("skynet", n=1000).metrics
+        second = rt.run("skynet", n=1000).metrics
+        now, stats = rt.metrics(), rt.mem_stats()
+    # What grows is told of each run alone, the rest as it is.
+    for metrics in first, second:
+        assert metrics["/gc/cycles/total:gc-cycles"] > 0 and metrics["/gc/heap/allocs:objects"] > 100
+    assert now["/gc/cycles/total:gc-cycles"] >= sum(m["/gc/cycles/total:gc-cycles"] for m in (first, second))
+    assert now["/gc/cycles/total:gc-cycles"] == stats.num_gc
+    assert now["/gc/heap/allocs:bytes"] == stats.total_alloc
+    assert now["/gc/heap/allocs-by-size:bytes"].total == now["/gc/heap/allocs:objects"]
+    assert now["/cpu/classes/gc/total:cpu-seconds"] > 0
+    assert now["/gc/gogc:percent"] == second["/gc/gogc:percent"] == 100
+
+
 def test_stack_dump(rt, while_running):
     assert rt.stack_dump() == ""
     text = while_running(rt, rt.stack_dump)
