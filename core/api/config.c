@@ -19,8 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The first is the default. */
 static const char *const collectors[] = { "concurrent", "stw", "none" };
-enum { COLLECTOR_NONE = 2 };
 
 /* ---- Values --------------------------------------------------------------------------------- */
 
@@ -146,7 +146,7 @@ static void defaults(gort_config *cfg)
 		.size = sizeof *cfg,
 		.gc_percent = 100,
 		.memory_limit = INT64_MAX,
-		.collector = collectors[COLLECTOR_NONE],
+		.collector = collectors[0],
 		.signals = GORT_SIGNAL_PREEMPT | GORT_SIGNAL_FAULT,
 	};
 }

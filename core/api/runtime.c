@@ -206,7 +206,7 @@ static int copy_config(gort_runtime *rt, const gort_config *cfg)
 			return GORT_EINVAL;
 	}
 	if (rt->cfg.collector == NULL)
-		rt->cfg.collector = "none";
+		rt->cfg.collector = "concurrent";
 	rt_traceback_init(rt, getenv("GOTRACEBACK"));
 	return 0;
 }

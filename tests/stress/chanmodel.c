@@ -328,6 +328,7 @@ int main(int argc, char **argv)
 	gort_config_init(&cfg);
 	cfg.debug = "asyncpreemptoff=1,slice=1000000000"; /* a yield is the only change of turns */
 	cfg.procs = 1;
+	cfg.flags |= GORT_SCAN_DATA;
 	if (gort_runtime_new(&runtime, &cfg) != 0)
 		return 1;
 	stop_at = gort_nanotime() + (int64_t)(seconds * (double)GORT_SECOND);

@@ -299,6 +299,7 @@ static int run(const struct kind *k, const char *debug)
 
 	gort_config_init(&cfg);
 	cfg.procs = procs;
+	cfg.flags |= GORT_SCAN_DATA;
 	cfg.debug = debug;
 	if (make_pipe() != 0 || gort_runtime_new(&rt, &cfg) != 0)
 		return 1;

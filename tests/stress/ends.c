@@ -160,6 +160,7 @@ int main(int argc, char **argv)
 	rt_rand_seed(&rand, seed);
 	gort_config_init(&cfg);
 	cfg.procs = argc > 2 ? atoi(argv[2]) : 2;
+	cfg.flags |= GORT_SCAN_DATA;
 	cfg.debug = argc > 4 ? argv[4] : "slice=1000";
 	if (gort_runtime_new(&runtime, &cfg) != 0 || gort_runtime_run(runtime, first, NULL) != 0)
 		return 1;

@@ -298,6 +298,7 @@ int main(int argc, char **argv)
 		rt_rand_seed(&workers[i].rand, seed + (uint64_t)i * 7919);
 	gort_config_init(&cfg);
 	cfg.procs = 2;
+	cfg.flags |= GORT_SCAN_DATA;
 	stop_at = gort_nanotime() + (int64_t)(seconds * (double)GORT_SECOND);
 	r = gort_runtime_new(&rt, &cfg);
 	if (r == 0)

@@ -41,6 +41,7 @@ int main(int argc, char **argv)
 	n = argc > 1 ? atoi(argv[1]) : 20000;
 	gort_config_init(&cfg);
 	cfg.procs = 2;
+	cfg.flags |= GORT_SCAN_DATA;
 	r = gort_runtime_new(&rt, &cfg);
 	if (r == 0)
 		r = gort_runtime_run(rt, program, NULL);

@@ -191,6 +191,7 @@ int main(int argc, char **argv)
 	}
 	gort_config_init(&cfg);
 	cfg.procs = most;
+	cfg.flags |= GORT_SCAN_DATA;
 	stop_at = gort_nanotime() + (int64_t)(seconds * (double)GORT_SECOND);
 	r = gort_runtime_new(&rt, &cfg);
 	if (r == 0)

@@ -24,7 +24,7 @@ static inline int program_debug(int procs, unsigned flags, const char *debug, go
 	gort_config_init(&cfg);
 	cfg.procs = procs;
 	cfg.debug = debug;
-	cfg.flags |= flags;
+	cfg.flags |= flags | GORT_SCAN_DATA; /* tests keep things in static variables */
 	assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
 	r = gort_runtime_run(rt, main, arg);
 	snprintf(program_error, sizeof program_error, "%s", gort_runtime_error(rt));

@@ -51,7 +51,7 @@ static void test_defaults(void **state)
 	assert_int_equal(cfg.gc_percent, 100);
 	assert_true(cfg.memory_limit == INT64_MAX);
 	assert_int_equal(cfg.stack_size, 0);
-	assert_string_equal(cfg.collector, "none");
+	assert_string_equal(cfg.collector, "concurrent");
 	assert_true(cfg.seed == 0);
 	assert_int_equal(cfg.signals, GORT_SIGNAL_PREEMPT | GORT_SIGNAL_FAULT);
 	assert_int_equal(cfg.flags, 0);

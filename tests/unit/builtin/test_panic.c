@@ -642,6 +642,7 @@ static void test_dropped(void **state)
 	(void)state;
 	order[0] = '\0';
 	gort_config_init(&cfg);
+	cfg.flags |= GORT_SCAN_DATA;
 	cfg.procs = 2;
 	assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
 	for (int i = 0; i < 5; i++) {

@@ -439,6 +439,7 @@ static void test_dropped_members(void **state)
 
 	(void)state;
 	gort_config_init(&cfg);
+	cfg.flags |= GORT_SCAN_DATA;
 	cfg.procs = 2;
 	rt_store32_rlx(&failures, 0);
 	assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
@@ -508,6 +509,7 @@ static void test_attached_thread_is_released(void **state)
 
 	(void)state;
 	gort_config_init(&cfg);
+	cfg.flags |= GORT_SCAN_DATA;
 	cfg.procs = 2;
 	assert_int_equal(gort_runtime_new(&runtime, &cfg), 0);
 	assert_int_equal(gort_runtime_run(runtime, has_guest, &thread), 0);
@@ -538,6 +540,7 @@ static void test_members_that_never_began_are_dropped(void **state)
 
 	(void)state;
 	gort_config_init(&cfg);
+	cfg.flags |= GORT_SCAN_DATA;
 	cfg.procs = 1;
 	assert_int_equal(gort_runtime_new(&runtime, &cfg), 0);
 	assert_int_equal(gort_runtime_run(runtime, leaves_members, &g), 0);
@@ -554,6 +557,7 @@ static void test_out_of_memory(void **state)
 
 	(void)state;
 	gort_config_init(&cfg);
+	cfg.flags |= GORT_SCAN_DATA;
 	cfg.procs = 1;
 	cfg.debug = debug;
 	rt_store32_rlx(&failures, 0);

@@ -287,6 +287,7 @@ static void test_out_of_memory(void **state)
 
 	(void)state;
 	gort_config_init(&cfg);
+	cfg.flags |= GORT_SCAN_DATA;
 	cfg.procs = 1;
 	cfg.debug = debug;
 	for (int n = 1; n < 200 && (r != 0 || failed == 0); n++) {

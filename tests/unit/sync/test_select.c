@@ -548,6 +548,7 @@ static void test_end_of_run(void **state)
 
 	(void)state;
 	gort_config_init(&cfg);
+	cfg.flags |= GORT_SCAN_DATA;
 	for (cfg.procs = 1; cfg.procs <= 3; cfg.procs++) {
 		failures = 0;
 		memset(kept, 0, sizeof kept);
@@ -627,6 +628,7 @@ static void test_attached_after_the_run(void **state)
 
 	(void)state;
 	gort_config_init(&cfg);
+	cfg.flags |= GORT_SCAN_DATA;
 	cfg.procs = 2;
 	for (int i = 0; i < 30; i++) {
 		memset(&guest, 0, sizeof guest);
@@ -673,6 +675,7 @@ static void test_no_memory(void **state)
 	for (int n = 1; n < 200; n++) {
 		snprintf(debug, sizeof debug, "oomfail=%d", n);
 		gort_config_init(&cfg);
+		cfg.flags |= GORT_SCAN_DATA;
 		cfg.procs = 1;
 		cfg.debug = debug;
 		if (gort_runtime_new(&rt, &cfg) != 0)
@@ -738,6 +741,7 @@ static void test_events(void **state)
 
 	(void)state;
 	gort_config_init(&cfg);
+	cfg.flags |= GORT_SCAN_DATA;
 	failures = 0;
 	assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
 	assert_int_equal(gort_runtime_run(rt, traced, rt), 0);

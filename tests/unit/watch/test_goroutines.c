@@ -263,6 +263,7 @@ static void test_no_memory(void **state)
 
 		snprintf(debug, sizeof debug, "oomfail=%d", i);
 		gort_config_init(&cfg);
+		cfg.flags |= GORT_SCAN_DATA;
 		cfg.procs = 1;
 		cfg.debug = debug;
 		if (gort_runtime_new(&rt, &cfg) != 0)
