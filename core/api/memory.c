@@ -152,3 +152,16 @@ GORT_API void gort_keep_alive(const void *obj)
 {
 	__asm__ volatile("" : : "r"(obj) : "memory");
 }
+
+GORT_API void *gort_object(const void *p, size_t *size)
+{
+	size_t n;
+	void *obj;
+
+	(void)RT_ENTER();
+	obj = rt_gc_object(p, &n);
+	rt_leave();
+	if (size != NULL)
+		*size = n;
+	return obj;
+}

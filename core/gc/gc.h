@@ -31,6 +31,7 @@ void rt_data_end(gort_runtime *rt);  /* no goroutine is left, and none comes */
 void *rt_new(const gort_type *t);                   /* zeroed */
 void *rt_new_array(const gort_type *t, size_t n);   /* zeroed; n * size is no more than 1 << 47 */
 void *rt_new_bytes(size_t size, bool noscan);       /* zeroed; conservative unless noscan */
+void *rt_gc_object(const void *p, size_t *size);    /* that p, any word, points into, or NULL; its bytes, or 0 */
 
 /* A full collection, swept; nothing with the collector `none`. Parks; `who` is the public function. */
 void rt_gc_force(gort_runtime *rt, const char *who);

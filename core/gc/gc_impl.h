@@ -162,6 +162,10 @@ void rt_roots_born(rt_g *gp);
 
 void rt_roots_alarms(rt_gc *gc, rt_gcw *w, rt_p *pp);    /* world stopped: once more */
 
+/* ---- special.c: with a P, and locks > 0 until the answer is used -------------------------------------- */
+
+uintptr_t rt_gc_find(rt_gc *gc, const void *p, rt_span **s); /* the object that p points into, or 0; its span is swept */
+
 /* ---- assist.c ------------------------------------------------------------------------------------ */
 
 void rt_marker_enter(rt_gc *gc);

@@ -432,6 +432,9 @@ GORT_API int64_t gort_set_memory_limit(int64_t bytes);
 GORT_API void gort_free_os_memory(void);
 /* obj is reachable up to this call. */
 GORT_API void gort_keep_alive(const void *obj);
+/* The start of the heap object that p points into, or NULL; its usable size (size may be NULL). Blocks of
+ * less than 16 bytes without pointers share an object of 16. */
+GORT_API void *gort_object(const void *p, size_t *size);
 
 typedef struct gort_mem_stats { /* runtime.MemStats, less Lookups, EnableGC, DebugGC; bytes, ns */
 	uint64_t alloc, total_alloc, sys, mallocs, frees;

@@ -1,0 +1,67 @@
+/* From any pointer to the object that it points into. */
+#include "tests/support/goroutines.h"
+
+#include "core/base/attrs.h"
+
+static const size_t sizes[] = { 1, 8, 15, 16, 17, 100, 512, 513, 3000, 32 << 10, 40000, 300000, 5 << 20 };
+
+static void of_size(size_t n, unsigned flags)
+{
+	char *p = gort_alloc(n, flags), *start;
+	size_t size = 0, step = n > 1000 ? 97 : 1;
+	uintptr_t off;
+
+	start = gort_object(p, &size);
+	off = (uintptr_t)(p - start);
+	if (n >= 16)
+		CHECK(start == p && size >= n);
+	else /* it may share a block */
+		CHECK(start != NULL && off + n <= size && size <= 16);
+	for (size_t i = 0; i < n; i += step)
+		CHECK(gort_object(p + i, NULL) == start);
+	CHECK(gort_object(p + n - 1, &size) == start && size >= n);
+	for (size_t i = off; i < size; i++) /* all of it may be used: the next object is another */
+		if (n >= 16 && ((volatile char *)start)[i] == 0)
+			start[i] = 1;
+}
+
+static char outside[64];
+
+static void objects(void *arg)
+{
+	char here;
+	size_t size;
+	void *last;
+
+	(void)arg;
+	for (size_t i = 0; i < RT_NELEM(sizes); i++) {
+		of_size(sizes[i], 0);
+		of_size(sizes[i], GORT_NOSCAN);
+	}
+	size = 1;
+	CHECK(gort_object(NULL, &size) == NULL && size == 0);
+	CHECK(gort_object(outside, NULL) == NULL);
+	CHECK(gort_object(&here, NULL) == NULL);
+	CHECK(gort_object((void *)~(uintptr_t)0, NULL) == NULL);
+	CHECK(gort_object(gort_alloc(0, 0), NULL) == NULL);
+	/* Words from the first page to the last that there can be. */
+	for (uintptr_t p = 1; p != 0 && p < UINTPTR_MAX / 3; p *= 3)
+		(void)gort_object((void *)p, NULL);
+	/* What was never given out is none: the slot behind the only object of a class. */
+	last = gort_alloc(2048, 0);
+	CHECK(gort_object(last, &size) == last && size == 2048);
+	CHECK(gort_object((char *)last + size, NULL) == NULL);
+}
+
+static void test_objects(void **state)
+{
+	(void)state;
+	run_all(objects);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_objects) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
