@@ -25,7 +25,7 @@ typedef struct rt_reservation { /* what the system gave in one piece */
  * Called with a P that does not change (locks > 0), holding no lock of the heap. */
 typedef struct rt_heaphooks {
 	/* Before a span with specials is swept: deals with those of unmarked objects. May set
-	 * mark bits. */
+	 * mark bits, and then adds to h->live. The world may be stopped. */
 	void (*specials)(rt_mheap *h, rt_mcache *mc, rt_span *s);
 	void *data;
 } rt_heaphooks;

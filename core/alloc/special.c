@@ -91,3 +91,62 @@ rt_special *rt_special_find(rt_span *s, uintptr_t p, unsigned kind)
 
 	return is(found, offset, kind) ? found : NULL;
 }
+
+rt_special *rt_special_take_all(rt_span *s)
+{
+	rt_special *list;
+
+	rt_lock(&s->speciallock, RT_RANK_special);
+	list = first(s);
+	rt_storeptr_rel(&s->specials, NULL);
+	rt_unlock(&s->speciallock, RT_RANK_special);
+	return list;
+}
+
+void rt_special_put_all(rt_mheap *h, rt_span *s, rt_special *list)
+{
+	rt_lock(&s->speciallock, RT_RANK_special);
+	rt_storeptr_rel(&s->specials, list);
+	rt_span_note_specials(h, s);
+	rt_unlock(&s->speciallock, RT_RANK_special);
+}
+
+/* ---- All of them ---------------------------------------------------------------------------- */
+
+/* A part is a chunk of 512 pages. */
+uint32_t rt_special_parts(rt_mheap *h)
+{
+	uint32_t n;
+	bool any;
+
+	rt_lock(&h->specials.lock, RT_RANK_fixalloc);
+	any = h->specials.inuse > 0;
+	rt_unlock(&h->specials.lock, RT_RANK_fixalloc);
+	if (!any)
+		return 0;
+	rt_lock(&h->lock, RT_RANK_mheap);
+	n = h->pages.narenas * RT_ARENA_CHUNKS;
+	rt_unlock(&h->lock, RT_RANK_mheap);
+	return n;
+}
+
+static void of_span(rt_span *s, void (*fn)(void *arg, rt_span *s, rt_special *sp), void *arg)
+{
+	rt_lock(&s->speciallock, RT_RANK_special);
+	for (rt_special *sp = first(s); sp != NULL; sp = sp->next)
+		fn(arg, s, sp);
+	rt_unlock(&s->speciallock, RT_RANK_special);
+}
+
+void rt_special_each(rt_mheap *h, uint32_t part, void (*fn)(void *arg, rt_span *s, rt_special *sp), void *arg)
+{
+	unsigned first_page = part % RT_ARENA_CHUNKS * RT_CHUNK_PAGES;
+	rt_arena *a;
+
+	rt_lock(&h->lock, RT_RANK_mheap);
+	a = h->pages.arenas[part / RT_ARENA_CHUNKS];
+	rt_unlock(&h->lock, RT_RANK_mheap);
+	for (unsigned w = first_page / 64; a != NULL && w < (first_page + RT_CHUNK_PAGES) / 64; w++)
+		for (uint64_t bits = rt_load64_rlx(&a->specials[w]); bits != 0; bits &= bits - 1)
+			of_span(rt_loadptr_acq(&a->spans[w * 64 + (unsigned)__builtin_ctzll(bits)]), fn, arg);
+}

@@ -26,5 +26,14 @@ bool rt_special_add(rt_mheap *h, rt_span *s, uintptr_t p, rt_special *sp, bool u
 rt_special *rt_special_remove(rt_mheap *h, rt_span *s, uintptr_t p, unsigned kind);
 /* Looks; the caller holds s->speciallock, or sweeps s. */
 rt_special *rt_special_find(rt_span *s, uintptr_t p, unsigned kind);
+/* For who sweeps s: the whole list goes to the caller, who puts back what stays, in the same order. */
+rt_special *rt_special_take_all(rt_span *s);
+void rt_special_put_all(rt_mheap *h, rt_span *s, rt_special *list);
+
+/* Walks through all that are there, in parts that several threads may take: the number of parts now, 0 if there are
+ * none at all, and the specials of one part. fn is called under s->speciallock. No span may be swept meanwhile; those
+ * of which specials come or go in the course of it are seen or not. */
+uint32_t rt_special_parts(rt_mheap *h);
+void rt_special_each(rt_mheap *h, uint32_t part, void (*fn)(void *arg, rt_span *s, rt_special *sp), void *arg);
 
 #endif

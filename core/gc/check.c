@@ -1,7 +1,7 @@
 /* check.c: GODEBUG=gccheckmark=1: was everything marked that must be?
  *
- * At the end of marking, world stopped, every marked object is looked into once more: what it
- * points to is marked, too. If not, the pointer was stored without a barrier, by a plain store,
+ * At the end of marking, world stopped, every marked object is looked into once more, and every special: what
+ * they point to is marked, too. If not, the pointer was stored without a barrier, by a plain store,
  * memcpy or a struct assignment. The slot is named, by type and field, and the runtime stops.
  *
  * Small objects carry no type. With this switch every typed object is allocated as one that does
@@ -58,5 +58,7 @@ void rt_gc_check(rt_gc *gc)
 
 	gc->checking = true;
 	rt_gc_each_marked(&k);
+	rt_specials_look(&k);
+	rt_fin_look(&k);
 	gc->checking = false;
 }

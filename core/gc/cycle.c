@@ -426,8 +426,10 @@ static void end(rt_gc *gc)
 	gc->live1 = rt_load64_rlx(&gc->heap.live);
 	rt_workpool_reset(&gc->pool);
 	rt_sweep_begin(&gc->heap);
+	gc->fin.stopped = true;
 	for (int i = 0; i < rt->sched.nallp; i++)
 		(void)rt_mcache_prepare(&rt->sched.allp[i]->gc->mc);
+	gc->fin.stopped = false;
 	rt_store64_rlx(&gc->heap.live, rt_load64_rlx(&gc->marked));
 	rt_store64_rlx(&gc->heap.scannable, 0);
 	learn(gc);
@@ -595,6 +597,7 @@ static void cycle(rt_gc *gc)
 	}
 	end(gc);
 	rt_start_world(rt);
+	rt_fin_wake(gc);
 	now = be_nanotime();
 	rt_workpool_trim(&gc->pool); /* nobody but us begins the next */
 	gc->pause2 = now - gc->pause2;
@@ -692,6 +695,7 @@ void rt_gc_drop(gort_runtime *rt)
 	rt_store32_rlx(&gc->waiting, 0);
 	gc->controller = NULL;
 	rt_data_drop(gc);
+	rt_fin_drop(gc);
 	if (rt_load32_rlx(&rt->gcmark) == 0)
 		return;
 	rt_store32_rel(&rt->gcmark, 0);
@@ -764,6 +768,7 @@ int rt_heap_init(gort_runtime *rt)
 	gc->check = rt->debug.gccheckmark != 0;
 	gc->valgrind = rt_valgrind_runs();
 	gc->heap.clobberfree = rt->debug.clobberfree != 0;
+	gc->heap.hooks = (rt_heaphooks){ rt_specials_sweep, gc };
 	rt->gc = gc;
 	rt_workpool_init(&gc->pool, &rt->debug);
 	rt_roots_init(gc);
@@ -782,6 +787,7 @@ int rt_heap_init(gort_runtime *rt)
 	rt->up.gc_shade = rt_gc_shade;
 	rt->up.gc_work = rt_gc_work;
 	rt->up.gc_any = rt_gc_any;
+	rt->up.gc_gone = rt_fin_gone;
 	rt->up.gc_drop = rt_gc_drop;
 	rt->up.gc_tick = rt_gc_tick;
 	return 0;

@@ -5,6 +5,7 @@
 #include "core/alloc/malloc.h"
 #include "core/alloc/mheap.h"
 #include "core/alloc/scavenge.h"
+#include "core/alloc/special.h"
 #include "core/alloc/sweep.h"
 #include "core/base/valgrind.h"
 #include "core/gc/gc.h"
@@ -43,6 +44,29 @@ typedef struct rt_root {     /* of gort_root_add */
 	char *start;
 	size_t size;
 } rt_root;
+
+enum { RT_SP_CLEANUP = 3 }; /* rt_special.kind */
+
+typedef struct rt_due {      /* a cleanup: it hangs on its object, then stands in a queue */
+	rt_special head;     /* first */
+	gort_code fn;
+	void *arg;
+} rt_due;
+
+_Static_assert(sizeof(rt_due) <= RT_SPECIAL_BYTES, "it is one of those records");
+
+enum { RT_FIN_NONE, RT_FIN_PARKED, RT_FIN_AWAKE };
+
+typedef struct rt_finq {
+	rt_mutex lock;       /* rank gcfin */
+	/* guarded by lock */
+	rt_due *head, *tail; /* through head.next: first come, first served */
+	rt_due *next;        /* where root jobs go on */
+	rt_g *runner;        /* NULL: it has not begun */
+	uint8_t state;       /* of the runner: RT_FIN_*; NONE also changes with the world stopped */
+	rt_atomic32 left;    /* 1: root jobs are left; written under lock */
+	bool stopped;        /* who sweeps has stopped the world: nobody is woken; changes while it is stopped */
+} rt_finq;
 
 typedef struct rt_collector { /* what an experiment compares: chosen when the runtime is made */
 	const char *name;
@@ -99,7 +123,8 @@ typedef struct rt_gc {
 	rt_atomic32 stressed;    /* allocations since the last collection by it */
 	uint32_t serial;         /* of collections that were begun, also those broken off */
 	uint8_t mark;            /* of this collection: what rt_g.gcscan becomes */
-	rt_atomic32 njobs;       /* root jobs of this collection; set while the world is stopped */
+	rt_atomic32 njobs;       /* root jobs of this collection; set while the world is stopped. The last are those */
+	uint32_t alarmjobs;      /* of specials, behind so many of alarms */
 	bool dirty;              /* marking was broken off: old mark bits are left */
 	bool forced;             /* somebody asked for this one */
 	uint32_t bornoutside;    /* sched.nbornoutside when marking began */
@@ -119,6 +144,7 @@ typedef struct rt_gc {
 	rt_limiter limiter;      /* what it says is heap.limiting */
 
 	rt_datascan data;
+	rt_finq fin;
 
 	rt_mutex ctl;            /* rank gcctl */
 	/* guarded by ctl */
@@ -162,9 +188,28 @@ void rt_roots_born(rt_g *gp);
 
 void rt_roots_alarms(rt_gc *gc, rt_gcw *w, rt_p *pp);    /* world stopped: once more */
 
-/* ---- special.c: with a P, and locks > 0 until the answer is used -------------------------------------- */
+/* ---- special.c ----------------------------------------------------------------------------------- */
 
-uintptr_t rt_gc_find(rt_gc *gc, const void *p, rt_span **s); /* the object that p points into, or 0; its span is swept */
+/* The object that p points into, or 0; its span is swept. The caller has a P, and locks > 0 as long as it uses the
+ * answer. */
+uintptr_t rt_gc_find(rt_gc *gc, const void *p, rt_span **s);
+/* Hangs r on an object of s, as found by that. False: there is one of the kind, and unique was asked for. */
+bool rt_gc_hang(rt_gc *gc, rt_span *s, uintptr_t obj, rt_special *r, unsigned kind, bool unique);
+void *rt_gc_special_new(rt_gc *gc);                      /* for it; without memory the run ends */
+void rt_specials_job(rt_marker *k, uint32_t i);          /* root job i of rt_special_parts */
+void rt_specials_look(rt_marker *k);                     /* world stopped: all of them */
+void rt_specials_sweep(rt_mheap *h, rt_mcache *mc, rt_span *s); /* rt_heaphooks.specials */
+
+/* ---- finalizer.c --------------------------------------------------------------------------------- */
+
+void rt_fin_queue(rt_gc *gc, rt_due *first, rt_due *last); /* by who sweeps */
+void rt_fin_wake(rt_gc *gc);                             /* if something is due; with a P, holding nothing */
+void rt_fin_prepare(rt_gc *gc);                          /* world stopped, marking begins */
+bool rt_fin_job(rt_marker *k);                           /* does a root job; false: none is left */
+void rt_fin_look(rt_marker *k);                          /* world stopped: all of the queue */
+bool rt_fin_idle(const rt_g *gp, uint32_t status);       /* the runner, with nothing of the program on its stack */
+void rt_fin_gone(rt_g *gp);                              /* up-call gc_gone */
+void rt_fin_drop(rt_gc *gc);                             /* world stopped: the runner is dropped */
 
 /* ---- assist.c ------------------------------------------------------------------------------------ */
 

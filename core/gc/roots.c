@@ -1,8 +1,8 @@
 /* roots.c: where marking begins: stacks, roots of the program, alarms, pools.
  *
- * Jobs: the alarms of each P, blocks of 256 KiB of registered roots, batches of goroutines. Whoever
- * marks takes the next (rt_roots_job). Pools are few words and are looked at while the world
- * stands.
+ * Jobs: the alarms of each P, parts of the heap with specials (special.c), blocks of 256 KiB of registered
+ * roots, parts of the queue of cleanups, batches of goroutines. Whoever marks takes the next (rt_roots_job).
+ * Pools are few words and are looked at while the world stands.
  *
  * Stacks. A goroutine stands still from the moment when the world stopped for the beginning of
  * marking until its stack has been scanned: a marker scans it, or else whoever is about to let it
@@ -88,7 +88,7 @@ static void scan_goroutine(rt_marker *k, rt_g *gp)
 	rt_gc_grey(k, (uintptr_t)gp->arg);
 	rt_gc_grey(k, (uintptr_t)gp->member);
 	gp->rt->up.panic_roots(gp, visit, k);
-	if (gp->system)
+	if (gp == k->gc->controller || rt_fin_idle(gp, status))
 		return; /* the collector's own: nothing of the program is there */
 	rt_g_bounds(gp, &lo, &hi);
 	if (status != RT_G_WAITING) {
@@ -295,7 +295,8 @@ void rt_roots_prepare(rt_marker *k)
 	rt_gc *gc = k->gc;
 	rt_sched *sc = &gc->rt->sched;
 
-	rt_store32_rlx(&gc->njobs, (uint32_t)rt_gomaxprocs(gc->rt));
+	gc->alarmjobs = (uint32_t)rt_gomaxprocs(gc->rt);
+	rt_store32_rlx(&gc->njobs, gc->alarmjobs + rt_special_parts(&gc->heap));
 	rt_store32_rlx(&gc->jobs, 0);
 	rt_lock(&sc->lock, RT_RANK_sched);
 	gc->bornoutside = sc->nbornoutside;
@@ -304,6 +305,7 @@ void rt_roots_prepare(rt_marker *k)
 	rt_storeptr_rel(&gc->gcursor, sc->allg);
 	rt_unlock(&sc->allglock, RT_RANK_allg);
 	gc->rt->up.pool_roots(gc->rt, visit, k);
+	rt_fin_prepare(gc);
 	rt_lock(&gc->rootlock, RT_RANK_gcroots);
 	gc->rootnext = gc->roots;
 	gc->rootat = 0;
@@ -320,15 +322,18 @@ bool rt_roots_job(rt_marker *k)
 	if (rt_load32_rlx(&gc->jobs) < rt_load32_rlx(&gc->njobs)) {
 		i = rt_add32_full(&gc->jobs, 1);
 		if (i < rt_load32_rlx(&gc->njobs)) {
-			rt_timers_roots(gc->rt->sched.allp[i], visit, k);
+			if (i < gc->alarmjobs)
+				rt_timers_roots(gc->rt->sched.allp[i], visit, k);
+			else
+				rt_specials_job(k, i - gc->alarmjobs);
 			return true;
 		}
 	}
-	return root_block(k) || goroutines(k);
+	return root_block(k) || rt_fin_job(k) || goroutines(k);
 }
 
 bool rt_roots_left(rt_gc *gc)
 {
 	return rt_load32_rlx(&gc->jobs) < rt_load32_rlx(&gc->njobs) || rt_load32_rlx(&gc->rootsleft) ||
-	       rt_loadptr_rlx(&gc->gcursor) != NULL;
+	       rt_load32_rlx(&gc->fin.left) || rt_loadptr_rlx(&gc->gcursor) != NULL;
 }

@@ -1,5 +1,22 @@
-/* special.c: what is known of an object besides its bytes. */
+/* special.c: what the collector knows of an object besides its bytes: the cleanups that hang on it.
+ *
+ * They are records off the heap on the list of the object's span (alloc/special.h). Marking looks at all of them, as
+ * roots: what a cleanup is called with is kept. The object is not.
+ *
+ * Sweeping a span comes to the records first (rt_specials_sweep). Those of marked objects stay. With an object that was
+ * not marked its cleanups go into the queue of what is due (finalizer.c), without a need for memory: the record
+ * that hung on the object is the one that stands there.
+ *
+ * Who hangs a record on an object, or looks for one, first sweeps its span; then there is no sweeper at the list, and
+ * speciallock is between such callers and marking. Nothing of theirs parks meanwhile, so no collection ends.
+ *
+ * What comes while the collector marks needs no look in this collection, though the job that would have come to it may
+ * be done: who brings it shades the argument. gccheckmark looks whether that is so.
+ */
 #include "core/gc/gc_impl.h"
+#include "core/sched/internal.h"
+
+/* ---- Objects --------------------------------------------------------------------------------------- */
 
 /* Who sweeps a span may have zeroed its bits before they change places: only a swept one is asked. It stays as it is
  * until the next collection ends, which waits for us. A pointer to an object that is dead may lead to a span that is
@@ -22,4 +39,82 @@ void *rt_gc_object(const void *p, size_t *size)
 
 	*size = obj != 0 ? s->elemsize : 0;
 	return (void *)obj;
+}
+
+void *rt_gc_special_new(rt_gc *gc)
+{
+	void *r = rt_special_new(&gc->heap);
+
+	if (RT_UNLIKELY(r == NULL))
+		rt_run_fail(GORT_ENOMEM, "fatal error: runtime: out of memory\n");
+	return r;
+}
+
+bool rt_gc_hang(rt_gc *gc, rt_span *s, uintptr_t obj, rt_special *r, unsigned kind, bool unique)
+{
+	r->kind = (uint8_t)kind;
+	return rt_special_add(&gc->heap, s, obj, r, unique);
+}
+
+/* ---- Marking --------------------------------------------------------------------------------------- */
+
+static void look(void *arg, rt_span *s, rt_special *sp)
+{
+	rt_marker *k = arg;
+
+	(void)s;
+	k->from = (uintptr_t)sp;
+	k->fromsize = sizeof(rt_due);
+	rt_gc_grey(k, (uintptr_t)((rt_due *)sp)->arg);
+}
+
+void rt_specials_job(rt_marker *k, uint32_t i)
+{
+	rt_special_each(&k->gc->heap, i, look, k);
+}
+
+void rt_specials_look(rt_marker *k)
+{
+	uint32_t n = rt_special_parts(&k->gc->heap);
+
+	for (uint32_t i = 0; i < n; i++)
+		rt_specials_job(k, i);
+}
+
+/* ---- Sweeping -------------------------------------------------------------------------------------- */
+
+typedef struct list {
+	rt_special *head, *last;
+} list;
+
+static void append(list *l, rt_special *sp)
+{
+	sp->next = NULL;
+	if (l->last != NULL)
+		l->last->next = sp;
+	else
+		l->head = sp;
+	l->last = sp;
+}
+
+static uint32_t index_of(const rt_span *s, const rt_special *sp)
+{
+	return rt_span_index(s, (uintptr_t)s->base + sp->offset);
+}
+
+void rt_specials_sweep(rt_mheap *h, rt_mcache *mc, rt_span *s)
+{
+	rt_gc *gc = h->hooks.data;
+	list kept = { NULL, NULL }, due = { NULL, NULL };
+	rt_special *sp = rt_special_take_all(s), *next;
+
+	(void)mc;
+	RT_ASSERT(rt_load32_rlx(&gc->rt->gcmark) == 0);
+	for (; sp != NULL; sp = next) {
+		next = sp->next;
+		append(rt_bit_get(rt_span_markbits(s), index_of(s, sp)) ? &kept : &due, sp);
+	}
+	rt_special_put_all(h, s, kept.head);
+	if (due.head != NULL)
+		rt_fin_queue(gc, (rt_due *)due.head, (rt_due *)due.last);
 }

@@ -430,6 +430,9 @@ GORT_API int gort_set_gc_percent(int percent);
 GORT_API int64_t gort_set_memory_limit(int64_t bytes);
 /* debug.FreeOSMemory: collects and returns all it can to the system. */
 GORT_API void gort_free_os_memory(void);
+/* fn(arg) runs after obj is unreachable for good; any number, in any order; arg must not reach obj.
+ * GORT_EINVAL: obj is not in the heap, or fn is NULL. */
+GORT_API int gort_add_cleanup(void *obj, gort_func fn, void *arg);
 /* obj is reachable up to this call. */
 GORT_API void gort_keep_alive(const void *obj);
 /* The start of the heap object that p points into, or NULL; its usable size (size may be NULL). Blocks of

@@ -116,7 +116,7 @@ void rt_g_free(gort_runtime *rt, rt_p *pp, rt_g *gp)
 	rt_store8_rel(&gp->gcscan, 0);
 	gp->scope = gp->member = NULL;
 	gp->panics = NULL;
-	gp->attached = gp->ismain = gp->system = false;
+	gp->attached = gp->ismain = gp->system = gp->finalizes = false;
 	gp->dropped = 0;
 	gp->runs = 0;
 	gp->readied = 0;
@@ -134,6 +134,7 @@ void rt_g_free(gort_runtime *rt, rt_p *pp, rt_g *gp)
 }
 
 const gort_go_attr rt_system_attr = { sizeof rt_system_attr, 0, "collector" };
+const gort_go_attr rt_finalizer_attr = { sizeof rt_finalizer_attr, 0, "finalizers" };
 
 static bool set_attr(gort_runtime *rt, rt_g *gp, const gort_go_attr *attr)
 {
@@ -165,7 +166,7 @@ int rt_newproc(gort_runtime *rt, rt_m *mp, const gort_go_attr *attr, gort_func f
 		rt_g_free(rt, pp, gp);
 		return GORT_ENOMEM;
 	}
-	gp->system = attr == &rt_system_attr;
+	gp->system = attr == &rt_system_attr || attr == &rt_finalizer_attr;
 	gp->fn = fn;
 	gp->arg = arg;
 	gp->creator = creator;
@@ -222,20 +223,23 @@ int64_t rt_g_count(gort_runtime *rt)
 void rt_goexit0(rt_m *mp, rt_g *gp)
 {
 	rt_p *pp = mp->p;
-	bool wired = gp->lockcount > 0;
+	bool wired = gp->lockcount > 0, system = gp->system;
 
 	RT_TRACE(mp, SCHED, GO_END, gp, 0, 0, 0);
 	RT_ASSERT(gp->waiting == NULL);
 	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_DEAD);
 	rt_switch_unmake(mp, &pp->stacks, gp);
 	rt_g_free(gp->rt, pp, gp);
-	rt_count64_owner(&pp->ended, 1);
+	if (RT_LIKELY(!system)) /* those are not counted */
+		rt_count64_owner(&pp->ended, 1);
 	if (rt_loadptr_rlx(&mp->lockedg) == gp)
 		rt_storeptr_rlx(&mp->lockedg, NULL);
 	/* Its thread may be left in a state that others must not inherit. The host's thread is not
 	 * ours to end. */
 	if (wired && !mp->host)
 		rt_store32_rlx(&mp->exiting, 1);
+	if (RT_UNLIKELY(system))
+		mp->rt->up.gc_gone(gp);
 }
 
 static void main_done(rt_m *mp, rt_g *gp)

@@ -51,7 +51,8 @@ void rt_wakep(gort_runtime *rt);          /* after work was published; fences it
 void rt_wakep_after_rmw(gort_runtime *rt); /* ... by rt_runq_put(next) or rt_yielded_put of a P that is not alone */
 bool rt_goroutines_wait(gort_runtime *rt); /* on some queue */
 bool rt_anywork(gort_runtime *rt);        /* or marking */
-extern const gort_go_attr rt_system_attr; /* rt_newproc's attr of a goroutine of the runtime's own */
+/* rt_newproc's attr of goroutines of the runtime's own; the one of finalizers also runs code of the user */
+extern const gort_go_attr rt_system_attr, rt_finalizer_attr;
 
 /* m.c */
 rt_m *rt_m_new(gort_runtime *rt);         /* NULL: no memory; counted */

@@ -157,6 +157,7 @@ void rt_start_world(gort_runtime *rt);
 /* What the rooms above put below: registered once by api/runtime.c for each runtime. */
 typedef struct rt_upcalls {
 	void (*goroutine_main)(rt_g *gp, gort_func fn, void *arg); /* builtin: fn as a scope */
+	void (*scope)(gort_func fn, void *arg);  /* builtin: gort_scope; outside the runtime */
 	void (*goroutine_drop)(rt_g *gp); /* builtin, sync: forget its deferred calls, leave its group;
 	                                   * on gp, or world stopped */
 	void (*pool_cleanup)(gort_runtime *rt); /* sync: a collection begins; world stopped */
@@ -175,6 +176,8 @@ typedef struct rt_upcalls {
 	bool (*gc_work)(rt_m *mp, bool idle); /* on g0 with a P: marks for a while. idle: marks or sweeps until there is
 	                                       * something else to do. True: it did something */
 	bool (*gc_any)(gort_runtime *rt); /* there is something for a P without work */
+	void (*gc_gone)(rt_g *gp);    /* gp, of the runtime's own, has ended by itself: only the address counts. On g0
+	                               * with a P, holding nothing */
 	void (*gc_drop)(gort_runtime *rt); /* the run ends, all goroutines are gone; world stopped */
 	int64_t (*gc_tick)(gort_runtime *rt, int64_t now); /* sysmon, at each look; takes less than 300 us; ns until it
 	                                                    * wants another, -1: at any time */

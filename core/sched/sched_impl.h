@@ -64,6 +64,7 @@ struct rt_g {
 	bool attached : 1;     /* a thread between gort_attach and gort_detach */
 	bool ismain : 1;       /* its end ends the run */
 	bool system : 1;       /* the runtime's own */
+	bool finalizes : 1;    /* and runs code of the user now */
 	uint8_t dropped;       /* RT_DROPPED: its run has ended while its thread was busy with it */
 	rt_atomic8 gcscan;     /* its stack and the collector: RT_SCAN_*, see gc/roots.c */
 	rt_atomic32 claim;     /* who may wake this timed wait; wait.c */

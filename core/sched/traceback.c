@@ -479,7 +479,7 @@ void rt_report_all(gort_runtime *rt, rt_report *r, const rt_g *but)
 		return;
 	}
 	for (size_t i = 0; i < l.n; i++)
-		if (l.g[i] != but && (!l.g[i]->system || r->level >= 2))
+		if (l.g[i] != but && (!l.g[i]->system || l.g[i]->finalizes || r->level >= 2))
 			rt_report_g(r, l.g[i], now);
 	rt_glist_free(&l);
 }

@@ -2,7 +2,7 @@
  * (clobberfree), so that a hidden address tells. Stacks are scanned conservatively: of many objects
  * that nothing refers to, a few may stay. */
 #include "core/gc/gc_impl.h"
-#include "tests/support/goroutines.h"
+#include "tests/support/garbage.h"
 
 #include "backends/thread/thread.h"
 
@@ -24,44 +24,6 @@ typedef struct wide { /* above 512 bytes: its pointers are told by the type */
 } wide;
 GORT_DEFINE_TYPE(wide, GORT_PTR(wide, last));
 
-static const char *collector;
-static const char *debug;
-
-static uintptr_t hide(const void *p)
-{
-	return ~(uintptr_t)p;
-}
-
-static RT_LOOKS_ANYWHERE bool gone(uintptr_t hidden)
-{
-	return *(const volatile uint32_t *)(~hidden) == 0xdeadbeef;
-}
-
-/* How many of n objects at hidden addresses were freed. */
-static int freed(const uintptr_t *hidden, int n)
-{
-	int k = 0;
-
-	for (int i = 0; i < n; i++)
-		k += gone(hidden[i]);
-	return k;
-}
-
-/* What is left of the frames of functions that made objects. */
-static RT_NOINLINE void wash(void)
-{
-	volatile char room[6000];
-
-	memset((char *)room, 0, sizeof room);
-	__asm__ volatile("" : : "r"(room) : "memory");
-}
-
-static void collect(void)
-{
-	wash();
-	gort_gc();
-}
-
 static RT_NOINLINE pair *leaf(uintptr_t *hidden)
 {
 	pair *p = gort_new(GORT_TYPE(pair));
@@ -70,34 +32,6 @@ static RT_NOINLINE pair *leaf(uintptr_t *hidden)
 	p->number = 5;
 	*hidden = hide(p);
 	return p;
-}
-
-static void in_program(gort_func fn, void *arg)
-{
-	static const char *const names[] = { "stw", "concurrent" };
-
-	for (int c = 0; c < 2; c++)
-		for (int procs = 1; procs <= 2; procs++) {
-			gort_runtime *rt;
-			gort_config cfg;
-			int r;
-
-			collector = names[c];
-			gort_config_init(&cfg);
-			cfg.procs = procs;
-			cfg.collector = collector;
-			cfg.debug = debug != NULL ? debug : "clobberfree=1";
-			rt_store32_rlx(&failures, 0);
-			assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
-			r = gort_runtime_run(rt, fn, arg);
-			if (r != 0)
-				print_message("%s", gort_runtime_error(rt));
-			assert_int_equal(r, 0);
-			assert_int_equal(gort_runtime_free(rt), 0);
-			if (rt_load32_acq(&failures) != 0)
-				print_error("%s, %d Ps: %s\n", collector, procs, first_failure);
-			assert_int_equal(rt_load32_acq(&failures), 0);
-		}
 }
 
 /* ---- Objects ------------------------------------------------------------------------------------- */

@@ -1,0 +1,90 @@
+/* garbage.h: for tests of what a collection keeps. Freed objects are filled with 0xdeadbeef (clobberfree), so that a
+ * hidden address tells. Stacks are scanned conservatively: of many objects that nothing refers to, a few
+ * may stay. */
+#ifndef TESTS_SUPPORT_GARBAGE_H
+#define TESTS_SUPPORT_GARBAGE_H
+
+#include "tests/support/goroutines.h"
+
+#include "core/base/attrs.h"
+
+#include <string.h>
+
+static const char *debug; /* instead of clobberfree */
+
+static inline uintptr_t hide(const void *p)
+{
+	return ~(uintptr_t)p;
+}
+
+static inline RT_LOOKS_ANYWHERE bool gone(uintptr_t hidden)
+{
+	return *(const volatile uint32_t *)(~hidden) == 0xdeadbeef;
+}
+
+/* How many of n objects at hidden addresses were freed. */
+static inline int freed(const uintptr_t *hidden, int n)
+{
+	int k = 0;
+
+	for (int i = 0; i < n; i++)
+		k += gone(hidden[i]);
+	return k;
+}
+
+/* What is left of the frames of functions that made objects. */
+RT_UNUSED static RT_NOINLINE void wash(void)
+{
+	volatile char room[6000];
+
+	memset((char *)room, 0, sizeof room);
+	__asm__ volatile("" : : "r"(room) : "memory");
+}
+
+static inline void collect(void)
+{
+	wash();
+	gort_gc();
+}
+
+/* The code of the run; program_error holds its text. */
+static inline int collected(int procs, const char *with, gort_func fn, void *arg)
+{
+	gort_runtime *rt;
+	gort_config cfg;
+	int r;
+
+	gort_config_init(&cfg);
+	cfg.procs = procs;
+	cfg.collector = with;
+	cfg.debug = debug != NULL ? debug : "clobberfree=1";
+	rt_store32_rlx(&failures, 0);
+	assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
+	r = gort_runtime_run(rt, fn, arg);
+	snprintf(program_error, sizeof program_error, "%s", gort_runtime_error(rt));
+	assert_int_equal(gort_runtime_free(rt), 0);
+	if (rt_load32_acq(&failures) != 0)
+		fail_msg("%s, %d Ps: %s", with, procs, first_failure);
+	return r;
+}
+
+/* With each collector, on one P and on two; each run must end with the code. */
+static inline void in_program_that_ends(int code, gort_func fn, void *arg)
+{
+	static const char *const names[] = { "stw", "concurrent" };
+
+	for (int c = 0; c < 2; c++)
+		for (int procs = 1; procs <= 2; procs++) {
+			int r = collected(procs, names[c], fn, arg);
+
+			if (r != code)
+				fail_msg("%s, %d Ps: %d: %s", names[c], procs, r, program_error);
+		}
+}
+
+static inline void in_program(gort_func fn, void *arg)
+{
+	in_program_that_ends(0, fn, arg);
+}
+
+#endif
