@@ -148,6 +148,16 @@ GORT_API int64_t gort_set_memory_limit(int64_t bytes)
 	return was;
 }
 
+GORT_API int gort_set_finalizer(void *obj, void (*fn)(void *obj, void *arg), void *arg)
+{
+	int r;
+
+	(void)RT_ENTER();
+	r = rt_finalizer_set(obj, fn, arg);
+	rt_leave();
+	return r;
+}
+
 GORT_API int gort_add_cleanup(void *obj, gort_func fn, void *arg)
 {
 	int r;

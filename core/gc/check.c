@@ -54,7 +54,7 @@ void rt_gc_missed(rt_marker *k, rt_span *s, uintptr_t obj)
 void rt_gc_check(rt_gc *gc)
 {
 	rt_gcw w = { 0 };
-	rt_marker k = { .gc = gc, .w = &w };
+	rt_marker k = { .gc = gc, .w = &w, .whole = true };
 
 	gc->checking = true;
 	rt_gc_each_marked(&k);

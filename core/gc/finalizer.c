@@ -1,10 +1,10 @@
-/* finalizer.c: cleanups that are due, and the goroutine that runs them.
+/* finalizer.c: finalizers and cleanups that are due, and the goroutine that runs them.
  *
  * Whoever sweeps puts them into one queue; a goroutine of the runtime's own, the runner, takes one after the other and
  * calls it, as a scope of its own. It is made when something is first due, and after it was lost, and parks between:
  *
  *   NONE ---- something is due: it is made, or tried to be ----> AWAKE <---- queue ---- PARKED
- *     ^------ end of a run, gort_goexit in a cleanup --------------+--- nothing left ---^
+ *     ^------ end of a run, gort_goexit in a call -----------------+--- nothing left ---^
  *
  * State and queue change under one lock, so no wake-up is lost. It needs no lock to be woken: who queues is on a P and
  * holds nothing, and makes it runnable there. Only the end of a collection sweeps with the world stopped; it wakes
@@ -13,7 +13,7 @@
  *
  * A run's end drops the runner with everybody else, as os.Exit would end it; what it was in the middle of
  * is lost. What is queued stays, as does the heap: it runs after a collection in the next run.
- * A panic in a cleanup is that of any goroutine. gort_goexit ends the runner, and another comes in its place (in Go no
+ * A panic in a call is that of any goroutine. gort_goexit ends the runner, and another comes in its place (in Go no
  * finalizer would run any more).
  *
  * What is in the queue is a root. Nothing is added while the collector marks, since everything was swept before; what
@@ -25,6 +25,8 @@
  */
 #include "core/gc/gc_impl.h"
 #include "core/sched/internal.h"
+
+typedef void (*finalizer)(void *obj, void *arg);
 
 enum { JOB = 256 }; /* records of a root job: some 10 us */
 
@@ -94,6 +96,7 @@ static bool take(rt_gc *gc, rt_due *out)
 	if (d == NULL)
 		return false;
 	*out = *d;
+	rt_gc_shade(out->obj);
 	rt_gc_shade(out->arg);
 	rt_special_free(&gc->heap, d);
 	return true;
@@ -105,6 +108,7 @@ static void look(rt_marker *k, const rt_due *d)
 {
 	k->from = (uintptr_t)d;
 	k->fromsize = sizeof *d;
+	rt_gc_grey(k, (uintptr_t)d->obj);
 	rt_gc_grey(k, (uintptr_t)d->arg);
 }
 
@@ -151,7 +155,10 @@ static void call(void *arg)
 {
 	rt_due *d = arg;
 
-	((gort_func)d->fn)(d->arg);
+	if (d->head.kind == RT_SP_FINALIZER)
+		((finalizer)d->fn)(d->obj, d->arg);
+	else
+		((gort_func)d->fn)(d->arg);
 }
 
 /* In a frame of its own, so that nothing of the last is in that of the loop. */
@@ -231,6 +238,51 @@ void rt_fin_drop(rt_gc *gc)
 
 /* ---- What the program wants ------------------------------------------------------------------------ */
 
+static rt_due *new_due(rt_gc *gc, gort_code fn, void *obj, void *arg)
+{
+	rt_due *d = rt_gc_special_new(gc);
+
+	d->fn = fn;
+	d->obj = obj;
+	d->arg = arg;
+	rt_gc_shade(arg);
+	return d;
+}
+
+/* One of the small blocks that share an object, as far as can be seen. */
+static bool may_share(const rt_span *s)
+{
+	return s->spanclass == RT_SPC_TINY;
+}
+
+static void remove_finalizer(rt_gc *gc, rt_span *s, void *obj)
+{
+	rt_special *d = rt_special_remove(&gc->heap, s, (uintptr_t)obj, RT_SP_FINALIZER);
+
+	if (d != NULL)
+		rt_special_free(&gc->heap, d);
+}
+
+int rt_finalizer_set(void *obj, finalizer fn, void *arg)
+{
+	rt_gc *gc = rt_gc_of(rt_self());
+	rt_span *s;
+	uintptr_t start = rt_gc_find(gc, obj, &s);
+	rt_due *d;
+
+	if (start == 0 || (start != (uintptr_t)obj && !may_share(s)))
+		return GORT_EINVAL;
+	if (fn == NULL) {
+		remove_finalizer(gc, s, obj);
+		return 0;
+	}
+	d = new_due(gc, (gort_code)fn, obj, arg);
+	if (rt_gc_hang(gc, s, (uintptr_t)obj, &d->head, RT_SP_FINALIZER, true))
+		return 0;
+	rt_special_free(&gc->heap, d);
+	return GORT_EINVAL;
+}
+
 int rt_cleanup_add(void *obj, gort_func fn, void *arg)
 {
 	rt_gc *gc = rt_gc_of(rt_self());
@@ -240,10 +292,7 @@ int rt_cleanup_add(void *obj, gort_func fn, void *arg)
 
 	if (start == 0 || fn == NULL)
 		return GORT_EINVAL;
-	d = rt_gc_special_new(gc);
-	d->fn = (gort_code)fn;
-	d->arg = arg;
-	rt_gc_shade(arg);
+	d = new_due(gc, (gort_code)fn, NULL, arg);
 	(void)rt_gc_hang(gc, s, start, &d->head, RT_SP_CLEANUP, false);
 	return 0;
 }

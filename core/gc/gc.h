@@ -41,7 +41,9 @@ int64_t rt_gc_set_limit(gort_runtime *rt, int64_t limit);
 void rt_gc_stats(gort_runtime *rt, gort_mem_stats *out); /* world stopped */
 int rt_root_add(struct rt_gc *gc, void *start, size_t size); /* any thread; see gort.h */
 int rt_root_remove(struct rt_gc *gc, void *start);
-int rt_cleanup_add(void *obj, gort_func fn, void *arg); /* see gort.h; ends the run without memory */
+/* See gort.h. Without memory the run ends. */
+int rt_finalizer_set(void *obj, void (*fn)(void *obj, void *arg), void *arg);
+int rt_cleanup_add(void *obj, gort_func fn, void *arg);
 
 /* ---- Barriers ------------------------------------------------------------------------------------ */
 

@@ -35,6 +35,7 @@ typedef struct rt_marker {
 	rt_gcw *w;
 	uint64_t marked;         /* bytes of objects turned black or grey by it, not yet told */
 	uint64_t heap, stack, globals; /* scan work, not yet told */
+	bool whole;              /* large objects are scanned at once, not in pieces that are queued */
 	uintptr_t from;          /* the object that is scanned, for check.c */
 	size_t fromsize;
 } rt_marker;
@@ -45,11 +46,12 @@ typedef struct rt_root {     /* of gort_root_add */
 	size_t size;
 } rt_root;
 
-enum { RT_SP_CLEANUP = 3 }; /* rt_special.kind */
+enum { RT_SP_FINALIZER = 1, RT_SP_CLEANUP = 3 }; /* rt_special.kind */
 
-typedef struct rt_due {      /* a cleanup: it hangs on its object, then stands in a queue */
+typedef struct rt_due {      /* a finalizer or cleanup: it hangs on its object, then stands in a queue */
 	rt_special head;     /* first */
 	gort_code fn;
+	void *obj;           /* of a finalizer; else NULL */
 	void *arg;
 } rt_due;
 
@@ -162,6 +164,7 @@ typedef struct rt_gc {
 
 void rt_gc_grey(rt_marker *k, uintptr_t word);          /* any word */
 void rt_gc_scan_words(rt_marker *k, const void *lo, const void *hi); /* conservatively */
+void rt_gc_scan_inside(rt_marker *k, rt_span *s, uintptr_t obj); /* what obj points to; it may be white */
 void rt_gc_mark_new(rt_gc *gc, rt_gcp *p, rt_slot o);   /* an object allocated while marking is black */
 /* Marks until `budget` bytes of scan work are done or there is none left; scan work done. stop:
  * looked at now and then; may be NULL. */

@@ -16,7 +16,8 @@
  * read once, whole, and whichever value it has is right, since the barrier has queued the other.
  *
  * If there is no memory for a work buffer, the object stays marked and `overflow` is set: the end
- * of marking then looks through the heap for marked objects and scans all of them.
+ * of marking then looks through the heap for marked objects and scans all of them. Objects with a finalizer, which
+ * are scanned without being marked (special.c), are looked at once more for that.
  */
 #include "core/gc/gc_impl.h"
 
@@ -151,10 +152,16 @@ static size_t scan_part(rt_marker *k, uintptr_t obj, size_t size, size_t from, s
 	if (to > size)
 		to = size;
 	if (t == RT_TYPE_CONSERVATIVE)
-		rt_gc_scan_words(k, (void *)(obj + from), (void *)(obj + to));
+		for (size_t at = from; at < to; at += sizeof(void *))
+			look(k, obj + at, obj, size);
 	else
 		scan_typed(k, t, obj, size, from, to);
 	return to - from;
+}
+
+static size_t scan_whole(rt_marker *k, const rt_span *s, uintptr_t obj)
+{
+	return s->elemsize <= RT_BITMAP_MAX ? scan_small(k, s, obj) : scan_part(k, obj, s->elemsize, 0, s->elemsize);
 }
 
 /* `at` is an object, or a piece of a large one. */
@@ -172,6 +179,12 @@ static size_t scan_object(rt_marker *k, uintptr_t at)
 		for (size_t piece = RT_OBLET; piece < size; piece += RT_OBLET)
 			queue(k, obj + piece);
 	return scan_part(k, obj, size, at - obj, at - obj + RT_OBLET);
+}
+
+void rt_gc_scan_inside(rt_marker *k, rt_span *s, uintptr_t obj)
+{
+	if (!rt_span_noscan(s))
+		k->heap += k->whole ? scan_whole(k, s, obj) : scan_object(k, obj);
 }
 
 void rt_gc_tell(rt_marker *k)
@@ -289,10 +302,7 @@ static void scan_marked(rt_gc *gc, rt_span *s, void *arg)
 			continue;
 		k->from = obj;
 		k->fromsize = s->elemsize;
-		if (s->elemsize <= RT_BITMAP_MAX)
-			k->heap += scan_small(k, s, obj);
-		else
-			k->heap += scan_part(k, obj, s->elemsize, 0, s->elemsize);
+		k->heap += scan_whole(k, s, obj);
 		/* At once, or the buffers would be short again. */
 		if (!gc->checking)
 			(void)rt_gc_drain(k, UINT64_MAX, NULL, NULL);
@@ -310,6 +320,9 @@ void rt_gc_rescan(rt_marker *k)
 
 	while (rt_load32_acq(&gc->overflow)) {
 		rt_store32_rlx(&gc->overflow, 0);
+		k->whole = true;
+		rt_specials_look(k); /* pieces of an object that is not marked */
+		k->whole = false;
 		rt_gc_each_marked(k);
 	}
 }

@@ -1,11 +1,20 @@
-/* special.c: what the collector knows of an object besides its bytes: the cleanups that hang on it.
+/* special.c: what the collector knows of an object besides its bytes: the finalizer and the cleanups that hang on it.
  *
  * They are records off the heap on the list of the object's span (alloc/special.h). Marking looks at all of them, as
- * roots: what a cleanup is called with is kept. The object is not.
+ * roots: what they are called with is kept, and so is all that an object with a finalizer points to. The
+ * object itself is not. So when its finalizer comes to run, everything there is as it was; and another object with a
+ * finalizer that it points to is marked, and comes later. In a cycle each keeps the others, and none is ever due.
+ * (Pointers of an object into itself do not count: scanning passes by them.)
  *
- * Sweeping a span comes to the records first (rt_specials_sweep). Those of marked objects stay. With an object that was
- * not marked its cleanups go into the queue of what is due (finalizer.c), without a need for memory: the record
- * that hung on the object is the one that stands there.
+ * Sweeping a span comes to the records first (rt_specials_sweep). Those of marked objects stay. An object that was not
+ * marked and has a finalizer is marked now, and lives for one cycle more: what it points to was marked. Its finalizer
+ * goes into the queue of what is due (finalizer.c), and holds it from there; its cleanups stay. Without a finalizer
+ * its cleanups go into the queue. None of this needs memory: the record that hung on the object is the one that
+ * stands in the queue.
+ *
+ * Small blocks without pointers share an object (alloc/malloc.h), and nobody can tell from the outside whether 16 bytes
+ * are one. So any pointer into them may have a finalizer, which is called with that pointer when all of them are
+ * unreachable. Rejected: to refuse pointers that are not to the start; whether gort_alloc(8) gives one is chance.
  *
  * Who hangs a record on an object, or looks for one, first sweeps its span; then there is no sweeper at the list, and
  * speciallock is between such callers and marking. Nothing of theirs parks meanwhile, so no collection ends.
@@ -58,11 +67,22 @@ bool rt_gc_hang(rt_gc *gc, rt_span *s, uintptr_t obj, rt_special *r, unsigned ki
 
 /* ---- Marking --------------------------------------------------------------------------------------- */
 
+static uint32_t index_of(const rt_span *s, const rt_special *sp)
+{
+	return rt_span_index(s, (uintptr_t)s->base + sp->offset);
+}
+
 static void look(void *arg, rt_span *s, rt_special *sp)
 {
 	rt_marker *k = arg;
 
-	(void)s;
+	if (sp->kind == RT_SP_FINALIZER) {
+		uintptr_t obj = (uintptr_t)rt_span_object(s, index_of(s, sp));
+
+		k->from = obj;
+		k->fromsize = s->elemsize;
+		rt_gc_scan_inside(k, s, obj);
+	}
 	k->from = (uintptr_t)sp;
 	k->fromsize = sizeof(rt_due);
 	rt_gc_grey(k, (uintptr_t)((rt_due *)sp)->arg);
@@ -97,9 +117,15 @@ static void append(list *l, rt_special *sp)
 	l->last = sp;
 }
 
-static uint32_t index_of(const rt_span *s, const rt_special *sp)
+/* Up to the first of the next object. */
+static bool has_finalizer(const rt_span *s, const rt_special *sp)
 {
-	return rt_span_index(s, (uintptr_t)s->base + sp->offset);
+	uint32_t index = index_of(s, sp);
+
+	for (; sp != NULL && index_of(s, sp) == index; sp = sp->next)
+		if (sp->kind == RT_SP_FINALIZER)
+			return true;
+	return false;
 }
 
 void rt_specials_sweep(rt_mheap *h, rt_mcache *mc, rt_span *s)
@@ -107,12 +133,23 @@ void rt_specials_sweep(rt_mheap *h, rt_mcache *mc, rt_span *s)
 	rt_gc *gc = h->hooks.data;
 	list kept = { NULL, NULL }, due = { NULL, NULL };
 	rt_special *sp = rt_special_take_all(s), *next;
+	uint32_t index = UINT32_MAX;
+	bool dead = false, again = false; /* it was not marked; and its finalizer will see it */
 
 	(void)mc;
 	RT_ASSERT(rt_load32_rlx(&gc->rt->gcmark) == 0);
 	for (; sp != NULL; sp = next) {
 		next = sp->next;
-		append(rt_bit_get(rt_span_markbits(s), index_of(s, sp)) ? &kept : &due, sp);
+		if (index != index_of(s, sp)) {
+			index = index_of(s, sp);
+			dead = !rt_bit_get(rt_span_markbits(s), index);
+			again = dead && has_finalizer(s, sp);
+			if (again) {
+				(void)rt_bit_set(rt_span_markbits(s), index);
+				rt_add64_full(&h->live, s->elemsize);
+			}
+		}
+		append(dead && (!again || sp->kind == RT_SP_FINALIZER) ? &due : &kept, sp);
 	}
 	rt_special_put_all(h, s, kept.head);
 	if (due.head != NULL)

@@ -430,6 +430,10 @@ GORT_API int gort_set_gc_percent(int percent);
 GORT_API int64_t gort_set_memory_limit(int64_t bytes);
 /* debug.FreeOSMemory: collects and returns all it can to the system. */
 GORT_API void gort_free_os_memory(void);
+/* fn(obj, arg) runs once, in the finalizer goroutine, after obj became unreachable and before it is
+ * freed. An object comes before what it points to; in a cycle, never. fn NULL removes it.
+ * GORT_EINVAL: obj is not the start of a heap object, or has a finalizer. */
+GORT_API int gort_set_finalizer(void *obj, void (*fn)(void *obj, void *arg), void *arg);
 /* fn(arg) runs after obj is unreachable for good; any number, in any order; arg must not reach obj.
  * GORT_EINVAL: obj is not in the heap, or fn is NULL. */
 GORT_API int gort_add_cleanup(void *obj, gort_func fn, void *arg);
