@@ -168,6 +168,26 @@ GORT_API int gort_add_cleanup(void *obj, gort_func fn, void *arg)
 	return r;
 }
 
+GORT_API gort_weak *gort_weak_make(void *obj)
+{
+	gort_weak *w;
+
+	(void)RT_ENTER();
+	w = rt_weak_make(obj);
+	rt_leave();
+	return w;
+}
+
+GORT_API void *gort_weak_value(gort_weak *w)
+{
+	void *obj;
+
+	(void)RT_ENTER();
+	obj = rt_weak_value(w);
+	rt_leave();
+	return obj;
+}
+
 GORT_API void gort_keep_alive(const void *obj)
 {
 	__asm__ volatile("" : : "r"(obj) : "memory");

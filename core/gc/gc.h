@@ -42,6 +42,8 @@ void rt_gc_stats(gort_runtime *rt, gort_mem_stats *out); /* world stopped */
 int rt_root_add(struct rt_gc *gc, void *start, size_t size); /* any thread; see gort.h */
 int rt_root_remove(struct rt_gc *gc, void *start);
 /* See gort.h. Without memory the run ends. */
+gort_weak *rt_weak_make(void *obj);
+void *rt_weak_value(gort_weak *w);
 int rt_finalizer_set(void *obj, void (*fn)(void *obj, void *arg), void *arg);
 int rt_cleanup_add(void *obj, gort_func fn, void *arg);
 

@@ -46,7 +46,7 @@ typedef struct rt_root {     /* of gort_root_add */
 	size_t size;
 } rt_root;
 
-enum { RT_SP_FINALIZER = 1, RT_SP_CLEANUP = 3 }; /* rt_special.kind */
+enum { RT_SP_FINALIZER = 1, RT_SP_WEAK = 2, RT_SP_CLEANUP = 3 }; /* rt_special.kind */
 
 typedef struct rt_due {      /* a finalizer or cleanup: it hangs on its object, then stands in a queue */
 	rt_special head;     /* first */
@@ -56,6 +56,19 @@ typedef struct rt_due {      /* a finalizer or cleanup: it hangs on its object, 
 } rt_due;
 
 _Static_assert(sizeof(rt_due) <= RT_SPECIAL_BYTES, "it is one of those records");
+
+/* A pointer that does not count, with a word more: it shares no block with others. A heap object without pointers. */
+struct gort_weak {
+	rt_atomicptr obj;    /* weak.c */
+	uintptr_t unused;
+};
+
+typedef struct rt_weak {     /* hangs on the object */
+	rt_special head;     /* first */
+	gort_weak *handle;
+} rt_weak;
+
+_Static_assert(sizeof(rt_weak) <= RT_SPECIAL_BYTES, "it is one of those records");
 
 enum { RT_FIN_NONE, RT_FIN_PARKED, RT_FIN_AWAKE };
 
@@ -213,6 +226,10 @@ void rt_fin_look(rt_marker *k);                          /* world stopped: all o
 bool rt_fin_idle(const rt_g *gp, uint32_t status);       /* the runner, with nothing of the program on its stack */
 void rt_fin_gone(rt_g *gp);                              /* up-call gc_gone */
 void rt_fin_drop(rt_gc *gc);                             /* world stopped: the runner is dropped */
+
+/* ---- weak.c -------------------------------------------------------------------------------------- */
+
+void rt_weak_clear(rt_gc *gc, rt_weak *r);               /* by who sweeps: its object is dead, or its finalizer due */
 
 /* ---- assist.c ------------------------------------------------------------------------------------ */
 

@@ -1,16 +1,18 @@
-/* special.c: what the collector knows of an object besides its bytes: the finalizer and the cleanups that hang on it.
+/* special.c: what the collector knows of an object besides its bytes: the finalizer, the weak handle and the cleanups
+ * that hang on it.
  *
  * They are records off the heap on the list of the object's span (alloc/special.h). Marking looks at all of them, as
- * roots: what they are called with is kept, and so is all that an object with a finalizer points to. The
- * object itself is not. So when its finalizer comes to run, everything there is as it was; and another object with a
- * finalizer that it points to is marked, and comes later. In a cycle each keeps the others, and none is ever due.
+ * roots: what they are called with is kept, and the handle, and so is all that an object with a finalizer points to.
+ * The object itself is not. So when its finalizer comes to run, everything there is as it was; and another object with
+ * a finalizer that it points to is marked, and comes later. In a cycle each keeps the others, and none is ever due.
  * (Pointers of an object into itself do not count: scanning passes by them.)
  *
  * Sweeping a span comes to the records first (rt_specials_sweep). Those of marked objects stay. An object that was not
  * marked and has a finalizer is marked now, and lives for one cycle more: what it points to was marked. Its finalizer
  * goes into the queue of what is due (finalizer.c), and holds it from there; its cleanups stay. Without a finalizer
- * its cleanups go into the queue. None of this needs memory: the record that hung on the object is the one that
- * stands in the queue.
+ * its cleanups go into the queue. Its handle is cleared in both cases: who finds the object through the finalizer
+ * does not share it with one who found it through a handle. None of this needs memory: the record that hung on the
+ * object is the one that stands in the queue.
  *
  * Small blocks without pointers share an object (alloc/malloc.h), and nobody can tell from the outside whether 16 bytes
  * are one. So any pointer into them may have a finalizer, which is called with that pointer when all of them are
@@ -76,6 +78,10 @@ static void look(void *arg, rt_span *s, rt_special *sp)
 {
 	rt_marker *k = arg;
 
+	if (sp->kind == RT_SP_WEAK) {
+		rt_gc_grey(k, (uintptr_t)((rt_weak *)sp)->handle);
+		return;
+	}
 	if (sp->kind == RT_SP_FINALIZER) {
 		uintptr_t obj = (uintptr_t)rt_span_object(s, index_of(s, sp));
 
@@ -149,7 +155,10 @@ void rt_specials_sweep(rt_mheap *h, rt_mcache *mc, rt_span *s)
 				rt_add64_full(&h->live, s->elemsize);
 			}
 		}
-		append(dead && (!again || sp->kind == RT_SP_FINALIZER) ? &due : &kept, sp);
+		if (dead && sp->kind == RT_SP_WEAK)
+			rt_weak_clear(gc, (rt_weak *)sp);
+		else
+			append(dead && (!again || sp->kind == RT_SP_FINALIZER) ? &due : &kept, sp);
 	}
 	rt_special_put_all(h, s, kept.head);
 	if (due.head != NULL)

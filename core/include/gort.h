@@ -80,6 +80,7 @@ typedef struct gort_type gort_type;       /* never freed; equal types have equal
 typedef struct gort_chan gort_chan;       /* heap object */
 typedef struct gort_timer gort_timer;     /* heap object */
 typedef struct gort_ticker gort_ticker;   /* heap object */
+typedef struct gort_weak gort_weak;       /* heap object */
 
 typedef void (*gort_func)(void *arg);     /* a goroutine, a deferred call, a cleanup */
 typedef void (*gort_code)(void);          /* a function of any signature; cast before the call */
@@ -437,6 +438,11 @@ GORT_API int gort_set_finalizer(void *obj, void (*fn)(void *obj, void *arg), voi
 /* fn(arg) runs after obj is unreachable for good; any number, in any order; arg must not reach obj.
  * GORT_EINVAL: obj is not in the heap, or fn is NULL. */
 GORT_API int gort_add_cleanup(void *obj, gort_func fn, void *arg);
+/* A pointer that does not keep obj alive: the same handle for the same object. NULL for NULL, and for what
+ * is not in the heap. */
+GORT_API gort_weak *gort_weak_make(void *obj);
+/* The object, or NULL once it is unreachable: before its finalizer runs. NULL for NULL. */
+GORT_API void *gort_weak_value(gort_weak *w);
 /* obj is reachable up to this call. */
 GORT_API void gort_keep_alive(const void *obj);
 /* The start of the heap object that p points into, or NULL; its usable size (size may be NULL). Blocks of
