@@ -1,7 +1,7 @@
 """Checks the models of the lock-free protocols and prints a table.
 
 usage: run.py [NAME...]     NAME: parkready timerpoll timerheap runq mutex cancel takep syscall
-               stwpreempt news barrier trace relacy
+               stwpreempt news barrier weak trace relacy
 
 Each row is a model, a variant and what is expected. A mutant lacks one fence, re-check or order and must
 fail; one that passes means that the model no longer sees what it is there for, so the run fails too.
@@ -113,6 +113,14 @@ for scenario, memory, mutant in (
         ('ONE', '', 'NO_NEWS'), ('ONE', '', 'NEWS_FIRST'), ('ONE', 'WEAK', 'NEWS_RELAXED'),
         ('ONE', 'WEAK', 'TAKE_RELAXED'), ('RELAY', '', 'LOOK_FIRST'), ('ONE', '', 'NO_SECOND')):
     rows('news', (scenario,), (memory,), False, mutant)
+
+rows('weak', ('SWEEP',), BOTH)
+rows('weak', ('MARK',), ('',)) # as barrier
+for scenario, memory, mutant in (
+        ('SWEEP', '', 'NO_SWEEP'), ('SWEEP', '', 'NO_REREAD'), ('SWEEP', 'WEAK', 'SWEPT_RELAXED'),
+        ('SWEEP', 'WEAK', 'PAGES_RELAXED'), ('MARK', '', 'NO_SHADE'), ('MARK', '', 'NO_FLUSH'),
+        ('MARK', '', 'NO_AGAIN'), ('MARK', '', 'TORN')):
+    rows('weak', (scenario,), (memory,), False, mutant)
 
 rows('trace', ('',), ('',))
 for mutant in ('NO_W2', 'NO_R2', 'NO_BUSY', 'NO_FLOOR', 'NO_RECHECK'):
