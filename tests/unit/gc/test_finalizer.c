@@ -1,235 +1,8 @@
-/* What is called when objects are gone: when, how often, with what, in which order; and how the goroutine that calls
- * ends and comes again. */
+/* Finalizers: when they run, on what, in which order, and that all that hangs on their object is as it was. */
 #include "core/gc/gc_impl.h"
-#include "tests/support/garbage.h"
+#include "tests/support/due.h"
 
 #include <stdlib.h>
-
-enum { N = 100, FEW = 10, SIGN = 7 };
-
-typedef struct item {
-	struct item *to;
-	uint64_t sign, number, round;
-} item;
-GORT_DEFINE_TYPE(item, GORT_PTR(item, to), GORT_FIELD(item, number, uint64_t), GORT_FIELD(item, round, uint64_t));
-
-typedef struct wide { /* above 512 bytes: its pointers are told by the type */
-	uint64_t fill[80];
-	item *to;
-	uint64_t sign;
-} wide;
-GORT_DEFINE_TYPE(wide, GORT_PTR(wide, to));
-
-static rt_atomic64 round_; /* a word may keep an object: what comes later than its round does not count */
-static rt_atomic32 ran;
-static rt_atomic32 runs[N]; /* how often the one with the number */
-
-static void begin(void)
-{
-	rt_add64_full(&round_, 1);
-	rt_store32_rlx(&ran, 0);
-	for (int i = 0; i < N; i++)
-		rt_store32_rlx(&runs[i], 0);
-}
-
-static int twice(void)
-{
-	int n = 0;
-
-	for (int i = 0; i < N; i++)
-		n += rt_load32_rlx(&runs[i]) > 1;
-	return n;
-}
-
-static RT_NOINLINE item *make(uint64_t number)
-{
-	item *p = gort_new(GORT_TYPE(item));
-
-	p->sign = SIGN;
-	p->number = number;
-	p->round = rt_load64_rlx(&round_);
-	return p;
-}
-
-static void count(void *arg)
-{
-	item *p = arg;
-
-	if (p->sign != SIGN || p->number >= N) {
-		CHECK(!"it was freed");
-	} else if (p->round == rt_load64_rlx(&round_)) {
-		rt_add32_full(&runs[p->number], 1);
-		rt_add32_full(&ran, 1);
-	}
-}
-
-static void wait_ran(uint32_t n)
-{
-	YIELD_UNTIL(rt_load32_acq(&ran) >= n);
-}
-
-/* ---- Objects of every kind ------------------------------------------------------------------------ */
-
-enum { TYPED, WIDE, BYTES, NOSCAN, TINY, LARGE, HUGE, LARGE_NOSCAN, KINDS };
-
-static RT_NOINLINE void *of_kind(int kind)
-{
-	switch (kind) {
-	case TYPED:
-		return make(0);
-	case WIDE:
-		return gort_new(GORT_TYPE(wide));
-	case BYTES:
-		return gort_alloc(200, 0);
-	case NOSCAN:
-		return gort_alloc(3000, GORT_NOSCAN);
-	case TINY:
-		return gort_alloc(5, GORT_NOSCAN);
-	case LARGE:
-		return gort_alloc(40000, 0);
-	case HUGE:
-		return gort_alloc(300000, 0);
-	default:
-		return gort_alloc(300000, GORT_NOSCAN);
-	}
-}
-
-/* ---- Cleanups -------------------------------------------------------------------------------------- */
-
-/* Collections begin and end while it has not looked at arg. */
-static void count_late(void *arg)
-{
-	for (int i = 0; i < 5; i++) {
-		(void)gort_alloc(1000, GORT_NOSCAN); /* in nobody's place */
-		gort_gosched();
-	}
-	count(arg);
-}
-
-static RT_NOINLINE void add_cleanups(int kind, int n, gort_func fn, void **kept, uintptr_t *objects, uintptr_t *args)
-{
-	for (int i = 0; i < n; i++) {
-		void *p = of_kind(kind), *arg = make((uint64_t)i);
-
-		if (kept != NULL)
-			gort_store(&kept[i], p);
-		objects[i] = hide(p);
-		args[i] = hide(arg);
-		CHECK(gort_add_cleanup((char *)p + i % 3, fn, arg) == 0);
-	}
-}
-
-static void cleanups_of_kind(int kind)
-{
-	void **kept = gort_new_array(gort_type_of_void_ptr(), N);
-	int n = kind >= LARGE ? N / 4 : N;
-	uint32_t many = (uint32_t)(kind == TINY ? n / 2 : n - FEW); /* tiny ones die together */
-	uintptr_t objects[N], args[N];
-
-	begin();
-	add_cleanups(kind, n, count, kept, objects, args);
-	for (int i = 0; i < 2; i++) {
-		collect();
-		settle();
-		CHECK(rt_load32_acq(&ran) == 0);
-		CHECK(freed(objects, n) == 0);
-		CHECK(freed(args, n) == 0);
-	}
-	gort_clear(gort_type_of_void_ptr(), kept, N);
-	collect();
-	wait_ran(many);
-	CHECK(kind == TINY || freed(objects, n) >= n - FEW);
-	collect();
-	CHECK(freed(args, n) >= (int)many - FEW);
-	CHECK(twice() == 0);
-	gort_keep_alive(kept);
-}
-
-static void cleanups(void *arg)
-{
-	(void)arg;
-	for (int kind = 0; kind < KINDS; kind++)
-		cleanups_of_kind(kind);
-}
-
-static void test_cleanups(void **state)
-{
-	(void)state;
-	in_program(cleanups, NULL);
-}
-
-static RT_NOINLINE void many_on_one(void)
-{
-	void *p = make(0);
-
-	for (int i = 0; i < N; i++)
-		CHECK(gort_add_cleanup(p, count, make((uint64_t)i)) == 0);
-}
-
-static void any_number(void *arg)
-{
-	(void)arg;
-	begin();
-	for (int tries = 0; tries < 10 && rt_load32_acq(&ran) == 0; tries++) { /* a word may keep one */
-		begin();
-		many_on_one();
-		collect();
-		settle();
-	}
-	wait_ran(N);
-	CHECK(twice() == 0);
-}
-
-static void test_any_number(void **state)
-{
-	(void)state;
-	in_program(any_number, NULL);
-}
-
-static char outside[16];
-
-static void refusals(void *arg)
-{
-	char here;
-	void *p = make(0);
-
-	(void)arg;
-	CHECK(gort_add_cleanup(NULL, count, NULL) == GORT_EINVAL);
-	CHECK(gort_add_cleanup(outside, count, NULL) == GORT_EINVAL);
-	CHECK(gort_add_cleanup(&here, count, NULL) == GORT_EINVAL);
-	CHECK(gort_add_cleanup(gort_alloc(0, 0), count, NULL) == GORT_EINVAL);
-	CHECK(gort_add_cleanup(p, NULL, NULL) == GORT_EINVAL);
-}
-
-static void test_refusals(void **state)
-{
-	(void)state;
-	run_all(refusals);
-}
-
-/* The records are used again. */
-static void records(void *arg)
-{
-	rt_fixalloc *f = &gort_self()->gc->heap.specials;
-	uintptr_t objects[N], args[N];
-
-	(void)arg;
-	begin();
-	for (int i = 1; i <= 20; i++) {
-		add_cleanups(TYPED, N, count, NULL, objects, args);
-		collect();
-		wait_ran((uint32_t)(i * (N - 1) - 2 * FEW));
-	}
-	CHECK(f->inuse <= 2 * N);
-}
-
-static void test_records(void **state)
-{
-	(void)state;
-	in_program(records, NULL);
-}
-
-/* ---- Finalizers ------------------------------------------------------------------------------------ */
 
 /* What hangs on an object, behind several pointers, is as it was. */
 static bool intact(const item *p)
@@ -268,6 +41,8 @@ static void *slot_of(int kind, void *obj)
 		return (char *)obj + 33000;
 	case HUGE:
 		return (char *)obj + 250000; /* not in the first piece */
+	case GIANT:
+		return (char *)obj + (3 << 20) - 8;
 	default:
 		return NULL;
 	}
@@ -340,13 +115,13 @@ static void test_finalizers(void **state)
 	in_program(finalizers, NULL);
 }
 
-/* Without memory for work buffers, too. */
+/* Without memory for work buffers, too: there is room for some 500 objects, or pieces of them. */
 static void starved(void *arg)
 {
 	rt_gc *gc = gort_self()->gc;
 
 	(void)arg;
-	for (int kind = 0; kind < KINDS; kind++) {
+	for (int kind = 0; kind <= GIANT; kind++) {
 		begin();
 		kind_now = kind;
 		set_finalizers(kind, N / 4, NULL);
@@ -542,6 +317,13 @@ static void tells(void *obj, void *arg)
 	rt_add32_full(&firsts, 1);
 }
 
+static void second_tiny(void *obj, void *arg)
+{
+	(void)arg;
+	CHECK(*(char *)obj == SIGN);
+	rt_add32_full(&seconds, 1);
+}
+
 /* Two of one block. */
 static RT_NOINLINE void set_tiny(uintptr_t *told)
 {
@@ -553,6 +335,33 @@ static RT_NOINLINE void set_tiny(uintptr_t *told)
 		CHECK(gort_set_finalizer(p, tells, arg) == 0);
 		CHECK(gort_set_finalizer(p, tells, arg) == GORT_EINVAL);
 	}
+}
+
+/* What hangs on the start of the block comes before the finalizer in the list of the span. */
+static RT_NOINLINE void set_in_blocks(void)
+{
+	for (int i = 0; i < N; i++) {
+		char *p = gort_alloc(4, GORT_NOSCAN), *start = gort_object(p, NULL);
+
+		if (p == start)
+			continue;
+		CHECK(gort_add_cleanup(start, count, make((uint64_t)i)) == 0);
+		*p = SIGN;
+		CHECK(gort_set_finalizer(p, second_tiny, NULL) == 0);
+	}
+}
+
+static void in_blocks(void)
+{
+	begin();
+	rt_store32_rlx(&seconds, 0);
+	set_in_blocks();
+	collect();
+	YIELD_UNTIL(rt_load32_acq(&seconds) >= N / 2);
+	settle();
+	CHECK(rt_load32_acq(&ran) == 0);
+	collect();
+	wait_ran(N / 2);
 }
 
 static void which(void *arg)
@@ -580,6 +389,7 @@ static void which(void *arg)
 	collect();
 	YIELD_UNTIL(rt_load32_acq(&firsts) >= N - 2 * FEW);
 	gort_keep_alive(told);
+	in_blocks();
 }
 
 static void test_which(void **state)
@@ -657,226 +467,6 @@ static void test_taken_while_marking(void **state)
 	assert_int_equal(collected(1, "concurrent", taken_while_marking, NULL), 0);
 }
 
-/* ---- The runner ------------------------------------------------------------------------------------ */
-
-static RT_NOINLINE void add_n(int n, gort_func fn)
-{
-	for (int i = 0; i < n; i++)
-		CHECK(gort_add_cleanup(make(0), fn, make((uint64_t)(i % N))) == 0);
-}
-
-static rt_atomic32 scopes, deferred;
-
-static void recovers(void *arg)
-{
-	rt_add32_full(&deferred, 1);
-	if (arg != NULL)
-		CHECK(gort_recover(NULL));
-}
-
-/* A cleanup is a function: what it defers is called when it ends, and it may recover. */
-static void as_scope(void *arg)
-{
-	item *p = arg;
-
-	CHECK(rt_load32_rlx(&deferred) == rt_add32_full(&scopes, 1));
-	gort_defer(recovers, p->number % 2 ? p : NULL);
-	count(arg);
-	gort_gosched();
-	if (p->number % 2)
-		gort_panics("is recovered");
-}
-
-static void as_goexit(void *arg)
-{
-	count(arg);
-	gort_goexit();
-}
-
-static void ends(void *arg)
-{
-	int n = gort_num_goroutine();
-
-	(void)arg;
-	begin();
-	rt_store32_rlx(&scopes, 0);
-	rt_store32_rlx(&deferred, 0);
-	add_n(N, as_scope);
-	collect();
-	wait_ran(N - FEW);
-	CHECK(gort_num_goroutine() == n);
-	begin();
-	add_n(N, as_goexit);
-	collect();
-	wait_ran(N - FEW);
-	YIELD_UNTIL(gort_num_goroutine() == n);
-	begin();
-	add_n(N, count);
-	collect();
-	wait_ran(N - FEW);
-}
-
-static void test_ends_of_a_call(void **state)
-{
-	(void)state;
-	in_program(ends, NULL);
-}
-
-static void fails(void *arg)
-{
-	(void)arg;
-	gort_panics("in a cleanup");
-}
-
-static void waits_for_failure(void *arg)
-{
-	add_n(N, fails);
-	collect();
-	(void)gort_chan_recv(arg, NULL);
-}
-
-static void test_panic(void **state)
-{
-	(void)state;
-	in_program_that_ends(GORT_EPANIC, waits_for_failure, NULL);
-	assert_memory_equal(program_error, "panic: in a cleanup\n", 20);
-}
-
-/* The runner is no goroutine that somebody could still wait for. */
-static void all_asleep(void *arg)
-{
-	begin();
-	add_n(N, count);
-	collect();
-	wait_ran(N - FEW);
-	(void)gort_chan_recv(arg, NULL);
-}
-
-static void test_deadlock(void **state)
-{
-	(void)state;
-	in_program_that_ends(GORT_EDEADLOCK, all_asleep, NULL);
-}
-
-static void blocks_for_ever(void *arg)
-{
-	rt_add32_full(&ran, 1);
-	(void)gort_chan_recv(NULL, arg);
-}
-
-static void leaves_some(void *arg)
-{
-	(void)arg;
-	begin();
-	add_n(1, blocks_for_ever);
-	for (int tries = 0; rt_load32_acq(&ran) == 0 && tries < 10; tries++) {
-		collect();
-		settle();
-	}
-	wait_ran(1);
-	add_n(N, count);
-	collect();
-	settle();
-	CHECK(rt_load32_acq(&ran) == 1);
-}
-
-static void runs_them(void *arg)
-{
-	(void)arg;
-	CHECK(rt_load32_acq(&ran) == 1);
-	collect();
-	wait_ran(N - FEW);
-}
-
-/* What was queued when a run ended is called in the next. */
-static void test_a_run_ends(void **state)
-{
-	gort_runtime *rt;
-	gort_config cfg;
-
-	(void)state;
-	gort_config_init(&cfg);
-	cfg.collector = "concurrent";
-	cfg.debug = "clobberfree=1";
-	rt_store32_rlx(&failures, 0);
-	assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
-	assert_int_equal(gort_runtime_run(rt, leaves_some, NULL), 0);
-	assert_int_equal(gort_runtime_run(rt, runs_them, NULL), 0);
-	if (rt_load32_acq(&failures) != 0)
-		fail_msg("%s", first_failure);
-	assert_int_equal(gort_runtime_free(rt), 0);
-}
-
-/* ---- Memory ---------------------------------------------------------------------------------------- */
-
-/* There is no name for the runner. The next collection tries again. */
-static void no_runner(void *arg)
-{
-	static rt_debugvars mine;
-	rt_fixalloc *names = &gort_self()->sched.names;
-
-	(void)arg;
-	collect(); /* the controller has its name */
-	begin();
-	rt_store32_rlx(&mine.oomleft, 1);
-	names->debug = &mine;
-	while (rt_load32_rlx(&mine.oomleft) != 0)
-		(void)rt_fixalloc_get(names); /* the last fails */
-	rt_store32_rlx(&mine.oomleft, 1);
-	for (int tries = 0; rt_load32_rlx(&mine.oomleft) != 0 && tries < 10; tries++) {
-		add_n(1, count);
-		collect();
-	}
-	settle();
-	CHECK(rt_load32_rlx(&mine.oomleft) == 0);
-	CHECK(rt_load32_acq(&ran) == 0);
-	collect();
-	wait_ran(1);
-	names->debug = &gort_self()->debug;
-}
-
-static void test_no_runner(void **state)
-{
-	(void)state;
-	in_program(no_runner, NULL);
-}
-
-static void adds_many(void *arg)
-{
-	(void)arg;
-	begin();
-	for (int i = 0; i < 30; i++)
-		add_n(N, count);
-	collect();
-	settle();
-}
-
-static void test_memory_ends(void **state)
-{
-	int failed = 0;
-
-	(void)state;
-	for (int i = 1; i < 60; i++) {
-		gort_runtime *rt;
-		gort_config cfg;
-		char text[32];
-		int r;
-
-		snprintf(text, sizeof text, "oomfail=%d", i);
-		gort_config_init(&cfg);
-		cfg.procs = 2;
-		cfg.collector = "concurrent";
-		cfg.debug = text;
-		if (gort_runtime_new(&rt, &cfg) != 0)
-			continue;
-		r = gort_runtime_run(rt, adds_many, NULL);
-		assert_true(r == 0 || r == GORT_ENOMEM);
-		failed += r != 0;
-		assert_int_equal(gort_runtime_free(rt), 0);
-	}
-	assert_true(failed > 0);
-}
-
 /* ---- Under stress ---------------------------------------------------------------------------------- */
 
 static void late(void *obj, void *arg)
@@ -898,18 +488,15 @@ static RT_NOINLINE void set_late(int kind)
 
 static void stress(void *arg)
 {
-	uintptr_t objects[N], args[N];
-
 	(void)arg;
 	begin();
-	for (int i = 0; i < 30; i++) {
-		add_cleanups(i % KINDS, i % KINDS >= LARGE ? FEW : N, count_late, NULL, objects, args);
+	for (int i = 0; i < 50; i++) {
 		set_late(i % KINDS);
 		(void)gort_gomaxprocs(1 + i % 3);
 	}
 	(void)gort_gomaxprocs(1); /* we and the runner by turns */
 	collect();
-	wait_ran(20 * N);
+	wait_ran(40 * FEW);
 }
 
 static void test_stress(void **state)
@@ -923,14 +510,10 @@ static void test_stress(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cleanups), cmocka_unit_test(test_any_number), cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_records), cmocka_unit_test(test_ends_of_a_call), cmocka_unit_test(test_panic),
 		cmocka_unit_test(test_finalizers), cmocka_unit_test(test_no_work_buffers), cmocka_unit_test(test_order),
 		cmocka_unit_test(test_cycles_are_never_due), cmocka_unit_test(test_selves),
 		cmocka_unit_test(test_resurrection), cmocka_unit_test(test_which),
-		cmocka_unit_test(test_taken_while_marking),
-		cmocka_unit_test(test_deadlock), cmocka_unit_test(test_a_run_ends), cmocka_unit_test(test_no_runner),
-		cmocka_unit_test(test_memory_ends), cmocka_unit_test(test_stress),
+		cmocka_unit_test(test_taken_while_marking), cmocka_unit_test(test_stress),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
