@@ -7,7 +7,12 @@
  * between slots, drops them, sends nodes to others over a channel, and walks at random, checking
  * each node. Edges are changed by gort_store, gort_swap, gort_cas, gort_move and gort_clear. A
  * freed node that is reached has a wrong sum (clobberfree makes that certain), or a payload of
- * another. */
+ * another.
+ *
+ * Some nodes have a weak handle, which must lead to them as long as anybody can ask. Each goroutine also has a table of
+ * handles, from which it takes nodes back. Some nodes have a cleanup, and some a finalizer: these lead to nodes of their
+ * own only, which get no further edges, so that no cycle keeps them. A finalizer finds all of that intact, its handle
+ * cleared, and that it comes before those of the nodes that its own leads to; some of them bring the node back. */
 #include "core/include/gort.h"
 
 #include <stdbool.h>
@@ -15,12 +20,15 @@
 #include <stdlib.h>
 
 enum { EDGES = 4, SLOTS = 64, WORKERS = 8, WALK = 30 };
+enum { FIXED = 1, FINAL = 2 }; /* node.kind: its edges stay; it has or had a finalizer */
 
 typedef struct node {
 	uint64_t magic, key;
 	struct node *edge[EDGES];
 	uint32_t *payload; /* [0]: its length, then words made of key */
 	uint64_t sum;
+	gort_weak *weak;   /* its own, or NULL */
+	uint64_t kind;
 } node;
 
 GORT_DEFINE_TYPE(node, GORT_FIELD(node, magic, uint64_t), GORT_FIELD(node, key, uint64_t),
@@ -28,17 +36,25 @@ GORT_DEFINE_TYPE(node, GORT_FIELD(node, magic, uint64_t), GORT_FIELD(node, key, 
                  { "e1", offsetof(node, edge[1]), gort_type_of_void_ptr, NULL },
                  { "e2", offsetof(node, edge[2]), gort_type_of_void_ptr, NULL },
                  { "e3", offsetof(node, edge[3]), gort_type_of_void_ptr, NULL },
-                 GORT_PTR(node, payload), GORT_FIELD(node, sum, uint64_t));
+                 GORT_PTR(node, payload), GORT_FIELD(node, sum, uint64_t), GORT_PTR(node, weak),
+                 GORT_FIELD(node, kind, uint64_t));
+
+typedef struct note { /* what a cleanup or finalizer is called with; no pointers */
+	uint64_t key, sum;
+	uint64_t before;   /* 1: the finalizer that comes before has run */
+} note;
 
 typedef struct worker {
 	int number;
 	uint64_t seed, steps, nodes;
 	gort_chan *in, *out;
+	gort_weak **weak;
 } worker;
 
 static int64_t until;
 static worker workers[WORKERS]; /* a root: holds channels */
 static uint64_t seed0;
+static unsigned long cleaned, finalized, again; /* atomic */
 
 static uint64_t next(uint64_t *s)
 {
@@ -72,6 +88,33 @@ static void check(const node *n)
 			bad(n, "its payload is another's");
 	if (p[0] == 0 || p[0] > 20000)
 		bad(n, "its payload is gone");
+	if (n->weak != NULL) {
+		const node *own = gort_weak_value(n->weak);
+
+		if (own != n && (own != NULL || !(n->kind & FINAL)))
+			bad(n, "its handle leads elsewhere");
+	}
+}
+
+static note *make_note(uint64_t key)
+{
+	note *t = gort_alloc(sizeof *t, GORT_NOSCAN);
+
+	t->key = key;
+	t->sum = key * 31;
+	return t;
+}
+
+static void check_note(const note *t)
+{
+	if (t->sum != t->key * 31)
+		bad((const void *)t, "what a cleanup is called with was freed");
+}
+
+static void cleanup(void *arg)
+{
+	check_note(arg);
+	__atomic_fetch_add(&cleaned, 1, __ATOMIC_RELAXED);
 }
 
 static node *make(worker *w)
@@ -88,7 +131,62 @@ static node *make(worker *w)
 	for (uint32_t i = 1; i < words; i++)
 		p[i] = (uint32_t)r + i;
 	gort_store(&n->payload, p);
+	if (r >> 40 & 1)
+		gort_store(&n->weak, gort_weak_make(n));
+	if ((r >> 41) % 8 == 0 && gort_add_cleanup(n, cleanup, make_note(r)) != 0)
+		bad(n, "no cleanup");
 	w->nodes++;
+	return n;
+}
+
+static void finalize(void *obj, void *arg)
+{
+	node *n = obj;
+	note *t = arg;
+
+	check_note(t);
+	for (const node *i = n; i != NULL; i = i->edge[0])
+		check(i);
+	if (n->key != t->key || gort_weak_value(n->weak) != NULL)
+		bad(n, "a finalizer sees its object through its handle");
+	t->before = 1;
+	__atomic_fetch_add(&finalized, 1, __ATOMIC_RELAXED);
+	if (t->key % 4 == 0 && gort_chan_try_send(workers[t->key / 4 % WORKERS].in, &n))
+		__atomic_fetch_add(&again, 1, __ATOMIC_RELAXED);
+}
+
+static void finalize_later(void *obj, void *arg)
+{
+	note *t = arg;
+
+	check_note(t);
+	check(obj);
+	if (t->before != 1)
+		bad(obj, "its finalizer comes before that of a node that leads to it");
+}
+
+/* Leads to two more, of which one may have a finalizer. */
+static node *make_final(worker *w)
+{
+	node *n = make(w), *last = n;
+	note *t = make_note(n->key);
+
+	for (int i = 0; i < 3; i++) {
+		node *more = i < 2 ? make(w) : NULL;
+
+		last->kind = FIXED | (last == n ? FINAL : 0);
+		gort_store(&last->edge[0], more);
+		last = more;
+	}
+	gort_store(&n->weak, gort_weak_make(n));
+	last = n->edge[0]->edge[0];
+	if (n->key & 16) {
+		last->kind |= FINAL;
+		if (gort_set_finalizer(last, finalize_later, t) != 0)
+			bad(n, "no second finalizer");
+	}
+	if (gort_set_finalizer(n, finalize, t) != 0 || gort_set_finalizer(n, finalize, t) != GORT_EINVAL)
+		bad(n, "not one finalizer");
 	return n;
 }
 
@@ -117,7 +215,7 @@ static void step(worker *w, node **table)
 	uint64_t r = next(&w->seed);
 	node **a = &table[r % SLOTS], **b = &table[(r >> 8) % SLOTS], *n, *m, *scratch[EDGES];
 
-	switch ((r >> 16) % 12) {
+	switch ((r >> 16) % 16) {
 	case 0: case 1: case 2: /* a new node before what is there */
 		n = make(w);
 		gort_store(&n->edge[(r >> 24) % EDGES], *a);
@@ -127,13 +225,13 @@ static void step(worker *w, node **table)
 	case 3: /* an edge inside */
 		n = walk(w, *a);
 		m = walk(w, *b);
-		if (n != NULL)
+		if (n != NULL && !(n->kind & FIXED))
 			gort_store(&n->edge[(r >> 24) % EDGES], m);
 		break;
 	case 4: /* hide: the last reference goes to the stack, and comes back elsewhere */
 		n = gort_swap(a, NULL);
 		m = walk(w, *b);
-		if (m != NULL)
+		if (m != NULL && !(m->kind & FIXED))
 			gort_store(&m->edge[(r >> 24) % EDGES], n);
 		else
 			gort_store(b, n);
@@ -170,6 +268,17 @@ static void step(worker *w, node **table)
 		if (!gort_cas(a, n, *b) && *a == n)
 			bad(n, "cas");
 		break;
+	case 11:
+		gort_store(a, make_final(w));
+		break;
+	case 12: case 13:
+		gort_store(&w->weak[(r >> 32) % SLOTS], gort_weak_make(walk(w, *a)));
+		break;
+	case 14: /* from a handle to the table, where it is strong */
+		n = gort_weak_value(w->weak[(r >> 32) % SLOTS]);
+		(void)walk(w, n);
+		gort_store(b, n);
+		break;
 	default:
 		(void)walk(w, *a);
 	}
@@ -202,6 +311,7 @@ static void run(void *arg)
 	for (int i = 0; i < WORKERS; i++) {
 		workers[i] = (worker){ .number = i, .seed = m->seed * 977 + (uint64_t)i + 1 };
 		workers[i].in = gort_chan_make(gort_type_of_void_ptr(), 16);
+		workers[i].weak = gort_new_array(gort_type_of_void_ptr(), SLOTS);
 	}
 	for (int i = 0; i < WORKERS; i++) {
 		workers[i].out = workers[(i + 1) % WORKERS].in;
@@ -212,8 +322,10 @@ static void run(void *arg)
 		steps += workers[i].steps;
 		nodes += workers[i].nodes;
 	}
-	printf("%llu steps, %llu nodes\n", (unsigned long long)steps, (unsigned long long)nodes);
 	gort_gc();
+	printf("%llu steps, %llu nodes, %lu cleanups, %lu finalizers, %lu came back\n", (unsigned long long)steps,
+	       (unsigned long long)nodes, __atomic_load_n(&cleaned, __ATOMIC_RELAXED),
+	       __atomic_load_n(&finalized, __ATOMIC_RELAXED), __atomic_load_n(&again, __ATOMIC_RELAXED));
 }
 
 int main(int argc, char **argv)
