@@ -71,10 +71,18 @@ static int64_t sooner(int64_t a, int64_t b)
 	return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
-int64_t rt_gc_tick(gort_runtime *rt, int64_t now)
+/* With clobberfree freed objects are there to be looked at: they stay. */
+static int64_t give_back(gort_runtime *rt, int64_t now)
 {
 	rt_gc *gc = rt->gc;
 
+	if (gc->heap.clobberfree)
+		return -1;
+	return rt_scavworker_turn(&gc->scavworker, &gc->heap, rt_gomaxprocs(rt), now);
+}
+
+int64_t rt_gc_tick(gort_runtime *rt, int64_t now)
+{
 	limit(rt, now);
-	return sooner(collect(rt, now), rt_scavworker_turn(&gc->scavworker, &gc->heap, rt_gomaxprocs(rt), now));
+	return sooner(collect(rt, now), give_back(rt, now));
 }

@@ -9,10 +9,11 @@
  * freed node that is reached has a wrong sum (clobberfree makes that certain), or a payload of
  * another.
  *
- * Some nodes have a weak handle, which must lead to them as long as anybody can ask. Each goroutine also has a table of
- * handles, from which it takes nodes back. Some nodes have a cleanup, and some a finalizer: these lead to nodes of their
- * own only, which get no further edges, so that no cycle keeps them. A finalizer finds all of that intact, its handle
- * cleared, and that it comes before those of the nodes that its own leads to; some of them bring the node back. */
+ * Some nodes have a weak handle, which must lead to them as long as anybody can ask. Each goroutine also has a
+ * table of handles, from which it takes nodes back. Some nodes have a cleanup, and some a finalizer: these lead to
+ * nodes of their own only, which get no further edges, so that no cycle keeps them. A finalizer finds all of that
+ * intact, its handle cleared, and that it comes before those of the nodes that its own leads to; some of them
+ * bring the node back. */
 #include "core/include/gort.h"
 
 #include <stdbool.h>
