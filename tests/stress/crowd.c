@@ -1,10 +1,10 @@
-/* crowd KIND N PROCS [DEBUG]: N goroutines of one kind, and what must get ahead all the same.
+/* crowd KIND N PROCS [DEBUG [SECONDS]]: N goroutines of one kind, and what must get ahead all the same.
  *
  *   syscall  each blocks in a raw read between gort_entersyscall and gort_exitsyscall; meanwhile two play ping-pong
  *   read     each blocks in a raw read and says nothing; meanwhile one computes and says nothing
  *   sleep    each sleeps by raw nanosleeps; meanwhile one computes; all get ahead
  *   loop     each computes and says nothing; all that have begun get ahead, and no more begin than GODEBUG's
- *            standing allows; then all end
+ *            standing allows; again and again for so many seconds; then all end
  *
  * Nothing is timed: who does not get ahead hangs. Exit status 1 if a count is wrong, 77 (skipped) if the build or the
  * system cannot do it. */
@@ -27,7 +27,7 @@
 
 enum { MAX = 100000, SHARE = 20, PINGS = 2000 };
 
-static int n, procs;
+static int n, procs, seconds;
 static volatile uint64_t steps[MAX];
 static rt_atomic32 inside, released, done;
 static gort_runtime *rt;
@@ -243,7 +243,9 @@ static void look_at_loops(void *arg)
 {
 	static uint64_t seen[MAX];
 	uint32_t most = (uint32_t)rt->debug.standing < (uint32_t)n ? (uint32_t)rt->debug.standing : (uint32_t)n;
+	int64_t end = be_nanotime() + seconds * GORT_SECOND;
 	uint32_t begun, before;
+	int rounds = 0;
 
 	(void)arg;
 	do {
@@ -259,9 +261,10 @@ static void look_at_loops(void *arg)
 			for (int i = 0; i < n && all; i++)
 				all = seen[i] == 0 || steps[i] != seen[i];
 		} while (!all);
+		rounds++;
 		begun = rt_load32_acq(&inside);
-	} while (begun != before || begun < most);
-	printf("crowd: %u of %d have begun and get ahead, %u threads\n", begun, n, threads);
+	} while (begun != before || begun < most || be_nanotime() < end);
+	printf("crowd: %u of %d have begun and got ahead %d times, %u threads\n", begun, n, rounds, threads);
 	wrong += begun > (uint32_t)(rt->debug.standing + 2 * procs);
 	/* One for each that stands, and the spare ones that wait for Ps. */
 	wrong += threads > begun + 4 * (uint32_t)procs + 8;
@@ -320,9 +323,10 @@ static int run(const struct kind *k, const char *debug)
 int main(int argc, char **argv)
 {
 	if (argc < 4 || (n = atoi(argv[2])) < 1 || n > MAX || (procs = atoi(argv[3])) < 1) {
-		fprintf(stderr, "usage: crowd KIND N PROCS [DEBUG]\n");
+		fprintf(stderr, "usage: crowd KIND N PROCS [DEBUG [SECONDS]]\n");
 		return 2;
 	}
+	seconds = argc > 5 ? atoi(argv[5]) : 0;
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
 		if (strcmp(argv[1], kinds[i].name) == 0)
 			return kinds[i].in_place && !be_preempt_in_place ? 77
