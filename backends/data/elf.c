@@ -1,9 +1,12 @@
 /* elf.c: writable segments of modules, by dl_iterate_phdr: glibc, musl, also in static programs.
  *
- * The loader holds a lock while it calls back, and takes the same to unmap a library (musl never unmaps one). So the
- * segment stays where it is until we return. But a program may have made pages of it unreadable (mprotect), so what fn
- * sees is a copy that the system makes, as it would for a debugger, without faulting. Where it refuses (a sandbox, an
- * emulator), fn sees the words where they lie.
+ * The loader holds a lock while it calls back. glibc does not renew that lock in the child of a fork, and whoever
+ * throws an exception may need it: it is held for as long as a list takes. So a library may be unmapped afterwards,
+ * and a program may have made pages unreadable (mprotect): what fn sees is a copy that the system makes, as it would
+ * for a debugger, without faulting.
+ *
+ * Where the system refuses to copy (a sandbox, an emulator), or there is no memory for a list, fn is called back under
+ * the loader's lock, which it takes to unmap a library, too (musl never unmaps one).
  *
  * What the loader makes read-only once it has relocated it (RELRO: tables of functions, the GOT) holds no pointers that
  * came later.
@@ -13,19 +16,28 @@
 #include <link.h>
 #include <stdint.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 const char be_data_name[] = "elf";
 const bool be_data_works = true;
 
-enum { WINDOW = 16 << 10 };
+enum { WINDOW = 16 << 10, LIST = 100 };
+
+typedef struct list {
+	size_t n, cap, bytes; /* n may be more than cap: then it has only counted */
+	struct range {
+		uintptr_t lo, hi;
+	} at[];
+} list;
 
 typedef struct walk {
 	bool (*fn)(void *arg, const void *words, size_t n);
 	void *arg;
-	bool direct;  /* the system does not copy */
+	bool copies;  /* the system does */
 	size_t page;
+	list *into;   /* NULL: fn is called at once */
 } walk;
 
 static bool program(const struct dl_phdr_info *in)
@@ -87,7 +99,12 @@ static bool give(const walk *w, uintptr_t lo, uintptr_t hi)
 	hi &= ~mask;
 	if (lo >= hi)
 		return true;
-	return w->direct ? w->fn(w->arg, (const void *)lo, hi - lo) : give_copies(w, lo, hi);
+	if (w->into != NULL) {
+		if (w->into->n++ < w->into->cap)
+			w->into->at[w->into->n - 1] = (struct range){ lo, hi };
+		return true;
+	}
+	return w->copies ? give_copies(w, lo, hi) : w->fn(w->arg, (const void *)lo, hi - lo);
 }
 
 /* The range of RELRO, which is empty if there is none. */
@@ -127,9 +144,43 @@ static int module(struct dl_phdr_info *in, size_t size, void *arg)
 	return 0;
 }
 
+static list *new_list(size_t cap)
+{
+	size_t bytes = sizeof(list) + cap * sizeof(struct range);
+	list *l = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (l == MAP_FAILED)
+		return NULL;
+	*l = (list){ .cap = cap, .bytes = bytes };
+	return l;
+}
+
+/* Of all modules at one moment, or NULL. */
+static list *take_list(void)
+{
+	for (size_t cap = LIST;;) {
+		walk w = { .into = new_list(cap) };
+
+		if (w.into == NULL)
+			return NULL;
+		(void)dl_iterate_phdr(module, &w);
+		if (w.into->n <= cap)
+			return w.into;
+		cap = w.into->n * 2;
+		munmap(w.into, w.into->bytes);
+	}
+}
+
 void be_data_each(bool (*fn)(void *arg, const void *words, size_t n), void *arg)
 {
-	walk w = { fn, arg, !copies(), (size_t)sysconf(_SC_PAGESIZE) };
+	walk w = { fn, arg, copies(), (size_t)sysconf(_SC_PAGESIZE), NULL };
+	list *l = w.copies ? take_list() : NULL;
 
-	(void)dl_iterate_phdr(module, &w);
+	if (l == NULL) {
+		(void)dl_iterate_phdr(module, &w);
+		return;
+	}
+	for (size_t i = 0; i < l->n && give(&w, l->at[i].lo, l->at[i].hi); i++)
+		;
+	munmap(l, l->bytes);
 }

@@ -2,27 +2,26 @@
  *
  * It is looked up anew in each collection: libraries come and go. Whoever looks waits for a lock of the loader, and a
  * goroutine may have been stopped in place while it holds that, inside dlopen. So neither who has the world stopped
- * may wait for it, nor anybody with a P: one thread without either does, the reader. It marks what it finds, as long
- * as the loader's lock keeps it from being unmapped.
+ * may wait for it, nor anybody with a P: one thread without either does, the reader, which marks what it finds.
  *
- *   IDLE --ask--> ASKED --lock is had--> IN --go: all is marked--> DONE
- *                   |                     | go: stop
- *                   +------> CANCELED ----+--> IDLE
+ *   IDLE --ask--> ASKED --lock was had--> IN --go: all is marked--> DONE
+ *                   |                      | go: stop
+ *                   +------> CANCELED -----+--> IDLE
  *
  * concurrent  The controller asks when the world runs again and marking is on, and lets others run until it is
  *             done; marking cannot end before. When a word is read does not matter: what was overwritten since
  *             the world was stopped, the deletion half of the barrier has seen (gort.h wants gort_store for roots,
  *             too). A library that comes now is empty, and stores into it are seen by the other half.
  * stw         The program needs no barrier, so all must be read while the world is stopped. The controller stops
- *             it, asks, and waits a moment for the reader to have the lock. If it does not come to that, somebody
- *             who stands has it: the world is started, the reader gets the lock, finds itself canceled and leaves,
- *             and it is tried anew with more patience. With the lock had, no library comes or goes.
+ *             it, asks, and waits a moment for the reader to have had the lock. If it does not come to that,
+ *             somebody who stands has it: the world is started, the reader gets the lock, finds itself canceled
+ *             and leaves, and it is tried anew with more patience. A library that a foreign thread loads while the
+ *             world is stopped is empty.
  *
- * Rejected: a list made before the world stops (a library may come in between, and one that goes leaves a list of
- * memory that is gone); handles that keep libraries from being unmapped (to give the last one back runs destructors of
- * the program inside the runtime); the list of /proc/self/maps (what the system has named .bss is anybody's); holding
- * the lock while the world is being stopped (musl's fork waits for it with all signals blocked: the stop would never
- * end).
+ * Rejected: to look before the world stops (a library may come and be filled in between); handles that keep libraries
+ * from being unmapped (to give the last one back runs destructors of the program inside the runtime); the list of
+ * /proc/self/maps (what the system has named .bss is anybody's); holding the lock while the world is being stopped
+ * (musl's fork waits for it with all signals blocked: the stop would never end).
  */
 #include "core/gc/gc_impl.h"
 
@@ -31,8 +30,8 @@
 
 #include <errno.h>
 
-#define PATIENCE GORT_MILLISECOND
-#define PATIENCE_MOST (64 * GORT_MILLISECOND)
+#define PATIENCE (200 * GORT_MICROSECOND) /* doubled by each second try */
+enum { DOUBLED_MOST = 9 };
 
 enum { IDLE, ASKED, IN, DONE, CANCELED, ENDING };
 enum { WAIT, GO, STOP }; /* rt_datascan.go */
@@ -167,7 +166,8 @@ bool rt_data_done(rt_gc *gc)
 bool rt_data_hold(rt_gc *gc, int try)
 {
 	rt_datascan *d = &gc->data;
-	int64_t patience = try < 6 ? PATIENCE << try : PATIENCE_MOST, until = be_nanotime() + patience, left;
+	int64_t patience = PATIENCE << (try / 2 < DOUBLED_MOST ? try / 2 : DOUBLED_MOST);
+	int64_t until = be_nanotime() + patience, left;
 
 	rt_data_ask(gc, false);
 	while (rt_load32_acq(&d->state) == ASKED) {

@@ -5,6 +5,7 @@
 
 #include "backends/data/data.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { N = 200, WORDS = 20, DEAD = 0xdeadbeef };
@@ -180,12 +181,48 @@ static void test_refused(void **state)
 	assert_int_equal(gort_runtime_free(runtime), 0);
 }
 
+/* Wherever memory ends: the run ends by that, or goes on. */
+static void fills(void *arg)
+{
+	(void)arg;
+	make(true);
+	gort_gc();
+	if (alive() != N)
+		abort();
+	memset((void *)(uintptr_t)slot, 0, sizeof slot);
+}
+
+static void test_no_memory(void **state)
+{
+	(void)state;
+	if (!be_data_works)
+		return;
+	for (int n = 1; n < 60; n++) {
+		char debug[32];
+		gort_config cfg;
+		int r;
+
+		snprintf(debug, sizeof debug, "oomfail=%d,clobberfree=1", n);
+		gort_config_init(&cfg);
+		cfg.collector = collectors[n % 2];
+		cfg.flags = GORT_SCAN_DATA;
+		cfg.debug = debug;
+		r = gort_runtime_new(&runtime, &cfg);
+		if (r == 0) {
+			r = gort_runtime_run(runtime, fills, NULL);
+			assert_int_equal(gort_runtime_free(runtime), 0);
+		}
+		assert_true(r == 0 || r == GORT_ENOMEM);
+		memset((void *)(uintptr_t)slot, 0, sizeof slot);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kept), cmocka_unit_test(test_counted),
 		cmocka_unit_test(test_runs_end_anywhere), cmocka_unit_test(test_again),
-		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
