@@ -15,7 +15,6 @@
 
 #include <link.h>
 #include <stdint.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -39,22 +38,6 @@ typedef struct walk {
 	size_t page;
 	list *into;   /* NULL: fn is called at once */
 } walk;
-
-static bool program(const struct dl_phdr_info *in)
-{
-	return (uintptr_t)in->dlpi_phdr == (uintptr_t)getauxval(AT_PHDR);
-}
-
-static bool holds(const struct dl_phdr_info *in, const void *p)
-{
-	for (int i = 0; i < in->dlpi_phnum; i++) {
-		const ElfW(Phdr) *ph = &in->dlpi_phdr[i];
-
-		if (ph->p_type == PT_LOAD && (uintptr_t)p - (in->dlpi_addr + ph->p_vaddr) < ph->p_memsz)
-			return true;
-	}
-	return false;
-}
 
 /* How many bytes could be read from `from` on. */
 static size_t copy(void *to, uintptr_t from, size_t n)
@@ -133,8 +116,6 @@ static int module(struct dl_phdr_info *in, size_t size, void *arg)
 	const walk *w = arg;
 
 	(void)size;
-	if (holds(in, be_data_name) && !program(in))
-		return 0;
 	for (int i = 0; i < in->dlpi_phnum; i++) {
 		const ElfW(Phdr) *ph = &in->dlpi_phdr[i];
 

@@ -43,19 +43,8 @@ static bool writable(const MEMORY_BASIC_INFORMATION *m)
 	return m->State == MEM_COMMIT && m->Type == MEM_IMAGE && (m->Protect & write) && !(m->Protect & PAGE_GUARD);
 }
 
-/* The module that be_data_name lies in, if it is not the program. */
-static const void *ourselves(void)
-{
-	MEMORY_BASIC_INFORMATION m;
-
-	if (VirtualQuery(be_data_name, &m, sizeof m) == 0 || m.AllocationBase == (void *)GetModuleHandleW(NULL))
-		return NULL;
-	return m.AllocationBase;
-}
-
 void be_data_each(bool (*fn)(void *arg, const void *words, size_t n), void *arg)
 {
-	const void *own = ourselves();
 	MEMORY_BASIC_INFORMATION m;
 	SYSTEM_INFO si;
 	const char *p;
@@ -65,7 +54,7 @@ void be_data_each(bool (*fn)(void *arg, const void *words, size_t n), void *arg)
 	     p = (const char *)m.BaseAddress + m.RegionSize) {
 		if (VirtualQuery(p, &m, sizeof m) == 0)
 			return;
-		if (writable(&m) && m.AllocationBase != own && !region(fn, arg, m.BaseAddress, m.RegionSize))
+		if (writable(&m) && !region(fn, arg, m.BaseAddress, m.RegionSize))
 			return;
 	}
 }
