@@ -1,11 +1,11 @@
 /* metrics.c: figures by the names of Go's runtime/metrics. A metric is a row of metric.def; those of rooms that are
  * not there are not listed.
  *
- * Figures of Ps are counted by their owners and added up here, so a sum may miss what happens meanwhile, but never goes
- * back. Those of the heap and the collector are taken with the world stopped, all of one call at the same moment, so
- * that they are exact and agree with each other and with gort_mem_stats. Go does without stopping, and without the
- * objects that caches have given out since they were last filled; whoever asks for none of them stops nobody here,
- * either.
+ * Figures of Ps are counted by their owners and added up here, so a sum may miss what happens meanwhile, but never
+ * goes back; histograms of times are read one after the other. Those of the heap and the collector are taken with the
+ * world stopped, all of one call at the same moment, so that they are exact and agree with each other and with
+ * gort_mem_stats. Go does without stopping, and without the objects that caches have given out since they were last
+ * filled; whoever asks for none of them stops nobody here, either.
  */
 #include "core/gc/figures.h"
 #include "core/gc/gc.h"
