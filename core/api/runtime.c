@@ -240,7 +240,7 @@ GORT_API int gort_runtime_new(gort_runtime **out, const gort_config *cfg)
 	if (rt == NULL)
 		return GORT_ENOMEM;
 	rt->up.goroutine_main = rt_goroutine_main;
-	rt->up.scope = gort_scope;
+	rt->up.scope = rt_scope_call;
 	rt->up.goroutine_drop = goroutine_drop;
 	rt->up.pool_cleanup = rt_pool_cleanup;
 	rt->up.goroutine_fault = rt_panic_fault;

@@ -475,6 +475,11 @@ void rt_goroutine_main(rt_g *gp, gort_func fn, void *arg)
 	gp->scope = NULL;
 }
 
+void rt_scope_call(rt_g *gp, gort_func fn, void *arg)
+{
+	run_call(gp, (deferred){ fn, arg }, false);
+}
+
 void rt_panic_fault(rt_g *gp, const char *error, const rt_faulted *fault)
 {
 	panic p = { .head.fault = fault, .value = rt_panic_value_error(error) };

@@ -16,6 +16,9 @@ _Noreturn void rt_panic_error(const char *text);
  * second on any thread that has gp to itself, and does not look at gp's stack. */
 void rt_goroutine_main(rt_g *gp, gort_func fn, void *arg);
 void rt_panic_drop(rt_g *gp);
+/* Inside the runtime but for fn, on gp. Returns when fn has come to its end, perhaps by a recovery; not if gp was
+ * dropped meanwhile. */
+void rt_scope_call(rt_g *gp, gort_func fn, void *arg);
 /* A fault in gp's code, inside the runtime, on top of the frames of the fault. Does not return. */
 void rt_panic_fault(rt_g *gp, const char *error, const struct rt_faulted *fault);
 

@@ -162,17 +162,15 @@ static void call(void *arg)
 }
 
 /* In a frame of its own, so that nothing of the last is in that of the loop. */
-static RT_NOINLINE bool run_one(rt_gc *gc)
+static RT_NOINLINE bool run_one(rt_gc *gc, rt_g *gp)
 {
 	rt_due d;
 
 	if (!take(gc, &d))
 		return false;
-	rt_curg()->finalizes = true;
-	rt_user_begin();
-	gc->rt->up.scope(call, &d);
-	rt_user_end();
-	rt_curg()->finalizes = false;
+	gp->finalizes = true;
+	gc->rt->up.scope(gp, call, &d);
+	gp->finalizes = false;
 	return true;
 }
 
@@ -193,13 +191,13 @@ static bool until_due(rt_g *gp, void *arg)
 static void run(void *arg)
 {
 	rt_gc *gc = arg;
+	rt_g *gp = RT_ENTER()->curg;
 
-	(void)RT_ENTER();
 	rt_lock(&gc->fin.lock, RT_RANK_gcfin);
-	gc->fin.runner = rt_curg();
+	gc->fin.runner = gp;
 	rt_unlock(&gc->fin.lock, RT_RANK_gcfin);
 	for (;;) {
-		while (run_one(gc))
+		while (run_one(gc, gp))
 			rt_gc_yield_point();
 		rt_gopark(until_due, gc, RT_WAIT_FINALIZER, NULL);
 	}

@@ -157,7 +157,7 @@ void rt_start_world(gort_runtime *rt);
 /* What the rooms above put below: registered once by api/runtime.c for each runtime. */
 typedef struct rt_upcalls {
 	void (*goroutine_main)(rt_g *gp, gort_func fn, void *arg); /* builtin: fn as a scope */
-	void (*scope)(gort_func fn, void *arg);  /* builtin: gort_scope; outside the runtime */
+	void (*scope)(rt_g *gp, gort_func fn, void *arg); /* builtin: fn as a scope, on gp, inside but for fn */
 	void (*goroutine_drop)(rt_g *gp); /* builtin, sync: forget its deferred calls, leave its group;
 	                                   * on gp, or world stopped */
 	void (*pool_cleanup)(gort_runtime *rt); /* sync: a collection begins; world stopped */
