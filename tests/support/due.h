@@ -2,6 +2,7 @@
 #ifndef TESTS_SUPPORT_DUE_H
 #define TESTS_SUPPORT_DUE_H
 
+#include "core/gc/gc_impl.h"
 #include "tests/support/garbage.h"
 
 enum { N = 100, FEW = 10, SIGN = 7 };
@@ -9,6 +10,7 @@ enum { N = 100, FEW = 10, SIGN = 7 };
 typedef struct item {
 	struct item *to;
 	uint64_t sign, number, round;
+	int kind; /* of the object that it is called for */
 } item;
 GORT_DEFINE_TYPE(item, GORT_PTR(item, to), GORT_FIELD(item, number, uint64_t), GORT_FIELD(item, round, uint64_t));
 
@@ -23,8 +25,23 @@ static rt_atomic64 round_; /* a word may keep an object: what comes later than i
 static rt_atomic32 ran;
 static rt_atomic32 runs[N]; /* how often the one with the number */
 
+/* Nothing is due. */
+static inline bool idle(void)
+{
+	rt_finq *q = &gort_self()->gc->fin;
+	bool is;
+
+	(void)RT_ENTER();
+	rt_lock(&q->lock, RT_RANK_gcfin);
+	is = q->head == NULL && q->state != RT_FIN_AWAKE;
+	rt_unlock(&q->lock, RT_RANK_gcfin);
+	rt_leave();
+	return is;
+}
+
 static inline void begin(void)
 {
+	WAIT_UNTIL(idle());
 	rt_add64_full(&round_, 1);
 	rt_store32_rlx(&ran, 0);
 	for (int i = 0; i < N; i++)
@@ -64,7 +81,7 @@ static inline void count(void *arg)
 
 static inline void wait_ran(uint32_t n)
 {
-	YIELD_UNTIL(rt_load32_acq(&ran) >= n);
+	WAIT_UNTIL(rt_load32_acq(&ran) >= n);
 }
 
 /* Collections begin and end while it has not looked at arg. */

@@ -47,6 +47,17 @@ static inline void collect(void)
 	gort_gc();
 }
 
+/* Gives others time as well as turns until e holds: somebody may need his thread, on a machine that is busy. */
+#define WAIT_UNTIL(e)                                                                              \
+	do {                                                                                       \
+		for (int left_ = 20000; !(e) && left_ > 0; left_--) {                              \
+			for (int turn_ = 0; !(e) && turn_ < 50; turn_++)                           \
+				gort_gosched();                                                    \
+			gort_sleep((e) ? 0 : 100 * GORT_MICROSECOND);                              \
+		}                                                                                  \
+		CHECK(e);                                                                          \
+	} while (0)
+
 /* The code of the run; program_error holds its text. */
 static inline int collected(int procs, const char *with, gort_func fn, void *arg)
 {

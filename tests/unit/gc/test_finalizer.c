@@ -1,5 +1,4 @@
 /* Finalizers: when they run, on what, in which order, and that all that hangs on their object is as it was. */
-#include "core/gc/gc_impl.h"
 #include "tests/support/due.h"
 
 #include <stdlib.h>
@@ -48,15 +47,15 @@ static void *slot_of(int kind, void *obj)
 	}
 }
 
-static int kind_now;
 static uintptr_t objects_now[N];
 
 static void finalize(void *obj, void *arg)
 {
 	item *p = arg;
-	void *slot = slot_of(kind_now, obj);
 
 	if (p->sign == SIGN && p->round == rt_load64_rlx(&round_)) {
+		void *slot = slot_of(p->kind, obj);
+
 		CHECK(p->number < N && hide(obj) == objects_now[p->number]);
 		CHECK(slot == NULL || intact(*(item **)slot));
 	}
@@ -67,13 +66,15 @@ static RT_NOINLINE void set_finalizers(int kind, int n, void **kept)
 {
 	for (int i = 0; i < n; i++) {
 		void *p = of_kind(kind), *slot = slot_of(kind, p);
+		item *arg = make((uint64_t)i);
 
 		if (kept != NULL)
 			gort_store(&kept[i], p);
 		if (slot != NULL)
 			gort_store(slot, chain((uint64_t)i));
 		objects_now[i] = hide(p);
-		CHECK(gort_set_finalizer(p, finalize, make((uint64_t)i)) == 0);
+		arg->kind = kind;
+		CHECK(gort_set_finalizer(p, finalize, arg) == 0);
 	}
 }
 
@@ -84,7 +85,6 @@ static void finalizers_of_kind(int kind)
 	uint32_t many = (uint32_t)(kind == TINY ? n / 2 : n - FEW);
 
 	begin();
-	kind_now = kind;
 	set_finalizers(kind, n, kept);
 	for (int i = 0; i < 2; i++) {
 		collect();
@@ -123,8 +123,7 @@ static void starved(void *arg)
 	(void)arg;
 	for (int kind = 0; kind <= GIANT; kind++) {
 		begin();
-		kind_now = kind;
-		set_finalizers(kind, N / 4, NULL);
+			set_finalizers(kind, N / 4, NULL);
 		gc->pool.refuse = true;
 		collect();
 		gc->pool.refuse = false;
@@ -183,10 +182,10 @@ static void order(void *arg)
 		CHECK(rt_load32_acq(&firsts) == 0 && rt_load32_acq(&seconds) == 0);
 		return;
 	}
-	YIELD_UNTIL(rt_load32_acq(&firsts) >= N - FEW);
+	WAIT_UNTIL(rt_load32_acq(&firsts) >= N - FEW);
 	CHECK(rt_load32_acq(&seconds) == 0);
 	collect();
-	YIELD_UNTIL(rt_load32_acq(&seconds) >= N - 2 * FEW);
+	WAIT_UNTIL(rt_load32_acq(&seconds) >= N - 2 * FEW);
 }
 
 static void test_order(void **state)
@@ -223,7 +222,7 @@ static void selves(void *arg)
 		rt_store32_rlx(&seconds, 0);
 		to_themselves(hidden, sizes[i]);
 		collect();
-		YIELD_UNTIL(rt_load32_acq(&seconds) >= N - FEW);
+		WAIT_UNTIL(rt_load32_acq(&seconds) >= N - FEW);
 		collect();
 		CHECK(freed(hidden, N) >= N - FEW);
 	}
@@ -274,7 +273,7 @@ static void resurrection(void *arg)
 	CHECK(gort_root_add(rt, saved, sizeof saved) == 0);
 	make_saved();
 	collect();
-	YIELD_UNTIL(rt_load32_acq(&firsts) >= N - FEW);
+	WAIT_UNTIL(rt_load32_acq(&firsts) >= N - FEW);
 	for (int i = 0; i < 3; i++)
 		collect();
 	settle();
@@ -283,7 +282,7 @@ static void resurrection(void *arg)
 		CHECK(saved[i] == NULL || intact(saved[i]->to));
 	gort_clear(gort_type_of_void_ptr(), saved, N);
 	collect();
-	YIELD_UNTIL(rt_load32_acq(&seconds) >= N - 2 * FEW);
+	WAIT_UNTIL(rt_load32_acq(&seconds) >= N - 2 * FEW);
 	CHECK(rt_load32_acq(&ran) == 0);
 	collect();
 	wait_ran(2 * (N - 3 * FEW));
@@ -357,7 +356,7 @@ static void in_blocks(void)
 	rt_store32_rlx(&seconds, 0);
 	set_in_blocks();
 	collect();
-	YIELD_UNTIL(rt_load32_acq(&seconds) >= N / 2);
+	WAIT_UNTIL(rt_load32_acq(&seconds) >= N / 2);
 	settle();
 	CHECK(rt_load32_acq(&ran) == 0);
 	collect();
@@ -387,7 +386,7 @@ static void which(void *arg)
 	CHECK(rt_load32_acq(&firsts) == 0 && rt_load32_acq(&seconds) == 0);
 	set_tiny((uintptr_t *)told);
 	collect();
-	YIELD_UNTIL(rt_load32_acq(&firsts) >= N - 2 * FEW);
+	WAIT_UNTIL(rt_load32_acq(&firsts) >= N - 2 * FEW);
 	gort_keep_alive(told);
 	in_blocks();
 }
@@ -410,8 +409,8 @@ static bool marks(void)
 static void gate(void *arg)
 {
 	(void)arg;
-	rt_store32_rel(&firsts, 1);
-	YIELD_UNTIL(rt_load32_acq(&open_) && marks());
+	if (rt_add32_full(&firsts, 1) == 0)
+		YIELD_UNTIL(rt_load32_acq(&open_) && marks());
 }
 
 /* Taken out of the queue while the collector has not come to it, and looked at when it is through. */
@@ -427,13 +426,10 @@ static void over_the_end(void *obj, void *arg)
 
 static RT_NOINLINE void queue_behind_a_gate(void)
 {
-	CHECK(gort_add_cleanup(make(0), gate, NULL) == 0);
-	for (int i = 0; rt_load32_acq(&firsts) == 0 && i < 10; i++) {
-		collect();
-		settle();
-		if (rt_load32_acq(&firsts) == 0) /* a word keeps it */
-			CHECK(gort_add_cleanup(make(0), gate, NULL) == 0);
-	}
+	for (int i = 0; i < FEW; i++) /* the first that comes is it */
+		CHECK(gort_add_cleanup(make(0), gate, NULL) == 0);
+	collect();
+	WAIT_UNTIL(rt_load32_acq(&firsts) > 0);
 	for (int i = 0; i < N; i++) {
 		item *p = make(0);
 
