@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N = 200, WORDS = 20, DEAD = 0xdeadbeef };
+enum { N = 200, WORDS = 20 };
 
 /* What the test knows of the objects is hidden from any scan. */
 static uintptr_t hidden[N];
@@ -39,6 +39,15 @@ static RT_NOINLINE void overwrite_stack(void)
 	memset((char *)(uintptr_t)rubbish, 0, sizeof rubbish);
 }
 
+/* Pages of freed objects may be the system's again: they are not touched. */
+static bool there(uintptr_t p)
+{
+	rt_span *s;
+	uint32_t index;
+
+	return rt_object_find(&runtime->gc->heap, p, &s, &index) == p;
+}
+
 /* How many are still there, as they were. */
 static RT_NOINLINE int alive(void)
 {
@@ -47,7 +56,8 @@ static RT_NOINLINE int alive(void)
 	for (int i = 0; i < N; i++) {
 		uintptr_t *p = (uintptr_t *)~hidden[i];
 
-		n += p[0] == (uintptr_t)i + 5000 && (uint32_t)p[1] != DEAD && *(uint64_t *)p[1] == (uint64_t)i + 7000;
+		n += there((uintptr_t)p) && p[0] == (uintptr_t)i + 5000 && there(p[1]) &&
+		     *(uint64_t *)p[1] == (uint64_t)i + 7000;
 	}
 	return n;
 }
@@ -70,7 +80,7 @@ static void keeps(void *arg)
 	gort_store((void *)(uintptr_t)&initialised[1], (void *)~hidden[0]);
 	overwrite_stack();
 	gort_gc();
-	CHECK((*(uintptr_t *)~hidden[0] == 5000) == scanned || !scanned);
+	CHECK(!scanned || (there(~hidden[0]) && *(uintptr_t *)~hidden[0] == 5000));
 	initialised[1] = NULL;
 }
 
