@@ -179,6 +179,14 @@ static _Noreturn RT_COLD void no_function(void)
 	rt_panic_error("invalid memory address or nil pointer dereference");
 }
 
+/* A function has come back, and its scope is not the innermost: the run ended while it was in foreign code. Nothing of
+ * the goroutine goes on. */
+static _Noreturn RT_COLD void was_dropped(void)
+{
+	(void)rt_enter("gort");
+	RT_UNREACHABLE("a scope ended that is not the innermost");
+}
+
 static RT_NOINLINE void rest_of(scope *s)
 {
 	(void)rt_enter("gort");
@@ -201,7 +209,9 @@ static void run_own(scope *s)
 		if (RT_UNLIKELY(d.fn == NULL))
 			no_function();
 		d.fn(d.arg);
-		RT_ASSERT(s->g->scope == c && newest(s->g) == c->panics);
+		if (RT_UNLIKELY(s->g->scope != c))
+			was_dropped();
+		RT_ASSERT(newest(s->g) == c->panics);
 		if (RT_UNLIKELY(c->n > 0))
 			rest_of(c);
 		s->g->scope = s;
@@ -218,8 +228,11 @@ static void body_call(void *arg)
 	if (RT_UNLIKELY(s->fn == NULL))
 		no_function();
 	s->fn(s->arg);
-	if (s->n > 0)
+	if (s->n > 0) {
+		if (RT_UNLIKELY(s->g->scope != s))
+			was_dropped();
 		run_own(s);
+	}
 }
 
 static void body_rest(void *arg)
@@ -435,7 +448,9 @@ GORT_API void gort_scope(gort_func fn, void *arg)
 	scope_push(gp, &s, fn, arg);
 	s.callee = &callee;
 	scope_drive(&s, body_call);
-	RT_ASSERT(gp->scope == &s && newest(gp) == s.panics);
+	if (RT_UNLIKELY(gp->scope != &s))
+		was_dropped();
+	RT_ASSERT(newest(gp) == s.panics);
 	gp->scope = s.outer;
 }
 

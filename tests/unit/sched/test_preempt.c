@@ -395,12 +395,27 @@ static void test_free_drops_what_computes(void **state)
 
 static rt_atomic32 entered, left, survived;
 static int comes_back; /* how it goes on */
-enum { CALLS, COMPUTES, RETURNS, PINS, WAYS };
+enum { CALLS, COMPUTES, RETURNS, PINS, ENDS_A_SCOPE, WAYS };
+
+static void read_in_scope(void *arg)
+{
+	(void)arg;
+	gort_defer(never, NULL);
+	rt_add32_full(&entered, 1);
+	if (!pipe_read())
+		abort();
+	rt_add32_full(&left, 1);
+}
 
 static void in_foreign_code(void *arg)
 {
 	(void)arg;
 	gort_defer(never, NULL);
+	if (comes_back == ENDS_A_SCOPE) {
+		gort_scope(read_in_scope, NULL);
+		rt_add32_full(&survived, 1);
+		return;
+	}
 	rt_add32_full(&entered, 1);
 	if (!pipe_read())
 		abort();
