@@ -245,12 +245,16 @@ bool rt_gc_any(gort_runtime *rt);
 void rt_gc_check(rt_gc *gc);
 void rt_gc_missed(rt_marker *k, rt_span *s, uintptr_t obj);
 
+/* ---- pace.c -------------------------------------------------------------------------------------- */
+
+void rt_gc_repace(rt_gc *gc);                            /* goal, trigger and assists from what is known now */
+void rt_gc_pace_scavenger(rt_gc *gc);                    /* world stopped, or at boot: what the heap may keep */
+
 /* ---- cycle.c ------------------------------------------------------------------------------------- */
 
 void rt_gc_trigger(rt_gc *gc);                           /* the heap has reached the trigger, or gcstress says so */
 void rt_gc_request(rt_gc *gc);                           /* a collection is to begin; the caller has a P */
 void rt_gc_wait(rt_gc *gc, bool swept);                  /* for the end of one that begins from now on */
-void rt_gc_repace(rt_gc *gc);                            /* goal, trigger and assists from what is known now */
 void rt_gc_next_mark(rt_gc *gc);                         /* another number for gc->mark */
 void rt_gc_drop(gort_runtime *rt);                       /* up-call */
 int64_t rt_gc_cpu(rt_gc *gc);                            /* controller, or world stopped: CPU ns, idle Ps' not */

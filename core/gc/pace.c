@@ -1,0 +1,73 @@
+/* pace.c: what the pacer's formulas (pacer.c) say of this heap: goal, trigger, assists, what the scavenger may take;
+ * and GOGC and the memory limit, which change it.
+ */
+#include "core/gc/gc_impl.h"
+
+static rt_pacer_memory memory_of(rt_gc *gc)
+{
+	return (rt_pacer_memory){ rt_load64_rlx(&gc->heap.mem.total), rt_load64_rlx(&gc->heap.free),
+		                  rt_load64_rlx(&gc->heap.live) };
+}
+
+void rt_gc_repace(rt_gc *gc)
+{
+	rt_pacer_memory m = memory_of(gc);
+	uint64_t goal = rt_pacer_goal(&gc->pacer, &m);
+
+	rt_store64_rlx(&gc->goal, goal);
+	if (rt_load32_rlx(&gc->rt->gcmark) != 0) {
+		rt_pacer_progress now = { m.heap_alloc,
+			rt_load64_rlx(&gc->heap_scan) + rt_load64_rlx(&gc->stack_scan) +
+			        rt_load64_rlx(&gc->globals_scan),
+			m.heap_alloc + gc->pacer.stack_scan + gc->pacer.globals_scan };
+
+		rt_store64_rlx(&gc->assist_ratio,
+		               rt_double_bits(rt_pacer_assist(&gc->pacer, goal, &now)));
+		return;
+	}
+	rt_store64_rlx(&gc->trigger,
+	               gc->kind->collects ? rt_pacer_trigger(&gc->pacer, &m) : UINT64_MAX);
+}
+
+void rt_gc_pace_scavenger(rt_gc *gc)
+{
+	rt_scav_pace(&gc->heap, rt_load64_rlx(&gc->goal), gc->lastgoal, gc->lastinuse);
+}
+
+/* ---- GOGC and the memory limit ---------------------------------------------------------------------- */
+
+/* World stopped: one of them has changed. */
+static void settings(rt_gc *gc, int percent, int64_t limit)
+{
+	gc->pacer.percent = percent;
+	gc->pacer.limit = (uint64_t)limit;
+	rt_store64_rlx(&gc->heap.limit, (uint64_t)limit);
+	rt_pacer_commit(&gc->pacer, rt_load64_rlx(&gc->heap.live), rt_sweep_done(&gc->heap));
+	rt_gc_repace(gc);
+	rt_gc_pace_scavenger(gc);
+}
+
+int rt_gc_set_percent(gort_runtime *rt, int percent)
+{
+	rt_gc *gc = rt->gc;
+	int was;
+
+	rt_stop_world(rt, RT_STW_GC_SETTINGS);
+	was = gc->pacer.percent;
+	settings(gc, percent < 0 ? -1 : percent, (int64_t)gc->pacer.limit);
+	rt_start_world(rt);
+	return was;
+}
+
+int64_t rt_gc_set_limit(gort_runtime *rt, int64_t limit)
+{
+	rt_gc *gc = rt->gc;
+	int64_t was;
+
+	rt_stop_world(rt, RT_STW_GC_SETTINGS);
+	was = (int64_t)gc->pacer.limit;
+	if (limit >= 0)
+		settings(gc, gc->pacer.percent, limit);
+	rt_start_world(rt);
+	return was;
+}
