@@ -98,4 +98,38 @@ static inline void in_program(gort_func fn, void *arg)
 	in_program_that_ends(0, fn, arg);
 }
 
+/* With each number of allocations of the runtime that succeed: the run ends well, or with GORT_ENOMEM. */
+RT_UNUSED static void without_memory(gort_func fn)
+{
+	int failed = 0;
+
+	for (int i = 1; i < 60; i++) {
+		gort_runtime *rt;
+		gort_config cfg;
+		char text[32];
+		int r;
+
+		snprintf(text, sizeof text, "oomfail=%d", i);
+		gort_config_init(&cfg);
+		cfg.procs = 2;
+		cfg.collector = "concurrent";
+		cfg.debug = text;
+		if (gort_runtime_new(&rt, &cfg) != 0)
+			continue;
+		r = gort_runtime_run(rt, fn, NULL);
+		assert_true(r == 0 || r == GORT_ENOMEM);
+		failed += r != 0;
+		assert_int_equal(gort_runtime_free(rt), 0);
+	}
+	assert_true(failed > 0);
+}
+
+/* With a collection every 50 allocations, each of them checked. */
+RT_UNUSED static void under_stress(gort_func fn)
+{
+	debug = "clobberfree=1,gcstress=50,gccheckmark=1";
+	in_program(fn, NULL);
+	debug = NULL;
+}
+
 #endif

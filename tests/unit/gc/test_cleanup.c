@@ -328,28 +328,8 @@ static void adds_many(void *arg)
 
 static void test_memory_ends(void **state)
 {
-	int failed = 0;
-
 	(void)state;
-	for (int i = 1; i < 60; i++) {
-		gort_runtime *rt;
-		gort_config cfg;
-		char text[32];
-		int r;
-
-		snprintf(text, sizeof text, "oomfail=%d", i);
-		gort_config_init(&cfg);
-		cfg.procs = 2;
-		cfg.collector = "concurrent";
-		cfg.debug = text;
-		if (gort_runtime_new(&rt, &cfg) != 0)
-			continue;
-		r = gort_runtime_run(rt, adds_many, NULL);
-		assert_true(r == 0 || r == GORT_ENOMEM);
-		failed += r != 0;
-		assert_int_equal(gort_runtime_free(rt), 0);
-	}
-	assert_true(failed > 0);
+	without_memory(adds_many);
 }
 
 /* ---- Under stress ---------------------------------------------------------------------------------- */
@@ -372,9 +352,7 @@ static void stress(void *arg)
 static void test_stress(void **state)
 {
 	(void)state;
-	debug = "clobberfree=1,gcstress=50,gccheckmark=1";
-	in_program(stress, NULL);
-	debug = NULL;
+	under_stress(stress);
 }
 
 int main(void)

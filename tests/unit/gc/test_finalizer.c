@@ -504,9 +504,7 @@ static void stress(void *arg)
 static void test_stress(void **state)
 {
 	(void)state;
-	debug = "clobberfree=1,gcstress=50,gccheckmark=1";
-	in_program(stress, NULL);
-	debug = NULL;
+	under_stress(stress);
 }
 
 int main(void)

@@ -470,28 +470,8 @@ static void makes_many(void *arg)
 
 static void test_memory_ends(void **state)
 {
-	int failed = 0;
-
 	(void)state;
-	for (int i = 1; i < 60; i++) {
-		gort_runtime *rt;
-		gort_config cfg;
-		char text[32];
-		int r;
-
-		snprintf(text, sizeof text, "oomfail=%d", i);
-		gort_config_init(&cfg);
-		cfg.procs = 2;
-		cfg.collector = "concurrent";
-		cfg.debug = text;
-		if (gort_runtime_new(&rt, &cfg) != 0)
-			continue;
-		r = gort_runtime_run(rt, makes_many, NULL);
-		assert_true(r == 0 || r == GORT_ENOMEM);
-		failed += r != 0;
-		assert_int_equal(gort_runtime_free(rt), 0);
-	}
-	assert_true(failed > 0);
+	without_memory(makes_many);
 }
 
 int main(void)
