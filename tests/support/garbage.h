@@ -4,6 +4,7 @@
 #ifndef TESTS_SUPPORT_GARBAGE_H
 #define TESTS_SUPPORT_GARBAGE_H
 
+#include "core/gc/gc_impl.h"
 #include "tests/support/goroutines.h"
 
 #include "core/base/attrs.h"
@@ -57,6 +58,18 @@ static inline void collect(void)
 		}                                                                                  \
 		CHECK(e);                                                                          \
 	} while (0)
+
+/* No memory for work buffers from here on. With the world stopped: a collection may go on. */
+RT_UNUSED static void refuse_buffers(bool on)
+{
+	gort_runtime *rt = gort_self();
+
+	(void)RT_ENTER();
+	rt_stop_world(rt, RT_STW_WATCH);
+	rt->gc->pool.refuse = on;
+	rt_start_world(rt);
+	rt_leave();
+}
 
 /* The code of the run; program_error holds its text. */
 static inline int collected(int procs, const char *with, gort_func fn, void *arg)

@@ -118,15 +118,13 @@ static void test_finalizers(void **state)
 /* Without memory for work buffers, too: there is room for some 500 objects, or pieces of them. */
 static void starved(void *arg)
 {
-	rt_gc *gc = gort_self()->gc;
-
 	(void)arg;
 	for (int kind = 0; kind <= GIANT; kind++) {
 		begin();
-			set_finalizers(kind, N / 4, NULL);
-		gc->pool.refuse = true;
+		set_finalizers(kind, N / 4, NULL);
+		refuse_buffers(true);
 		collect();
-		gc->pool.refuse = false;
+		refuse_buffers(false);
 		wait_ran(N / 8);
 	}
 }

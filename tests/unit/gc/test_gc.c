@@ -540,7 +540,6 @@ static pair *deep(int n)
 static void starved(void *arg)
 {
 	enum { DEEP = 2000 };
-	rt_gc *gc = gort_self()->gc;
 	pair **heads = gort_new_array(gort_type_of_void_ptr(), 2000), *p;
 
 	(void)arg;
@@ -548,9 +547,9 @@ static void starved(void *arg)
 		gort_store(&heads[i], deep(10));
 	gort_gc();
 	for (int i = 1; i < 8; i++) {
-		gc->pool.refuse = true;
+		refuse_buffers(true);
 		gort_gc();
-		gc->pool.refuse = false;
+		refuse_buffers(false);
 		for (int k = 0; k < 2000; k++) {
 			int n = 0;
 
