@@ -6,7 +6,7 @@
  *
  * Stacks. A goroutine stands still from the moment when the world stopped for the beginning of
  * marking until its stack has been scanned: a marker scans it, or else whoever is about to let it
- * run (rt_gc_before_run: execute, rt_stand_resume, the end of a system call). Both claim it by the
+ * run (rt_gc_before_run: rt_g0_next, rt_stand_resume, the end of a system call). Both claim it by the
  * same word:
  *
  *   rt_g.gcscan   anything else   not scanned in this collection

@@ -13,7 +13,7 @@ int rt_switch_attach(rt_m *mp, rt_g *gp); /* ... becomes gp's; g0 gets its own *
 void rt_switch_detach(rt_m *mp, rt_g *gp);
 bool rt_switch_make(rt_m *mp, rt_g *gp, void (*entry)(void *)); /* gives gp a stack; false: no memory */
 void rt_switch_unmake(rt_m *mp, rt_stackcache *cache, rt_g *gp); /* takes it away; not on it */
-void rt_switch_loop(rt_m *mp);     /* on g0: runs what rt_g0_next returns, until the M is told to leave */
+void rt_switch_loop(rt_m *mp);     /* on g0: goes to what rt_g0_next returns, until the M is told to leave */
 /* Leaves the goroutine for g0, which calls fn(mp, gp). Returns when gp is executed again, perhaps on
  * another M. dying: it never is. */
 void rt_mcall(rt_m *mp, void (*fn)(rt_m *mp, rt_g *gp));
@@ -29,9 +29,37 @@ static inline void rt_g_prefetch(const rt_g *gp)
 /* runq.c */
 void rt_runq_put(rt_p *pp, rt_g *gp, bool next, gort_runtime *rt);
 rt_g *rt_runq_get(rt_p *pp, bool *inherit);
+/* The same where no other P could steal. */
+static inline rt_g *rt_runq_get_alone(rt_p *pp, bool *inherit)
+{
+	rt_g *gp = rt_loadptr_rlx(&pp->runnext);
+	uint32_t head = rt_load32_rlx(&pp->runqhead);
+
+	*inherit = gp != NULL;
+	if (gp != NULL) {
+		rt_storeptr_rlx(&pp->runnext, NULL);
+	} else if (head != rt_load32_rlx(&pp->runqtail)) {
+		gp = rt_loadptr_rlx(&pp->runq[head % RT_RUNQ_SIZE]);
+		rt_store32_rel(&pp->runqhead, head + 1);
+	}
+	return gp;
+}
+
 bool rt_runq_empty(const rt_p *pp);
 uint32_t rt_runq_len(const rt_p *pp);     /* ring only, as schedtrace counts */
-void rt_yielded_put(rt_p *pp, rt_g *gp);
+void rt_yielded_put_shared(rt_p *pp, rt_g *gp);
+
+/* Owner only, on g0: gp has yielded. */
+static inline void rt_yielded_put(rt_p *pp, rt_g *gp)
+{
+	if (!pp->alone) {
+		rt_yielded_put_shared(pp, gp);
+		return;
+	}
+	gp->schedlink = rt_loadptr_rlx(&pp->yielded);
+	rt_storeptr_rel(&pp->yielded, gp);
+}
+
 rt_g *rt_yielded_take(rt_p *pp);
 rt_g *rt_yielded_get_alone(rt_p *pp);
 rt_g *rt_runq_steal(rt_p *pp, rt_p *victim, bool take_next, uint32_t *n);
@@ -46,7 +74,7 @@ enum { RT_SHARE = 0, RT_ONE = 1, RT_ONE_BRIEF = 2 };
 rt_g *rt_globq_get_locked(gort_runtime *rt, rt_p *pp, uint32_t max);
 
 /* proc.c */
-rt_g *rt_g0_next(rt_m *mp);
+be_context *rt_g0_next(rt_m *mp);
 void rt_wakep(gort_runtime *rt);          /* after work was published; fences itself */
 void rt_wakep_after_rmw(gort_runtime *rt); /* ... by rt_runq_put(next) or rt_yielded_put of a P that is not alone */
 bool rt_goroutines_wait(gort_runtime *rt); /* on some queue */

@@ -184,19 +184,19 @@ RT_COLD void rt_preempt_point(void)
 /* ---- Latencies -------------------------------------------------------------------------------- */
 
 /* 30 bits of 64 ns, the narrowest bucket: waits of more than 68 s count as what is left of them. 0: not measured. */
-enum { LATENCY_SHIFT = 6, LATENCY_MASK = (1 << 30) - 1 };
+enum { LATENCY_SHIFT = 6, LATENCY_MASK = RT_TURN - 1 };
 
 RT_NOINLINE void rt_latency_begin(rt_g *gp)
 {
 	uint32_t t = (uint32_t)(be_nanotime() >> LATENCY_SHIFT) & LATENCY_MASK;
 
-	gp->readied = t != 0 ? t : 1;
+	gp->turns = (gp->turns & ~(uint64_t)LATENCY_MASK) | (t != 0 ? t : 1);
 }
 
 RT_NOINLINE void rt_latency_end(rt_p *pp, rt_g *gp)
 {
-	uint32_t t = (uint32_t)(be_nanotime() >> LATENCY_SHIFT) - (uint32_t)gp->readied;
+	uint32_t t = (uint32_t)(be_nanotime() >> LATENCY_SHIFT) - (uint32_t)gp->turns;
 
-	gp->readied = 0;
+	gp->turns &= ~(uint64_t)LATENCY_MASK;
 	rt_hist_add_owner(&pp->latencies, (int64_t)(t & LATENCY_MASK) << LATENCY_SHIFT);
 }

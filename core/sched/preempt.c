@@ -111,7 +111,7 @@ rt_m *rt_stand_assign_locked(rt_p *pp, rt_g *gp)
 	rt_store32_rlx(&pp->schedtick, rt_load32_rlx(&pp->schedtick) + 1);
 	rt_count64_owner(&pp->switches, 1);
 	rt_runs(pp, gp);
-	RT_TRACE(mp, SCHED, GO_START, gp, gp->runs, 0, 0);
+	RT_TRACE(mp, SCHED, GO_START, gp, rt_g_runs(gp), 0, 0);
 	/* The world may have begun to stop meanwhile: then the flag is up again, or this sees it.
 	 * */
 	if (rt_load32_rlx(&mp->rt->sched.gcwaiting))

@@ -175,7 +175,7 @@ static rt_g *steal_pass(rt_m *mp, bool last, int64_t now)
 	return NULL;
 }
 
-static rt_g *steal(rt_m *mp)
+static RT_NOINLINE rt_g *steal(rt_m *mp)
 {
 	for (int round = 0; round < STEAL_ROUNDS; round++) {
 		bool last = round == STEAL_ROUNDS - 1;
@@ -194,7 +194,7 @@ static rt_g *by_turn(rt_m *mp, rt_p *pp)
 {
 	uint32_t tick = rt_load32_rlx(&pp->schedtick);
 
-	if (tick % GLOBAL_TICK != 0)
+	if (RT_LIKELY(tick % GLOBAL_TICK != 0))
 		return NULL;
 	return global_get(mp, pp, tick % STANDING_TICK == 0 ? RT_ONE : RT_ONE_BRIEF);
 }
@@ -286,7 +286,7 @@ void rt_poll_look(gort_runtime *rt)
 }
 
 /* No work for mp, which holds a P. True: search again. False: leave the loop. */
-static bool go_idle(rt_m *mp, rt_g **out)
+static RT_NOINLINE bool go_idle(rt_m *mp, rt_g **out)
 {
 	gort_runtime *rt = mp->rt;
 	rt_sched *sc = &rt->sched;
@@ -316,7 +316,7 @@ static bool go_idle(rt_m *mp, rt_g **out)
 }
 
 /* It counts as a search that found something: others may rely on this M to look on. */
-static bool collect_idle(rt_m *mp)
+static RT_NOINLINE bool collect_idle(rt_m *mp)
 {
 	gort_runtime *rt = mp->rt;
 
@@ -327,36 +327,63 @@ static bool collect_idle(rt_m *mp)
 	return rt->up.gc_work(mp, true);
 }
 
-/* The next goroutine for mp, which holds a P. NULL: leave the loop. The order is Go's. */
+/* Every ring and list was empty. True: *out is the next, or NULL to leave the loop. False: search again. */
+static RT_NOINLINE bool search(rt_m *mp, rt_g **out)
+{
+	gort_runtime *rt = mp->rt;
+	rt_sched *sc = &rt->sched;
+
+	/* Descriptors would be polled here without waiting. */
+	if (mp->spinning || 2 * rt_load32_rlx(&sc->nmspinning) <
+	                            (uint32_t)rt_gomaxprocs(rt) - rt_load32_rlx(&sc->npidle)) {
+		if (!mp->spinning)
+			spinning_begin(mp);
+		if ((*out = steal(mp)) != NULL)
+			return true;
+	}
+	if (RT_UNLIKELY(rt_load32_rlx(&rt->gcbusy) != 0) && collect_idle(mp))
+		return false;
+	*out = NULL;
+	return !go_idle(mp, out) || *out != NULL;
+}
+
+/* Woken without a P: only to leave (false) or to wait on. */
+static RT_NOINLINE bool without_p(rt_m *mp)
+{
+	if (rt_run_leaving(mp))
+		return false;
+	/* Who published work may have had no thread to start: look first. */
+	return (rt_anywork(mp->rt) && take_idle_p(mp)) || rt_stopm(mp);
+}
+
+/* The next goroutine for mp, which holds a P. NULL: leave the loop. The order is Go's. What happens seldom is a
+ * function of its own, so that the usual way has enough registers. */
 static rt_g *findrunnable(rt_m *mp, bool *inherit)
 {
 	gort_runtime *rt = mp->rt;
 	rt_sched *sc = &rt->sched;
-	rt_g *gp = NULL;
+	rt_g *gp;
 
-	*inherit = false;
 	for (;;) {
 		rt_p *pp = mp->p;
 
-		if (pp == NULL) { /* woken without a P: only to leave or to wait on */
-			if (rt_run_leaving(mp))
-				return NULL;
-			/* Who published work may have had no thread to start: look first. */
-			if (!(rt_anywork(rt) && take_idle_p(mp)) && !rt_stopm(mp))
+		*inherit = false;
+		if (RT_UNLIKELY(pp == NULL)) {
+			if (!without_p(mp))
 				return NULL;
 			continue;
 		}
-		if (rt_load32_rlx(&pp->preempt)) {
+		if (RT_UNLIKELY(rt_load32_rlx(&pp->preempt))) {
 			rt_store32_rlx(&pp->preempt, 0);
 			rt_fence_full(); /* pairs with the fence in rt_preemptall */
 		}
-		if (rt_load32_acq(&sc->gcwaiting)) {
+		if (RT_UNLIKELY(rt_load32_acq(&sc->gcwaiting))) {
 			rt_gcstopm(mp);
 			continue;
 		}
-		if (rt_run_leaving(mp))
+		if (RT_UNLIKELY(rt_run_leaving(mp)))
 			return NULL;
-		if (rt_load64_rlx(&pp->timers.next) != INT64_MAX)
+		if (RT_UNLIKELY(rt_load64_rlx(&pp->timers.next) != INT64_MAX))
 			rt_timers_run(pp, be_nanotime());
 		if (RT_UNLIKELY(rt_load32_rlx(&rt->gcmark) != 0))
 			(void)rt->up.gc_work(mp, false);
@@ -369,56 +396,44 @@ static rt_g *findrunnable(rt_m *mp, bool *inherit)
 			return gp;
 		if ((gp = rt_runq_get(pp, inherit)) != NULL)
 			return gp;
-		*inherit = false;
 		if ((gp = global_get(mp, pp, RT_SHARE)) != NULL)
 			return gp;
-		/* Descriptors would be polled here without waiting. */
-		if (mp->spinning || 2 * rt_load32_rlx(&sc->nmspinning) <
-		                            (uint32_t)rt_gomaxprocs(mp->rt) - rt_load32_rlx(&sc->npidle)) {
-			if (!mp->spinning)
-				spinning_begin(mp);
-			if ((gp = steal(mp)) != NULL)
-				return gp;
-		}
-		if (RT_UNLIKELY(rt_load32_rlx(&rt->gcbusy) != 0) && collect_idle(mp))
-			continue;
-		if (!go_idle(mp, &gp))
-			return NULL;
-		if (gp != NULL)
+		if (search(mp, &gp))
 			return gp;
 	}
 }
 
-static rt_g *schedule(rt_m *mp, bool *inherit)
+/* The long way to the next goroutine; gp: it is found already, or NULL. */
+static RT_NOINLINE rt_g *schedule(rt_m *mp, rt_g *gp, bool *inherit)
 {
-	for (;;) {
-		rt_g *gp;
-
-		if (rt_loadptr_rlx(&mp->lockedg) != NULL) {
-			/* Only one goroutine runs here; it may be the one that just left. */
-			if (!rt_stoplockedm(mp))
-				return NULL;
-			*inherit = false;
-			gp = rt_loadptr_rlx(&mp->lockedg);
-			if (gp != NULL)
-				return gp;
-			continue; /* dropped meanwhile */
+	for (;; gp = NULL) {
+		if (gp == NULL) {
+			if (RT_UNLIKELY(rt_loadptr_rlx(&mp->lockedg) != NULL)) {
+				/* Only one goroutine runs here; it may be the one that just left. */
+				if (!rt_stoplockedm(mp))
+					return NULL;
+				*inherit = false;
+				gp = rt_loadptr_rlx(&mp->lockedg);
+				if (gp != NULL)
+					return gp;
+				continue; /* dropped meanwhile */
+			}
+			if (RT_UNLIKELY(mp->host) && mp->nextg == NULL) {
+				if (!rt_stophost(mp))
+					return NULL;
+				continue;
+			}
+			gp = findrunnable(mp, inherit);
 		}
-		if (RT_UNLIKELY(mp->host) && mp->nextg == NULL) {
-			if (!rt_stophost(mp))
-				return NULL;
-			continue;
-		}
-		gp = findrunnable(mp, inherit);
 		if (RT_UNLIKELY(mp->anew)) {
 			mp->anew = false;
 			*inherit = false;
 		}
-		if (mp->spinning && spinning_end(mp) && gp != NULL)
+		if (RT_UNLIKELY(mp->spinning) && spinning_end(mp) && gp != NULL)
 			rt_wakep(mp->rt); /* the last one that looked: another takes its place */
-		if (gp == NULL)
+		if (RT_UNLIKELY(gp == NULL))
 			return NULL;
-		if (RT_UNLIKELY(gp->ctx == NULL) && (gp = rt_stand_instead(mp, gp)) == NULL)
+		if (gp->ctx == NULL && (gp = rt_stand_instead(mp, gp)) == NULL)
 			continue;
 		if (RT_UNLIKELY(gp->m != NULL))
 			rt_stand_start(mp, gp);
@@ -429,8 +444,31 @@ static rt_g *schedule(rt_m *mp, bool *inherit)
 	}
 }
 
+/* The short way, in the same order: a goroutine waits here, and nobody asks anything of mp and its P. NULL: go the
+ * long way. */
+static inline rt_g *usual(rt_m *mp, bool *inherit)
+{
+	gort_runtime *rt = mp->rt;
+	rt_sched *sc = &rt->sched;
+	rt_p *pp = mp->p;
+	rt_g *gp;
+
+	if (pp == NULL || (mp->rare | rt_load32_rlx(&pp->preempt) | rt_load32_acq(&sc->gcwaiting) |
+	                   rt_load32_acq(&mp->exiting) | rt_load32_rlx(&rt->gcmark)) != 0)
+		return NULL;
+	if (mp->nextg != NULL || rt_loadptr_rlx(&mp->lockedg) != NULL ||
+	    rt_load64_rlx(&pp->timers.next) != INT64_MAX || rt_load32_rlx(&pp->schedtick) % GLOBAL_TICK == 0)
+		return NULL;
+	if (!pp->alone)
+		return rt_runq_get(pp, inherit);
+	gp = rt_runq_get_alone(pp, inherit);
+	if (gp == NULL && rt_loadptr_rlx(&pp->yielded) != NULL && rt_load32_rlx(&sc->runqsize) == 0)
+		gp = rt_yielded_get_alone(pp);
+	return gp;
+}
+
 /* Memory has ended: the run ends. Without one, the goroutine waits for better times. */
-static void no_stack(rt_m *mp, rt_g *gp)
+static RT_NOINLINE void no_stack(rt_m *mp, rt_g *gp)
 {
 	rt_sched *sc = &mp->rt->sched;
 
@@ -441,32 +479,12 @@ static void no_stack(rt_m *mp, rt_g *gp)
 		be_thread_nap(GORT_MILLISECOND); /* a back-off: nothing tells when memory comes back */
 }
 
-/* False: there is no stack for gp, and it is queued again. */
-static bool execute(rt_m *mp, rt_g *gp, bool inherit)
-{
-	rt_p *pp = mp->p;
-
-	rt_gc_before_run(gp); /* before it gets a stack: a marker may be looking at it */
-	if (RT_UNLIKELY(gp->ctx == NULL) && !rt_switch_make(mp, gp, rt_goroutine_entry)) {
-		no_stack(mp, gp);
-		return false;
-	}
-	gp->m = mp;
-	mp->curg = gp;
-	rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_RUNNING);
-	rt_runs(pp, gp);
-	rt_count64_owner(&pp->switches, 1);
-	RT_TRACE(mp, SCHED, GO_START, gp, gp->runs, 0, 0);
-	if (!inherit) /* after the event: a turn is not shorter by the trace than by sysmon */
-		rt_store32_rlx(&pp->schedtick, rt_load32_rlx(&pp->schedtick) + 1);
-	return true;
-}
-
 /* On g0, between two goroutines. The one that has come back by rt_mcall gets what it asked for; the
- * next is returned. NULL: mp leaves its loop. */
-rt_g *rt_g0_next(rt_m *mp)
+ * context of the next is returned. NULL: mp leaves its loop. */
+be_context *rt_g0_next(rt_m *mp)
 {
 	rt_g *gp = mp->curg;
+	rt_p *pp;
 	bool inherit = false;
 
 	RT_ASSERT(mp->locks == 1);
@@ -474,7 +492,26 @@ rt_g *rt_g0_next(rt_m *mp)
 		mp->curg = NULL;
 		mp->mcall(mp, gp);
 	}
-	while ((gp = schedule(mp, &inherit)) != NULL && !execute(mp, gp, inherit))
-		;
-	return gp;
+	gp = usual(mp, &inherit);
+	for (;;) {
+		if ((gp == NULL || gp->m != NULL || gp->lockedm != NULL ||
+		     (gp->ctx == NULL && rt_load32_rlx(&mp->rt->sched.nstopped) > 0)) &&
+		    (gp = schedule(mp, gp, &inherit)) == NULL)
+			return NULL;
+		rt_gc_before_run(gp); /* before it gets a stack: a marker may be looking at it */
+		if (RT_LIKELY(gp->ctx != NULL || rt_switch_make(mp, gp, rt_goroutine_entry)))
+			break;
+		no_stack(mp, gp); /* it is queued again */
+		gp = NULL;
+	}
+	pp = mp->p;
+	gp->m = mp;
+	mp->curg = gp;
+	rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_RUNNING);
+	rt_runs(pp, gp);
+	rt_count64_owner(&pp->switches, 1);
+	RT_TRACE(mp, SCHED, GO_START, gp, rt_g_runs(gp), 0, 0);
+	if (!inherit) /* after the event: a turn is not shorter by the trace than by sysmon */
+		rt_store32_rlx(&pp->schedtick, rt_load32_rlx(&pp->schedtick) + 1);
+	return gp->ctx;
 }

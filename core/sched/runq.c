@@ -88,28 +88,13 @@ void rt_runq_put(rt_p *pp, rt_g *gp, bool next, gort_runtime *rt)
 	}
 }
 
-static rt_g *get_alone(rt_p *pp, bool *inherit)
-{
-	rt_g *gp = rt_loadptr_rlx(&pp->runnext);
-	uint32_t head = rt_load32_rlx(&pp->runqhead);
-
-	*inherit = gp != NULL;
-	if (gp != NULL) {
-		rt_storeptr_rlx(&pp->runnext, NULL);
-	} else if (head != rt_load32_rlx(&pp->runqtail)) {
-		gp = slot_get(pp, head);
-		rt_store32_rel(&pp->runqhead, head + 1);
-	}
-	return gp;
-}
-
 /* Owner only. *inherit: it was in runnext, and shares the slice of who ran before. */
 rt_g *rt_runq_get(rt_p *pp, bool *inherit)
 {
 	rt_g *gp;
 
 	if (pp->alone)
-		return get_alone(pp, inherit);
+		return rt_runq_get_alone(pp, inherit);
 	gp = rt_loadptr_rlx(&pp->runnext);
 
 	/* Only the owner fills runnext, so a failed swap means that a thief emptied it. */
@@ -301,20 +286,15 @@ void rt_globq_put_batch_locked(gort_runtime *rt, rt_g *head, rt_g *tail, uint32_
 	runqsize_add(rt, n);
 }
 
-/* Owner only, on g0: gp has yielded. */
-void rt_yielded_put(rt_p *pp, rt_g *gp)
+/* A yield where others may empty the part. */
+void rt_yielded_put_shared(rt_p *pp, rt_g *gp)
 {
-	rt_g *top = rt_loadptr_rlx(&pp->yielded);
+	rt_g *top;
 
-	gp->schedlink = top;
-	if (pp->alone) {
-		rt_storeptr_rel(&pp->yielded, gp);
-		return;
-	}
-	while (!rt_casptr_full(&pp->yielded, top, gp)) { /* somebody emptied it */
+	do {
 		top = rt_loadptr_rlx(&pp->yielded);
 		gp->schedlink = top;
-	}
+	} while (!rt_casptr_full(&pp->yielded, top, gp));
 }
 
 /* All that yielded on pp; the owner's or, unless it is alone, anybody's. Newest first. */
@@ -337,6 +317,10 @@ rt_g *rt_yielded_get_alone(rt_p *pp)
 	rt_g *gp = rt_loadptr_rlx(&pp->yielded), *older;
 	uint32_t head = rt_load32_rlx(&pp->runqhead), n = 0;
 
+	if (gp != NULL && gp->schedlink == NULL) {
+		rt_storeptr_rlx(&pp->yielded, NULL);
+		return gp;
+	}
 	for (older = gp; older != NULL && n <= RT_RUNQ_SIZE; older = older->schedlink)
 		n++;
 	if (n == 0 || n > RT_RUNQ_SIZE)

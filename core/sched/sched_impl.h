@@ -18,7 +18,7 @@
 
 /* Status of a G. Whoever may change it owns the stack; only rt_gstatus_set writes it.
  *
- *           newproc [g.c]             execute [proc.c]           goexit0 [g.c]
+ *           newproc [g.c]             rt_g0_next [proc.c]        goexit0 [g.c]
  *   DEAD ----------------> RUNNABLE ------------------> RUNNING ------------> DEAD
  *                          ^  ^  ^                      |  |  |
  *      gosched, preempt    |  |  +----------------------+  |  |
@@ -72,8 +72,8 @@ struct rt_g {
 	rt_m *m;               /* that runs it, or NULL */
 	rt_m *lockedm;         /* that it is wired to, or NULL */
 	rt_waiter *waiting;    /* what it waits on, or NULL */
-	uint64_t runs : 34;    /* how often it was started */
-	uint64_t readied : 30; /* when it became runnable, in 64 ns, if that is measured: rt_latency_begin */
+	uint64_t turns;        /* how often it was started, times RT_TURN; plus, if that is measured, when it
+	                        * became runnable, in 64 ns: rt_latency_begin. Counting wraps and needs no mask */
 
 	/* set once by newproc, if nothing else is said */
 	rt_atomicptr ahead;    /* RT_AHEAD further on when it was queued: only prefetched, may be stale */
@@ -102,6 +102,7 @@ enum { RT_P_IDLE = 0, RT_P_RUNNING = 1, RT_P_SYSCALL = 2, RT_P_GCSTOP = 3, RT_P_
 enum { RT_STANDS_NOT = 0, RT_STANDS_STOPPED = 1 /* be_preempt */, RT_STANDS_ENTERING = 2 /* note */ };
 /* rt_m.taken */
 enum { RT_TAKEN_NOT = 0, RT_TAKEN_PROBE = 1, RT_TAKEN = 2 };
+enum { RT_TURN = 1 << 30 }; /* rt_g.turns */
 enum { RT_KEPT = 128 };
 enum { RT_AHEAD = 8 }; /* see rt_gqueue_pop */
 enum { RT_RUNQ_SIZE = 256, RT_MAXPROCS = 1 << 14 };
@@ -136,7 +137,7 @@ struct rt_p {
 	struct rt_gcp *gc;       /* gc/gc_impl.h: allocation cache, mark queue, barrier buffer; set once */
 	/* counters: the owner writes, anybody reads */
 	rt_atomic64 created, ended, switches, steals, parked, readied, preempted, handoffs;
-	rt_hist latencies;       /* from runnable to running, one in eight; owner */
+	rt_hist latencies;       /* from runnable to running, one in 32; owner */
 	/* guarded by sched.lock */
 	rt_p *idlelink;
 	rt_atomic32 status;      /* RT_P_*; written by the owner or under sched.lock */
@@ -168,10 +169,16 @@ struct rt_m {
 	volatile int32_t locks;
 	rt_atomic32 taken;       /* RT_TAKEN*: sysmon took the P while the thread slept; preempt.c */
 	rt_p *oldp;              /* in a system call: the P that it may get back */
-	bool spinning;
-	bool anew;               /* it got its P just now: the slice of who had it before is over */
+	union { /* proc.c: with any of these it goes the long way to the next goroutine */
+		struct {
+			bool spinning;
+			bool anew;   /* it got its P just now: the slice of who had it before is over */
+			bool host;   /* the thread inside gort_runtime_run */
+			bool unused;
+		};
+		uint32_t rare;
+	};
 	bool attached;           /* a foreign thread between attach and detach */
-	bool host;               /* the thread inside gort_runtime_run */
 	bool crowded;            /* a hint of sync/mutex.c: the mutex of late had waiters */
 	be_context *g0;          /* its scheduler's context */
 	void (*mcall)(rt_m *mp, rt_g *gp); /* what g0 does with the goroutine that just left */

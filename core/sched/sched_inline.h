@@ -29,21 +29,27 @@ static inline rt_m *rt_enter(const char *function)
 	return mp;
 }
 
+static inline uint64_t rt_g_runs(const rt_g *gp)
+{
+	return gp->turns / RT_TURN;
+}
+
 void rt_latency_begin(rt_g *gp);
 void rt_latency_end(rt_p *pp, rt_g *gp);
 
-/* gp, which the caller owns, becomes runnable; it runs on pp. One start in eight is measured, as in Go. */
+/* gp, which the caller owns, becomes runnable; it runs on pp. One start in 32 is measured. Go measures one in eight:
+ * both spend an eighth of a yield on the clock then. */
 static inline void rt_runnable(rt_g *gp)
 {
-	if (RT_UNLIKELY(((gp->runs + gp->goid) & 7) == 0))
+	if (RT_UNLIKELY(((rt_g_runs(gp) + gp->goid) % 32) == 0))
 		rt_latency_begin(gp);
 }
 
 static inline void rt_runs(rt_p *pp, rt_g *gp)
 {
-	if (RT_UNLIKELY(gp->readied != 0))
+	if (RT_UNLIKELY(gp->turns % RT_TURN != 0))
 		rt_latency_end(pp, gp);
-	gp->runs++;
+	gp->turns += RT_TURN;
 }
 
 /* Of this thread; NULL outside a goroutine. */

@@ -247,7 +247,7 @@ static void move_to_first(gort_runtime *rt, rt_m *mp)
 	rt_storeptr_rel(&first->m, mp);
 	rt_count64_owner(&first->switches, 1);
 	rt_runs(first, mp->curg);
-	RT_TRACE(mp, SCHED, GO_START, mp->curg, mp->curg->runs, 0, 0);
+	RT_TRACE(mp, SCHED, GO_START, mp->curg, rt_g_runs(mp->curg), 0, 0);
 }
 
 /* The caller's P goes on with it, unless GOMAXPROCS has fallen below it. */

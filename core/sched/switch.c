@@ -144,15 +144,17 @@ void rt_switch_fini(rt_m *mp)
 /* The tools must hear of a switch at the place where it happens. */
 void rt_switch_loop(rt_m *mp)
 {
-	rt_g *gp;
+	be_context *next;
 
-	while ((gp = rt_g0_next(mp)) != NULL) {
+	while ((next = rt_g0_next(mp)) != NULL) {
+		const rt_g *gp = mp->curg;
+
 		if (gp->attached)
 			tools_leave(&mp->asan_fake, mp->thread_lo, mp->thread_size, mp->thread_fiber);
 		else
 			tools_leave(&mp->asan_fake, gp->stack->lo,
 			            (size_t)(gp->stack->hi - gp->stack->lo), gp->stack->tsan_fiber);
-		be_context_switch(mp->g0, gp->ctx);
+		be_context_switch(mp->g0, next);
 		tools_arrive(mp->asan_fake);
 	}
 }
@@ -173,9 +175,7 @@ static void attached_start(rt_m *mp)
 #else
 static be_context *next(void *arg)
 {
-	rt_g *gp = rt_g0_next(arg);
-
-	return gp != NULL ? gp->ctx : NULL;
+	return rt_g0_next(arg);
 }
 
 void rt_switch_loop(rt_m *mp)

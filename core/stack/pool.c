@@ -588,7 +588,7 @@ static void drain(rt_stackpool *sp, rt_stackcache *cache, int n)
 	rt_unlock(&sp->lock, RT_RANK_stackpool);
 }
 
-rt_stack *rt_stack_get(rt_stackpool *sp, rt_stackcache *cache, size_t size)
+static RT_NOINLINE rt_stack *get_slow(rt_stackpool *sp, rt_stackcache *cache, size_t size)
 {
 	bool own;
 	rt_stack *s;
@@ -614,7 +614,19 @@ rt_stack *rt_stack_get(rt_stackpool *sp, rt_stackcache *cache, size_t size)
 	return s;
 }
 
-void rt_stack_put(rt_stackpool *sp, rt_stackcache *cache, rt_stack *s)
+rt_stack *rt_stack_get(rt_stackpool *sp, rt_stackcache *cache, size_t size)
+{
+	rt_stack *s;
+
+	if (size != 0 || cache == NULL || cache->n == 0 || !((s = cache->head)->flags & RT_STACK_COMMITTED))
+		return get_slow(sp, cache, size);
+	cache->head = s->next;
+	cache->n--;
+	s->flags |= RT_STACK_DIRTY;
+	return s;
+}
+
+static RT_NOINLINE void put_slow(rt_stackpool *sp, rt_stackcache *cache, rt_stack *s)
 {
 	if (RT_UNLIKELY(s->limit < s->lo))
 		renew(sp, s);
@@ -626,6 +638,17 @@ void rt_stack_put(rt_stackpool *sp, rt_stackcache *cache, rt_stack *s)
 		drain(sp, cache, HALF);
 	RT_ASSERT(cache->size == 0 || cache->size == s->size);
 	cache->size = s->size;
+	s->next = cache->head;
+	cache->head = s;
+	cache->n++;
+}
+
+void rt_stack_put(rt_stackpool *sp, rt_stackcache *cache, rt_stack *s)
+{
+	if (cache == NULL || cache->n == RT_STACKCACHE_MAX || s->size != cache->size || s->limit < s->lo) {
+		put_slow(sp, cache, s);
+		return;
+	}
 	s->next = cache->head;
 	cache->head = s;
 	cache->n++;

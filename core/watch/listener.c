@@ -97,7 +97,7 @@ static void add_state(watch *w, int64_t now, const rt_g *gp)
 		break;
 	case RT_G_RUNNING:
 		e = add(w, now, GORT_EV_GO_START);
-		e->args[0] = gp->runs;
+		e->args[0] = rt_g_runs(gp);
 		break;
 	case RT_G_SYSCALL:
 		e = add(w, now, GORT_EV_SYSCALL_BEGIN);
