@@ -41,22 +41,25 @@ typedef struct deferred {
 } deferred;
 
 enum { OWN_CALLS = 4 };
+enum { CALLING = 1 << 7 }; /* in scope.n: the call behind those in use is running, and has no scope of its own yet */
 
 typedef struct scope {
 	struct scope *outer;
 	panic *panics;       /* newest(gp) when it began */
-	void *mark;          /* for be_context_leave; NULL: none yet */
+	void *mark;          /* for be_context_leave; a goroutine's function: NULL, none yet */
 	rt_g *g;
-	struct scope *callee; /* room for the deferred calls of gort_scope, one after the other; or NULL */
+	struct scope *callee; /* room for a deferred call of gort_scope that has to be a scope; or NULL */
 	gort_func fn;
 	void *arg;
+	/* eight bytes, cleared as one */
+	uint8_t n;           /* calls[] in use: the newest, unless a block is. Or CALLING | n */
 	bool running_panic;  /* it is a deferred call that *panics runs */
 	bool shares;         /* it is its outer one's callee: the mark is that one's */
 	bool stops;          /* gort_try */
-	bool panicked;       /* gort_try has stopped one; its value: */
 	bool goexit;         /* a Goexit goes on from here as soon as the frames above are left */
+	bool unused[2];
+	bool panicked;       /* gort_try has stopped one; its value: */
 	gort_eface value;
-	uint32_t n;          /* calls[] in use; the newest, if there is no block */
 	deferred calls[OWN_CALLS];
 } scope;
 
@@ -82,17 +85,16 @@ static void set_newest(rt_g *gp, panic *p)
 /* ---- Deferred calls ------------------------------------------------------------------------- */
 
 /* Inside the runtime or not: a goroutine that is stopped in place in between is seen with the old scope or the new. */
-static inline void scope_push(rt_g *gp, scope *s, gort_func fn, void *arg)
+static inline void scope_push(rt_g *gp, scope *s, scope *callee, gort_func fn, void *arg)
 {
 	s->outer = gp->scope;
 	s->panics = newest(gp);
-	s->mark = NULL;
 	s->g = gp;
-	s->callee = NULL;
+	s->callee = callee;
 	s->fn = fn;
 	s->arg = arg;
-	s->running_panic = s->shares = s->stops = s->panicked = s->goexit = false;
 	s->n = 0;
+	s->running_panic = s->shares = s->stops = s->goexit = s->panicked = s->unused[0] = s->unused[1] = false;
 	rt_fence_compiler();
 	gp->scope = s;
 }
@@ -140,8 +142,6 @@ static bool pop_call(rt_g *gp, scope *s, deferred *d)
 	*d = s->calls[--s->n];
 	return true;
 }
-
-static void scope_drive(scope *s, void (*body)(void *));
 
 /* Inside the runtime. Returns when the call has come to its end, perhaps by a recovery. */
 static void run_call(rt_g *gp, deferred d, bool for_panic);
@@ -194,30 +194,52 @@ static RT_NOINLINE void rest_of(scope *s)
 	rt_leave();
 }
 
-/* What a function deferred, when it has returned: all but the calls' own deferred calls outside the runtime. Each is
- * a scope in the record that gort_scope has made room for, below the mark, so it needs no mark of its own: who
- * recovers in it leaves to the mark of s, and body_rest finishes the one and goes on with the other. */
-static void run_own(scope *s)
+/* The deferred call of s that is running defers a call itself, and becomes a scope: in the record that gort_scope has
+ * made room for, below the mark, so it needs no mark of its own. Who recovers in it leaves to the mark of s, and
+ * body_rest finishes the one and goes on with the other. */
+static scope *callee_begin(rt_g *gp, scope *s)
+{
+	const deferred *d = &s->calls[s->n & ~CALLING];
+	scope *c = s->callee;
+
+	scope_push(gp, c, NULL, d->fn, d->arg);
+	c->shares = true;
+	return c;
+}
+
+/* Another scope is the innermost after a deferred call of s has come back. */
+static RT_NOINLINE void callee_end(scope *s)
 {
 	scope *c = s->callee;
 
-	while (c != NULL && s->n > 0 && !has_block(s->g, s)) {
-		deferred d = s->calls[--s->n];
+	if (s->g->scope != c)
+		was_dropped();
+	RT_ASSERT(newest(s->g) == c->panics);
+	rest_of(c);
+	s->g->scope = s;
+}
 
-		scope_push(s->g, c, d.fn, d.arg);
-		c->shares = true;
+/* What a function deferred, when it has returned: all but the calls' own deferred calls outside the runtime, and
+ * without a scope for each. A panic in such a call finds s, and clears CALLING: the call has nothing to run. */
+static void run_own(scope *s)
+{
+	unsigned n = s->n;
+
+	if (s->callee == NULL || (n == OWN_CALLS && has_block(s->g, s))) {
+		rest_of(s);
+		return;
+	}
+	do {
+		deferred d = s->calls[--n];
+
+		s->n = (uint8_t)(CALLING | n);
 		if (RT_UNLIKELY(d.fn == NULL))
 			no_function();
 		d.fn(d.arg);
-		if (RT_UNLIKELY(s->g->scope != c))
-			was_dropped();
-		RT_ASSERT(newest(s->g) == c->panics);
-		if (RT_UNLIKELY(c->n > 0))
-			rest_of(c);
-		s->g->scope = s;
-	}
-	if (s->n > 0)
-		rest_of(s);
+		if (RT_UNLIKELY(s->g->scope != s))
+			callee_end(s);
+		s->n = (uint8_t)n;
+	} while (n > 0);
 }
 
 /* Bodies of be_context_try. Outside the runtime when they start and when they return. */
@@ -246,27 +268,31 @@ static void body_rest(void *arg)
 	run_calls(s->g, c);
 	if (c != s) {
 		s->g->scope = s;
+		s->n &= ~CALLING;
 		run_calls(s->g, s);
 	}
 	rt_leave();
 }
 
-/* Runs s to its end: each recovery leaves the body half way, and the next takes up what is left. */
-static void scope_drive(scope *s, void (*body)(void *))
+static RT_NOINLINE void scope_go_on(scope *s)
 {
-	while (rt_frames_try(&s->mark, body, s) != 0) {
-		if (s->n == 0 && s->g->scope == s && !s->goexit && !has_block(s->g, s))
+	while (s->n > 0 || s->g->scope != s || s->goexit || has_block(s->g, s))
+		if (rt_frames_try(&s->mark, body_rest, s) == 0)
 			break;
-		body = body_rest;
-	}
-	s->mark = NULL;
+}
+
+/* Runs s to its end: each recovery leaves the body half way, and the next takes up what is left. */
+static inline void scope_drive(scope *s, void (*body)(void *))
+{
+	if (RT_UNLIKELY(rt_frames_try(&s->mark, body, s) != 0))
+		scope_go_on(s);
 }
 
 static void run_call(rt_g *gp, deferred d, bool for_panic)
 {
 	scope s;
 
-	scope_push(gp, &s, d.fn, d.arg);
+	scope_push(gp, &s, NULL, d.fn, d.arg);
 	s.running_panic = for_panic;
 	rt_leave();
 	scope_drive(&s, body_call);
@@ -311,6 +337,7 @@ _Noreturn static void panic_run(rt_g *gp, panic *p)
 	p->head.link = gp->panics;
 	set_newest(gp, p);
 	while ((s = gp->scope) != NULL) {
+		s->n &= ~CALLING;
 		if (pop_call(gp, s, &d)) {
 			run_call(gp, d, true);
 		} else if (s->stops && !p->goexit) {
@@ -377,25 +404,26 @@ static RT_NOINLINE void defer_long(gort_func fn, void *arg)
 
 	if (RT_UNLIKELY(s == NULL))
 		rt_misuse("gort_defer", "an attached thread has no scope outside gort_scope and gort_try");
+	if (s->n & CALLING)
+		s = callee_begin(mp->curg, s);
 	push_call(mp->curg, s, (deferred){ fn, arg });
 	rt_leave();
 }
 
+/* This and gort_scope touch only the goroutine's record and frames, and need not be inside the runtime: who is stopped
+ * in place goes on on the same M. */
 GORT_API void gort_defer(gort_func fn, void *arg)
 {
-	rt_visit v = rt_visit_begin();
+	const rt_m *mp = rt_self();
+	scope *s;
 
-	if (RT_LIKELY(v.p != NULL)) {
-		scope *s = v.m->curg->scope;
-
-		if (RT_LIKELY(s != NULL && s->n < OWN_CALLS)) {
-			s->calls[s->n++] = (deferred){ fn, arg };
-			rt_visit_end(v);
-			return;
-		}
-		rt_visit_drop(v);
+	if (RT_UNLIKELY(mp == NULL || mp->p == NULL || (s = mp->curg->scope) == NULL || s->n >= OWN_CALLS)) {
+		defer_long(fn, arg);
+		return;
 	}
-	defer_long(fn, arg);
+	s->calls[s->n] = (deferred){ fn, arg };
+	rt_fence_compiler(); /* a collector that looks in between sees n calls */
+	s->n++;
 }
 
 /* Inside the runtime. True: the deferred call that asks has stopped gp's newest panic. */
@@ -432,26 +460,36 @@ GORT_API bool gort_recover(gort_eface *v)
 	return ok;
 }
 
-GORT_API void gort_scope(gort_func fn, void *arg)
+static inline RT_ALWAYS_INLINE void scope_whole(rt_g *gp, gort_func fn, void *arg)
 {
-	rt_visit v = rt_visit_begin();
-	rt_g *gp;
-	scope s, callee;
+	scope s, callee, *outer = gp->scope;
 
-	if (RT_LIKELY(v.p != NULL)) {
-		gp = v.m->curg;
-		rt_visit_end(v);
-	} else {
-		gp = RT_ENTER()->curg;
-		rt_leave();
-	}
-	scope_push(gp, &s, fn, arg);
-	s.callee = &callee;
+	scope_push(gp, &s, &callee, fn, arg);
 	scope_drive(&s, body_call);
 	if (RT_UNLIKELY(gp->scope != &s))
 		was_dropped();
 	RT_ASSERT(newest(gp) == s.panics);
-	gp->scope = s.outer;
+	gp->scope = outer;
+}
+
+static RT_NOINLINE void scope_long(gort_func fn, void *arg)
+{
+	rt_g *gp = rt_enter("gort_scope")->curg;
+
+	rt_leave();
+	scope_whole(gp, fn, arg);
+}
+
+GORT_API void gort_scope(gort_func fn, void *arg)
+{
+	const rt_m *mp = rt_self();
+	rt_p *pp;
+
+	/* Under cooperative preemption a loop of these is to be stopped here. The P may be another's by now. */
+	if (RT_UNLIKELY(mp == NULL || (pp = mp->p) == NULL || rt_load32_rlx(&pp->preempt) != 0))
+		scope_long(fn, arg);
+	else
+		scope_whole(mp->curg, fn, arg);
 }
 
 GORT_API int gort_try(gort_func fn, void *arg, gort_eface *panicked)
@@ -459,7 +497,7 @@ GORT_API int gort_try(gort_func fn, void *arg, gort_eface *panicked)
 	rt_g *gp = RT_ENTER()->curg;
 	scope s;
 
-	scope_push(gp, &s, fn, arg);
+	scope_push(gp, &s, NULL, fn, arg);
 	s.stops = true;
 	rt_leave();
 	scope_drive(&s, body_call);
@@ -478,7 +516,8 @@ void rt_goroutine_main(rt_g *gp, gort_func fn, void *arg)
 {
 	scope s;
 
-	scope_push(gp, &s, fn, arg);
+	s.mark = NULL;
+	scope_push(gp, &s, NULL, fn, arg);
 	fn(arg);
 	(void)rt_enter("gort"); /* one that was dropped comes no further: its deferred calls are gone */
 	if (s.n > 0) {
@@ -528,7 +567,7 @@ void rt_panic_roots(rt_g *gp, void (*visit)(void *data, void **slot), void *data
 		visit(data, &s->arg);
 		if (s->panicked)
 			visit(data, &s->value.data);
-		visit_calls(s->calls, s->n, visit, data);
+		visit_calls(s->calls, (uint32_t)(s->n & ~CALLING) + (s->n >= CALLING), visit, data);
 	}
 	for (panic *p = newest(gp); p != NULL; p = older_than(p))
 		visit(data, &p->value.data);
