@@ -12,11 +12,14 @@
  * What goroutines share lies in main's frame or in static memory; only what Go would allocate is
  * allocated: channels, and the arguments of `go f(a, b)`.
  */
+#include "workloads.h"
+
 #include <gort.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define MIN_NS (300 * GORT_MILLISECOND)
 
@@ -26,7 +29,7 @@ enum {
 	NAP = 50 * GORT_MICROSECOND
 };
 
-static void fail(const char *what)
+_Noreturn void fail(const char *what)
 {
 	fprintf(stderr, "workloads: %s\n", what);
 	exit(1);
@@ -772,13 +775,6 @@ static int64_t panic_recover(int64_t n)
 
 /* ---- Measuring ------------------------------------------------------------------------------ */
 
-typedef struct workload {
-	const char *name;
-	int64_t (*run)(int64_t n); /* n operations; how long they took */
-	int64_t unit;              /* n is rounded up to a multiple */
-	int64_t fixed;             /* not 0: this many, once; reported is the whole, in ms */
-} workload;
-
 static const workload workloads[] = {
 	{ "yield2", yield2, 2, 0 },
 	{ "yield1000", yield1000, MANY, 0 },
@@ -810,10 +806,27 @@ static const workload workloads[] = {
 	{ "sieve", sieve, 1, PRIMES },
 	{ "defer", defer, 1, 0 },
 	{ "panic", panic_recover, 1, 0 },
+	{ NULL, NULL, 0, 0 },
 };
 
 static const workload *chosen;
 static int64_t chosen_n; /* 0: measure long enough */
+
+static double resident_peak(void)
+{
+	struct rusage used;
+
+	if (getrusage(RUSAGE_SELF, &used) != 0)
+		fail("getrusage");
+	return (double)used.ru_maxrss / 1024;
+}
+
+static const workload *find(const workload *list, const char *name)
+{
+	while (list->name != NULL && strcmp(list->name, name) != 0)
+		list++;
+	return list->name != NULL ? list : NULL;
+}
 
 static void measure(void *arg)
 {
@@ -823,6 +836,7 @@ static void measure(void *arg)
 	if (chosen->fixed != 0) {
 		ns = chosen->run(chosen_n != 0 ? chosen_n : chosen->fixed);
 		printf("%s %.3f ms\n", chosen->name, (double)ns / GORT_MILLISECOND);
+		printf("%s_peak %.1f MiB\n", chosen->name, resident_peak());
 		return;
 	}
 	if (chosen_n != 0)
@@ -842,9 +856,8 @@ static void measure(void *arg)
 
 int main(int argc, char **argv)
 {
-	for (size_t i = 0; argc > 1 && i < sizeof workloads / sizeof *workloads; i++)
-		if (strcmp(argv[1], workloads[i].name) == 0)
-			chosen = &workloads[i];
+	if (argc > 1 && (chosen = find(workloads, argv[1])) == NULL)
+		chosen = find(allocations, argv[1]);
 	if (chosen == NULL) {
 		fprintf(stderr, "usage: workloads NAME [N]\n");
 		return 2;

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 	_ "unsafe" // for go:linkname
 )
@@ -611,12 +612,14 @@ func parked(n int) {
 
 // ---- Measuring
 
-var workloads = []struct {
+type workload struct {
 	name  string
 	run   func(n int) time.Duration // n operations; how long they took
 	unit  int                       // n is rounded up to a multiple
-	fixed int                       // not 0: this many, once; reported is the whole, in ms
-}{
+	fixed int                       // not 0: this many, once; reported is the whole, in ms, and the resident peak in MiB
+}
+
+var workloads = []workload{
 	{"yield2", yield2, 2, 0},
 	{"yield1000", yield1000, many, 0},
 	{"pingpong", pingpong, 1, 0},
@@ -649,8 +652,16 @@ var workloads = []struct {
 	{"panic", panicRecover, 1, 0},
 }
 
+func residentPeak() float64 {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		fail(err.Error())
+	}
+	return float64(used.Maxrss) / 1024
+}
+
 func measure(name string, given int) bool {
-	for _, w := range workloads {
+	for _, w := range append(workloads, allocations...) {
 		if w.name != name {
 			continue
 		}
@@ -660,6 +671,7 @@ func measure(name string, given int) bool {
 				n = given
 			}
 			fmt.Printf("%s %.3f ms\n", name, float64(w.run(n))/float64(time.Millisecond))
+			fmt.Printf("%s_peak %.1f MiB\n", name, residentPeak())
 			return true
 		}
 		n := 1000
