@@ -15,6 +15,7 @@
 	static const size_t id##_ptrs[] = { 0 };                                                   \
 	static const gort_type id = { .size = sizeof(gort_string), .kind = GORT_KIND_STRING,       \
 		.align = GORT_ALIGNOF(gort_string), .comparable = true, .name = text,              \
+		.period = sizeof(gort_string),                                                     \
 		.hash = 0x85ebca6bu ^ sizeof text, .nptrs = 1, .ptrs = id##_ptrs, .mask = 1 }
 
 ERROR_TYPE(plain_error, "runtime.plainError");

@@ -40,7 +40,7 @@ static const size_t pointer_at_1[] = { sizeof(void *) };
 		static const gort_type t = { .size = sizeof(ctype),                                \
 			.align = GORT_ALIGNOF(ctype), .kind = GORT_KIND_##gokind,                  \
 			.comparable = true, .hash = 0x9e3779b1u * GORT_KIND_##gokind,              \
-			.name = goname, .nptrs = (nwords), .ptrs = (words), .mask = (bits) };                      \
+			.name = goname, .period = sizeof(ctype), .nptrs = (nwords), .ptrs = (words), .mask = (bits) }; \
 		return &t;                                                                         \
 	}
 #define SAME(cname, as)                                                                            \
@@ -155,7 +155,7 @@ static void add_field(shape *s, const gort_member *m, const gort_type *t)
 	for (; at > 0 && s->fields[at - 1].offset > m->offset; at--)
 		s->fields[at] = s->fields[at - 1];
 	s->fields[at] = (rt_field){ m->name, m->offset, t };
-	s->nptrs += t->nptrs;
+	s->nptrs += rt_type_words(t);
 }
 
 static void check_overlap(const shape *s)
@@ -316,17 +316,19 @@ static void fill_struct(gort_type *t, const shape *s, size_t *ptrs)
 		const rt_field *f = &s->fields[i];
 
 		t->comparable = t->comparable && f->type->comparable;
-		for (size_t k = 0; k < f->type->nptrs; k++)
-			ptrs[t->nptrs++] = f->offset + f->type->ptrs[k];
+		for (size_t at = 0, end = rt_type_ptrdata(f->type); at < end; at += f->type->period)
+			for (size_t k = 0; k < f->type->nptrs; k++)
+				ptrs[t->nptrs++] = f->offset + at + f->type->ptrs[k];
 	}
+	t->period = t->size;
 	t->ptrs = ptrs;
-	t->mask = rt_type_mask(ptrs, t->nptrs);
+	t->mask = rt_type_mask(t);
 }
 
 /* Table of methods and value: two words, of which the second is a heap pointer. */
 static void fill_interface(gort_type *t)
 {
-	t->size = 2 * sizeof(void *);
+	t->size = t->period = 2 * sizeof(void *);
 	t->align = GORT_ALIGNOF(void *);
 	t->kind = GORT_KIND_INTERFACE;
 	t->comparable = true;

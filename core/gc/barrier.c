@@ -53,9 +53,9 @@ static RT_LOOKS_ANYWHERE void record_words(const gort_type *t, size_t size, cons
 {
 	rt_gcp *p = rt_self()->p->gc;
 
-	for (size_t elem = 0; elem < size; elem += t->size)
+	for (size_t part = 0; part < size; part += t->period)
 		for (size_t i = 0; i < t->nptrs; i++)
-			record(p, *(const volatile uintptr_t *)(at + elem + t->ptrs[i]));
+			record(p, *(const volatile uintptr_t *)(at + part + t->ptrs[i]));
 }
 
 /* By whole words: a marker may read them meanwhile. Types with pointers are words all through. */

@@ -125,14 +125,14 @@ static size_t scan_small(rt_marker *k, const rt_span *s, uintptr_t obj)
 	return end;
 }
 
-/* The words of [from, to) of an object whose slot holds elements of type t. */
+/* The words of [from, to) of an object whose slot holds elements of type t: periods, all alike, to its end. */
 static void scan_typed(rt_marker *k, const gort_type *t, uintptr_t obj, size_t size, size_t from, size_t to)
 {
-	size_t elem = from / t->size * t->size;
+	size_t part = from / t->period * t->period;
 
-	for (; elem < to; elem += t->size) {
+	for (; part < to; part += t->period) {
 		for (size_t i = 0; i < t->nptrs; i++) {
-			size_t at = elem + t->ptrs[i];
+			size_t at = part + t->ptrs[i];
 
 			if (at >= to)
 				return;

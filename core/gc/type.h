@@ -5,7 +5,8 @@
  * thread. They belong to the process, not to a runtime.
  *
  * Pointers stand in two forms. Small objects carry a bitmap in their span, so the mask of the first 64 words
- * is kept ready to be copied there; larger ones are scanned by the list of offsets.
+ * is kept ready to be copied there; larger ones are scanned by the list of offsets, which tells of one period
+ * and is repeated up to the end: [1000000]T has the list of T.
  */
 #ifndef CORE_GC_TYPE_H
 #define CORE_GC_TYPE_H
@@ -36,6 +37,7 @@ struct gort_type {
 	bool comparable;
 	uint32_t hash;          /* of name and layout: seeds hashes of interfaces */
 	const char *name;       /* as %T prints it */
+	size_t period;          /* what ptrs says repeats with this step; divides size, and is not 0 if nptrs is not */
 	size_t nptrs;           /* offsets of the words that may hold a heap pointer, rising. A list and */
 	const size_t *ptrs;     /* no bitmap: a buffer of 1 MiB with one pointer behind it stays short */
 	uint64_t mask;          /* bit i: word i may hold one; of the first 64 words */
@@ -55,15 +57,24 @@ static inline bool rt_type_pointers(const gort_type *t)
 /* Bytes up to the end of the last word that may hold a pointer. */
 static inline size_t rt_type_ptrdata(const gort_type *t)
 {
-	return t->nptrs > 0 ? t->ptrs[t->nptrs - 1] + sizeof(void *) : 0;
+	return t->nptrs > 0 ? t->size - t->period + t->ptrs[t->nptrs - 1] + sizeof(void *) : 0;
 }
 
-static inline uint64_t rt_type_mask(const size_t *ptrs, size_t n)
+/* How many words may hold one. */
+static inline size_t rt_type_words(const gort_type *t)
 {
+	return t->nptrs > 0 ? t->size / t->period * t->nptrs : 0;
+}
+
+/* t->mask, from the list. */
+static inline uint64_t rt_type_mask(const gort_type *t)
+{
+	const size_t end = t->size < 64 * sizeof(void *) ? t->size : 64 * sizeof(void *);
 	uint64_t mask = 0;
 
-	for (size_t i = 0; i < n && ptrs[i] < 64 * sizeof(void *); i++)
-		mask |= (uint64_t)1 << (ptrs[i] / sizeof(void *));
+	for (size_t at = 0; t->nptrs > 0 && at < end; at += t->period)
+		for (size_t i = 0; i < t->nptrs && at + t->ptrs[i] < end; i++)
+			mask |= (uint64_t)1 << ((at + t->ptrs[i]) / sizeof(void *));
 	return mask;
 }
 
@@ -71,8 +82,9 @@ static inline uint64_t rt_type_mask(const size_t *ptrs, size_t n)
 static inline void rt_type_visit(const gort_type *t, void *value,
                                  void (*visit)(void *data, void **slot), void *data)
 {
-	for (size_t i = 0; i < t->nptrs; i++)
-		visit(data, (void **)((char *)value + t->ptrs[i]));
+	for (size_t at = 0; t->nptrs > 0 && at < t->size; at += t->period)
+		for (size_t i = 0; i < t->nptrs; i++)
+			visit(data, (void **)((char *)value + at + t->ptrs[i]));
 }
 
 #endif

@@ -73,8 +73,8 @@ GORT_API const gort_type *gort_type_of_gort_group(void)
 {
 	static const size_t ptrs[] = { 0 };
 	static const gort_type t = { .size = sizeof(gort_group), .align = GORT_ALIGNOF(gort_group),
-		.kind = GORT_KIND_STRUCT, .hash = 0x27d4eb2fu, .name = "gort_group", .nptrs = 1,
-		.ptrs = ptrs, .mask = 1 };
+		.kind = GORT_KIND_STRUCT, .hash = 0x27d4eb2fu, .name = "gort_group",
+		.period = sizeof(gort_group), .nptrs = 1, .ptrs = ptrs, .mask = 1 };
 
 	return &t;
 }

@@ -68,8 +68,9 @@ GORT_API const gort_type *gort_type_of_gort_pool(void)
 	/* Only `arg` may be a heap pointer. */
 	static const size_t ptrs[] = { offsetof(gort_pool, arg) };
 	static const gort_type t = { .size = sizeof(gort_pool), .align = GORT_ALIGNOF(gort_pool),
-		.kind = GORT_KIND_STRUCT, .hash = 0x5bd1e995u, .name = "gort_pool", .nptrs = 1,
-		.ptrs = ptrs, .mask = (uint64_t)1 << (offsetof(gort_pool, arg) / sizeof(void *)) };
+		.kind = GORT_KIND_STRUCT, .hash = 0x5bd1e995u, .name = "gort_pool",
+		.period = sizeof(gort_pool), .nptrs = 1, .ptrs = ptrs,
+		.mask = (uint64_t)1 << (offsetof(gort_pool, arg) / sizeof(void *)) };
 
 	return &t;
 }
