@@ -5,4 +5,6 @@
 
 #include "core/gc/type.h" /* IWYU pragma: export */
 
+extern const size_t rt_pointer_at_0[1], rt_pointer_at_1[1]; /* lists of offsets: word 0, word 1 */
+
 #endif

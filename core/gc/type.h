@@ -1,4 +1,4 @@
-/* type.h: what the library knows of a type. core/builtin/type.c makes them; the collector, below it, reads
+/* type.h: what the library knows of a type. core/builtin makes them; the collector, below it, reads
  * where their pointers are.
  *
  * Descriptors are written once, before anybody else sees them, and then only read: no lock, any
@@ -11,41 +11,42 @@
 #ifndef CORE_GC_TYPE_H
 #define CORE_GC_TYPE_H
 
-#include "core/base/attrs.h"
+#include "core/base/atomic.h"
 #include "core/include/gort.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct rt_field {
-	const char *name;
-	size_t offset;
-	const gort_type *type;
-} rt_field;
-
-typedef struct rt_method {
-	const char *name;
-	bool pointer_only; /* in the method set of *T, not of T */
-	gort_code code;    /* NULL in an interface */
-} rt_method;
+typedef gort_struct_field rt_field;
+typedef gort_method rt_method;
 
 struct gort_type {
 	size_t size;
 	uint32_t align;
 	uint8_t kind;           /* GORT_KIND_* */
 	bool comparable;
+	bool plain;             /* equal if all bytes are: no padding, float, string, interface, field _ */
+	bool direct;            /* one pointer: an interface holds it, and not the address of a copy */
 	uint32_t hash;          /* of name and layout: seeds hashes of interfaces */
+	uint8_t dir;            /* of a chan: GORT_SEND | GORT_RECV */
+	bool variadic;          /* of a func */
+	bool named;             /* else the name tells the parts */
 	const char *name;       /* as %T prints it */
 	size_t period;          /* what ptrs says repeats with this step; divides size, and is not 0 if nptrs is not */
 	size_t nptrs;           /* offsets of the words that may hold a heap pointer, rising. A list and */
 	const size_t *ptrs;     /* no bitmap: a buffer of 1 MiB with one pointer behind it stays short */
 	uint64_t mask;          /* bit i: word i may hold one; of the first 64 words */
+	const gort_type *elem;  /* of an array, chan, map, pointer or slice */
+	const gort_type *key;   /* of a map */
+	size_t len;             /* of an array */
 	size_t nfields;         /* of a struct: those that were named, by offset */
 	const rt_field *fields;
-	size_t nmethods;        /* in the order in which they were given */
+	size_t nmethods;        /* an interface needs them, others were given them; by name, bytewise */
 	const rt_method *methods;
-	const gort_type *next;  /* type.c: in its bucket */
+	size_t nin, nout;       /* of a func */
+	const gort_type *const *in, *const *out;
+	rt_atomicptr child[4];  /* typetable.c */
 };
 
 /* A collector need not look into values of t. */

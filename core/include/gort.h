@@ -505,11 +505,48 @@ typedef struct gort_type_def {
 /* The type that def describes: one for all definitions of the same name and layout. */
 GORT_API const gort_type *gort_type_define(gort_type_def *def);
 
+/* *T, []T, [n]T, chan T (dir: GORT_SEND | GORT_RECV), map[K]V, func(in...) (out...). NULL: no
+ * memory, n too large, or K not comparable; also, here and below, if one of the types is NULL. */
+GORT_API const gort_type *gort_type_pointer(const gort_type *elem);
+GORT_API const gort_type *gort_type_slice(const gort_type *elem);
+GORT_API const gort_type *gort_type_array(const gort_type *elem, size_t n);
+GORT_API const gort_type *gort_type_chan(const gort_type *elem, int dir);
+GORT_API const gort_type *gort_type_map(const gort_type *key, const gort_type *elem);
+GORT_API const gort_type *gort_type_func(const gort_type *const *in, size_t nin,
+                                         const gort_type *const *out, size_t nout, bool variadic);
+
+typedef struct gort_struct_field {
+	const char *name; const gort_type *type; size_t offset;
+} gort_struct_field;
+/* struct { fields }, laid out as by Go; the offsets are stored in fields. NULL: no memory. */
+GORT_API const gort_type *gort_type_struct(gort_struct_field *fields, size_t n);
+
+typedef struct gort_method {
+	const char *name;
+	const gort_type *type; /* a gort_type_func without the receiver; NULL = any */
+	gort_code code;        /* its first parameter is the data word; NULL in an interface */
+	bool on_pointer;       /* only in the method set of *T */
+} gort_method;
+/* interface { methods }; n = 0 is Go's any. NULL: no memory, or a name twice. */
+GORT_API const gort_type *gort_type_interface(const gort_method *methods, size_t n);
+/* type name underlying, with methods: a new type at each call. NULL: no memory, or a name twice. */
+GORT_API const gort_type *gort_type_named(const char *name, const gort_type *underlying,
+                                          const gort_method *methods, size_t n);
+
 GORT_API int gort_type_kind(const gort_type *t);
 GORT_API size_t gort_type_size(const gort_type *t);
 GORT_API size_t gort_type_align(const gort_type *t);
 /* As %T prints it: "map[string][]int32". */
 GORT_API const char *gort_type_name(const gort_type *t);
+/* Of an array, chan, map, pointer or slice; of a map; else NULL. */
+GORT_API const gort_type *gort_type_elem(const gort_type *t);
+GORT_API const gort_type *gort_type_key(const gort_type *t);
+/* Elements of an array, fields of a struct, methods of an interface; else 0. */
+GORT_API size_t gort_type_len(const gort_type *t);
+/* Field i of a struct; false past the end. */
+GORT_API bool gort_type_field(const gort_type *t, size_t i, gort_struct_field *out);
+GORT_API bool gort_type_comparable(const gort_type *t);
+GORT_API bool gort_type_has_pointers(const gort_type *t);
 
 /* ---- Watching [T] --------------------------------------------------------------------------- */
 

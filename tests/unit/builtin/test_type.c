@@ -110,7 +110,7 @@ static void test_struct(void **state)
 	assert_false(rt_type_pointers(GORT_TYPE(blob)));
 	assert_false(GORT_TYPE(blob)->comparable);
 	assert_int_equal(GORT_TYPE(square)->nmethods, 2);
-	assert_true(GORT_TYPE(square)->methods[1].pointer_only);
+	assert_true(GORT_TYPE(square)->methods[1].on_pointer);
 	assert_int_equal(gort_type_kind(GORT_TYPE(shape)), GORT_KIND_INTERFACE);
 	assert_int_equal(gort_type_size(GORT_TYPE(shape)), 2 * sizeof(void *));
 	assert_int_equal(GORT_TYPE(shape)->ptrs[0], sizeof(void *));
