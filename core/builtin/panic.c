@@ -374,6 +374,16 @@ _Noreturn RT_COLD void rt_panic_error(const char *text)
 	panic_with(rt_panic_value_error(text));
 }
 
+_Noreturn RT_COLD void rt_panic_uncomparable(const gort_type *t)
+{
+	panic_with(rt_panic_value_error_about("comparing uncomparable type ", gort_type_name(t)));
+}
+
+_Noreturn RT_COLD void rt_panic_unhashable(const gort_type *t)
+{
+	panic_with(rt_panic_value_error_about("hash of unhashable type ", gort_type_name(t)));
+}
+
 GORT_API _Noreturn void gort_panic(gort_eface v)
 {
 	(void)RT_ENTER();

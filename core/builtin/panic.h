@@ -11,6 +11,9 @@ enum { RT_DEFERBLOCK_SIZE = 512 }; /* size of the records in gort_runtime.defers
  * lock. text is a constant. rt_panic_text prints it as it is, rt_panic_error after "runtime error: ". */
 _Noreturn void rt_panic_text(const char *text);
 _Noreturn void rt_panic_error(const char *text);
+/* "runtime error: comparing uncomparable type T", "... hash of unhashable type T". */
+_Noreturn void rt_panic_uncomparable(const gort_type *t);
+_Noreturn void rt_panic_unhashable(const gort_type *t);
 
 /* Up-calls, see rt_upcalls. The first runs on gp, begins outside the runtime and returns inside; the
  * second on any thread that has gp to itself, and does not look at gp's stack. */

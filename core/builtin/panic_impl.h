@@ -18,11 +18,12 @@ static inline panic *older_than(const panic *p)
 	return (panic *)p->head.link;
 }
 
-/* Values as Go's runtime panics with; on the heap. The text is a constant, but for the last, which copies it. */
+/* Values as Go's runtime panics with; on the heap. The text is a constant unless it is copied. */
 gort_eface rt_panic_value_plain(const char *text);
 gort_eface rt_panic_value_error(const char *text); /* printed after "runtime error: " */
+gort_eface rt_panic_value_error_about(const char *text, const char *name); /* the same; both copied */
 gort_eface rt_panic_value_nil(void);
-gort_eface rt_panic_value_copied(const char *text);
+gort_eface rt_panic_value_copied(const char *text); /* a string */
 
 /* Inside the runtime: no scope has stopped p, the newest; the run fails with the texts of all. */
 _Noreturn void rt_panic_give_up(panic *p);

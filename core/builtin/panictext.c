@@ -48,16 +48,27 @@ gort_eface rt_panic_value_nil(void)
 	return constant(&nil_error, "panic called with nil argument");
 }
 
+static gort_eface copied(const gort_type *t, const char *text, const char *more)
+{
+	size_t n = strlen(text), m = strlen(more);
+	char *bytes = rt_new_bytes(n + m, true);
+	gort_string *s = rt_new(t);
+
+	memcpy(bytes, text, n);
+	memcpy(bytes + n, more, m);
+	s->ptr = bytes;
+	s->len = (intptr_t)(n + m);
+	return (gort_eface){ t, s };
+}
+
+gort_eface rt_panic_value_error_about(const char *text, const char *name)
+{
+	return copied(&error_string, text, name);
+}
+
 gort_eface rt_panic_value_copied(const char *text)
 {
-	size_t n = text != NULL ? strlen(text) : 0;
-	char *bytes = rt_new_bytes(n, true);
-	gort_string *s = rt_new(GORT_TYPE(gort_string));
-
-	memcpy(bytes, text != NULL ? text : "", n);
-	s->ptr = bytes;
-	s->len = (intptr_t)n;
-	return (gort_eface){ GORT_TYPE(gort_string), s };
+	return copied(GORT_TYPE(gort_string), text != NULL ? text : "", "");
 }
 
 /* ---- Texts ---------------------------------------------------------------------------------------- */

@@ -77,6 +77,7 @@ enum {
 
 typedef struct gort_runtime gort_runtime; /* a scheduler, a heap, a collector, a trace */
 typedef struct gort_type gort_type;       /* never freed; equal types have equal pointers */
+typedef struct gort_itab gort_itab;       /* a type's methods in the order of an interface */
 typedef struct gort_chan gort_chan;       /* heap object */
 typedef struct gort_timer gort_timer;     /* heap object */
 typedef struct gort_ticker gort_ticker;   /* heap object */
@@ -88,6 +89,7 @@ typedef int (*gort_writer)(void *data, const void *bytes, size_t n); /* non-zero
 
 typedef struct gort_string { const char *ptr; intptr_t len; } gort_string; /* not NUL-terminated */
 typedef struct gort_eface { const gort_type *type; void *data; } gort_eface; /* Go's any */
+typedef struct gort_iface { const gort_itab *tab; void *data; } gort_iface;  /* has methods */
 
 /* [S] The text of a code. */
 GORT_API const char *gort_strerror(int code);
@@ -547,6 +549,10 @@ GORT_API size_t gort_type_len(const gort_type *t);
 GORT_API bool gort_type_field(const gort_type *t, size_t i, gort_struct_field *out);
 GORT_API bool gort_type_comparable(const gort_type *t);
 GORT_API bool gort_type_has_pointers(const gort_type *t);
+/* [G] *a == *b. Panics "runtime error: comparing uncomparable type T". */
+GORT_API bool gort_type_equal(const gort_type *t, const void *a, const void *b);
+/* [G] The hash for maps. Panics "runtime error: hash of unhashable type T". */
+GORT_API uintptr_t gort_type_hash(const gort_type *t, const void *p, uintptr_t seed);
 
 /* ---- Watching [T] --------------------------------------------------------------------------- */
 
