@@ -60,6 +60,9 @@ static inline void rt_heapbits_set(rt_span *s, uintptr_t object, unsigned words,
 		rt_heapbits_word(b + 1, all >> (64 - shift), mask >> (64 - shift));
 }
 
+/* The same for the slots from `first` on whose bits are set in `slots`. */
+void rt_heapbits_fill(rt_span *s, unsigned first, uint64_t slots, uint64_t mask);
+
 /* The mask of an array: that of one element of `words` words, again and again up to `total`
  * words, at most 64. */
 uint64_t rt_mask_repeat(uint64_t mask, unsigned words, unsigned total);

@@ -58,3 +58,32 @@ uint64_t rt_mask_repeat(uint64_t mask, unsigned words, unsigned total)
 		all |= mask << at;
 	return total < 64 ? all & (((uint64_t)1 << total) - 1) : all;
 }
+
+void rt_heapbits_fill(rt_span *s, unsigned first, uint64_t slots, uint64_t mask)
+{
+	unsigned words = (unsigned)(s->elemsize / sizeof(void *)), per = 64 / words;
+	uint64_t one = words < 64 ? ((uint64_t)1 << words) - 1 : ~(uint64_t)0; /* the bits of one slot */
+	uint64_t full = per < 64 ? ((uint64_t)1 << per) - 1 : ~(uint64_t)0, pattern;
+	rt_atomic64 *b;
+
+	if (64 % words != 0) { /* the bits of some slots lie in two words */
+		for (; slots != 0; slots &= slots - 1)
+			rt_heapbits_set(s, (uintptr_t)rt_span_object(s, first + (unsigned)__builtin_ctzll(slots)),
+			                words, mask);
+		return;
+	}
+	b = rt_span_heapbits(s) + first / per;
+	pattern = rt_mask_repeat(mask, words, 64);
+	for (; slots != 0; b++) {
+		uint64_t here = slots & full, which = 0;
+
+		if (here == full)
+			which = ~(uint64_t)0;
+		else
+			for (; here != 0; here &= here - 1)
+				which |= one << (unsigned)__builtin_ctzll(here) * words;
+		if (which != 0)
+			rt_heapbits_word(b, which, pattern & which);
+		slots = per < 64 ? slots >> per : 0;
+	}
+}

@@ -58,7 +58,10 @@ static inline rt_slot rt_malloc_bitmap(rt_mcache *mc, size_t size, uint64_t mask
 	if (RT_UNLIKELY(o.p == NULL))
 		return o;
 	rt_slot_zero(o);
-	rt_heapbits_set(o.s, (uintptr_t)o.p, (unsigned)(o.s->elemsize / sizeof(void *)), mask);
+	if (mc->ready[rt_span_class(o.s)] != mask) {
+		mc->wanted[rt_span_class(o.s)] = mask;
+		rt_heapbits_set(o.s, (uintptr_t)o.p, (unsigned)(o.s->elemsize / sizeof(void *)), mask);
+	}
 	rt_span_publish(o);
 	return o;
 }

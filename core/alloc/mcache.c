@@ -7,6 +7,7 @@
  */
 #include "core/alloc/mcache.h"
 
+#include "core/alloc/heapbits.h"
 #include "core/alloc/sweep.h"
 
 #include <string.h>
@@ -122,8 +123,18 @@ static void clear_window(rt_span *s)
 	}
 }
 
+/* Slots are described together, too, for types that come in rows, as most do. */
+static void describe_window(rt_mcache *mc, rt_span *s, unsigned spc)
+{
+	uint64_t mask = mc->wanted[spc >> 1];
+
+	mc->ready[spc >> 1] = mask;
+	if (mask != 0)
+		rt_heapbits_fill(s, s->window, s->cache, mask);
+}
+
 /* Small slots are cleared together: one call for many, and their lines come in a row. */
-static void prepare_window(rt_span *s)
+static void clear_or_tell(rt_span *s)
 {
 	s->clear = 0;
 	if (!s->needzero)
@@ -160,6 +171,8 @@ RT_NOINLINE rt_slot rt_mcache_refill(rt_mcache *mc, unsigned spc)
 	RT_ASSERT(rt_load32_rlx(&mc->flushgen) == rt_load32_rlx(&mc->heap->sweepgen));
 	if ((s == no_span() || !rt_span_window_next(s)) && !new_span(mc, spc))
 		return (rt_slot){NULL, NULL, 0};
-	prepare_window(mc->alloc[spc]);
+	clear_or_tell(mc->alloc[spc]);
+	if (!rt_spc_noscan(spc))
+		describe_window(mc, mc->alloc[spc], spc);
 	return rt_mcache_next(mc, spc);
 }

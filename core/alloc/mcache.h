@@ -22,6 +22,9 @@ struct rt_mcache {
 	rt_span *spare;               /* records for new spans */
 	uint32_t nspare;
 	uint32_t left[RT_NSPANCLASS]; /* free slots of alloc[i] when it came */
+	/* Where a bitmap tells the pointers of the class: the mask by which all free slots of the window are described
+	 * already (0: none), and that of the next window: of the last object that was not served by the former. */
+	uint64_t ready[RT_NCLASS], wanted[RT_NCLASS];
 	rt_memcounters count;
 };
 

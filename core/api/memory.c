@@ -1,16 +1,33 @@
 /* memory.c: the public face of the heap. */
 #include "core/builtin/panic.h"
 #include "core/gc/gc.h"
+#include "core/gc/quick.h"
 #include "core/sched/internal.h"
 
-GORT_API void *gort_new(const gort_type *t)
+static RT_NOINLINE void *new_long(const gort_type *t)
 {
 	void *p;
 
-	(void)RT_ENTER();
+	(void)rt_enter("gort_new");
 	p = rt_new(t);
 	rt_leave();
 	return p;
+}
+
+GORT_API void *gort_new(const gort_type *t)
+{
+	rt_visit v = rt_visit_begin();
+
+	if (RT_LIKELY(v.p != NULL)) {
+		void *p = rt_new_quick(v, t);
+
+		if (RT_LIKELY(p != NULL)) {
+			rt_visit_end(v);
+			return p;
+		}
+		rt_visit_drop(v);
+	}
+	return new_long(t);
 }
 
 GORT_API void *gort_new_array(const gort_type *t, size_t n)
@@ -26,11 +43,11 @@ GORT_API void *gort_new_array(const gort_type *t, size_t n)
 	return p;
 }
 
-GORT_API void *gort_alloc(size_t size, unsigned flags)
+static RT_NOINLINE void *alloc_long(size_t size, unsigned flags)
 {
 	void *p;
 
-	(void)RT_ENTER();
+	(void)rt_enter("gort_alloc");
 	if (size > (size_t)1 << 47)
 		rt_panic_text("runtime: allocation size out of range");
 	p = rt_new_bytes(size, (flags & GORT_NOSCAN) != 0);
@@ -38,11 +55,42 @@ GORT_API void *gort_alloc(size_t size, unsigned flags)
 	return p;
 }
 
-GORT_API void gort_store(void *slot, const void *ptr)
+GORT_API void *gort_alloc(size_t size, unsigned flags)
 {
-	(void)RT_ENTER();
+	rt_visit v = rt_visit_begin();
+
+	if (RT_LIKELY(v.p != NULL)) {
+		void *p = rt_new_bytes_quick(v, size, (flags & GORT_NOSCAN) != 0);
+
+		if (RT_LIKELY(p != NULL)) {
+			rt_visit_end(v);
+			return p;
+		}
+		rt_visit_drop(v);
+	}
+	return alloc_long(size, flags);
+}
+
+static RT_NOINLINE void store_long(void *slot, const void *ptr)
+{
+	(void)rt_enter("gort_store");
 	rt_store_ptr(slot, ptr);
 	rt_leave();
+}
+
+GORT_API void gort_store(void *slot, const void *ptr)
+{
+	rt_visit v = rt_visit_begin();
+
+	if (RT_LIKELY(v.p != NULL)) {
+		if (RT_LIKELY(rt_load32_rlx(&v.m->rt->gcmark) == 0)) {
+			rt_storeptr_rel((rt_atomicptr *)slot, (void *)(uintptr_t)ptr);
+			rt_visit_end(v);
+			return;
+		}
+		rt_visit_drop(v);
+	}
+	store_long(slot, ptr);
 }
 
 GORT_API void *gort_swap(void *slot, const void *ptr)

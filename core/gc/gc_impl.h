@@ -1,4 +1,4 @@
-/* gc_impl.h: the collector's records. Only gc/ and its tests include it. */
+/* gc_impl.h: the collector's records. Only gc/ and its tests include it, and core/api by quick.h. */
 #ifndef CORE_GC_IMPL_H
 #define CORE_GC_IMPL_H
 

@@ -755,9 +755,15 @@ GORT_API void gort_trace_buffer_free(gort_trace_buffer *b);
 		static const gort_member members[] = { __VA_ARGS__ };                              \
 		static gort_type_def def = { #T, (size), (align), members,                         \
 			sizeof members / sizeof *members, NULL };                                  \
-		return gort_type_define(&def);                                                     \
+		const void *known = GORT_KNOWN_(&def);                                             \
+		return known != NULL ? (const gort_type *)known : gort_type_define(&def);          \
 	}                                                                                          \
 	GORT_UNUSED static const gort_type *gort_type_of_##T(void)
+#ifdef __GNUC__ /* without a call */
+#define GORT_KNOWN_(def) __atomic_load_n(&(def)->cache, __ATOMIC_ACQUIRE)
+#else
+#define GORT_KNOWN_(def) NULL
+#endif
 
 #ifdef __GNUC__
 #define GORT_UNUSED __attribute__((unused))

@@ -1,11 +1,11 @@
 /* allocate.c: workloads that allocate; the other half is allocate.go. See workloads.c.
  *
- * new16 to new32k: objects of that size, each garbage as soon as the next is there; without pointers, and (new16p ...) of
- * a type whose first word is one. new64x: one goroutine on each P makes such of 64 bytes; an operation is one object
- * of all. trees: the binary trees of depth 18 that many languages are compared by; treesx: each depth on a goroutine
- * of its own.
+ * new16 to new32k: objects of that size, each garbage as soon as the next is there; without pointers, and
+ * (new16p ...) of a type whose first word is one. new64x: one goroutine on each P makes such of 64 bytes; an
+ * operation is one object of all. trees: the binary trees of depth 18 that many languages are compared by; treesx:
+ * each depth on a goroutine of its own.
  */
-#include "workloads.h"
+#include "tests/bench/workloads.h"
 
 #include <gort.h>
 

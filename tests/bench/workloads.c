@@ -12,7 +12,7 @@
  * What goroutines share lies in main's frame or in static memory; only what Go would allocate is
  * allocated: channels, and the arguments of `go f(a, b)`.
  */
-#include "workloads.h"
+#include "tests/bench/workloads.h"
 
 #include <gort.h>
 

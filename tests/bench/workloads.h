@@ -8,7 +8,7 @@ typedef struct workload {
 	const char *name;
 	int64_t (*run)(int64_t n); /* n operations; how long they took */
 	int64_t unit;              /* n is rounded up to a multiple */
-	int64_t fixed;             /* not 0: this many, once; reported is the whole, in ms, and the resident peak in MiB */
+	int64_t fixed;             /* not 0: this many, once; reported are the whole, in ms, and the resident peak */
 } workload;
 
 extern const workload allocations[]; /* allocate.c; ends with a name NULL */

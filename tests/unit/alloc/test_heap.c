@@ -137,6 +137,65 @@ static void test_bitmaps(void **state)
 		                 all[i].mask);
 }
 
+static uint64_t random_mask(rt_rand *r, unsigned words)
+{
+	uint64_t mask = (uint64_t)rt_rand_next(r) << 32 | rt_rand_next(r);
+
+	return words < 64 ? mask & (((uint64_t)1 << words) - 1) : mask;
+}
+
+/* Those that are meant are described, the others stay as they were; in all classes. */
+static void test_fill(void **state)
+{
+	rt_rand r;
+
+	rt_rand_seed(&r, seed);
+	for (unsigned c = 1; rt_class_bytes[c] <= RT_BITMAP_MAX; c++) {
+		rt_span *s = rt_malloc_bitmap(&mc, rt_class_bytes[c], 1).s;
+		unsigned words = (unsigned)(s->elemsize / 8), first = 0;
+		uint64_t was[RT_MAX_OBJECTS];
+
+		for (unsigned i = 0; i < s->nelems; i++) {
+			was[i] = random_mask(&r, words);
+			rt_heapbits_set(s, (uintptr_t)rt_span_object(s, i), words, was[i]);
+		}
+		for (; first < s->nelems; first += 64) {
+			uint64_t slots = rt_rand_below(&r, 2) ? random_mask(&r, 64) : ~(uint64_t)0;
+			uint64_t mask = random_mask(&r, words);
+
+			if (s->nelems - first < 64)
+				slots &= ((uint64_t)1 << (s->nelems - first)) - 1;
+			rt_heapbits_fill(s, first, slots, mask);
+			for (unsigned i = 0; i < 64 && first + i < s->nelems; i++)
+				if (slots >> i & 1)
+					was[first + i] = mask;
+		}
+		for (unsigned i = 0; i < s->nelems; i++)
+			assert_int_equal(rt_heapbits_get(s, (uintptr_t)rt_span_object(s, i), words), was[i]);
+	}
+}
+
+/* Rows of one type, now and then another of the class. */
+static void test_rows(void **state)
+{
+	enum { N = 300 };
+	rt_rand r;
+
+	rt_rand_seed(&r, seed);
+	for (unsigned c = 1; rt_class_bytes[c] <= RT_BITMAP_MAX; c++) {
+		unsigned words = rt_class_bytes[c] / 8u;
+		uint64_t usual = random_mask(&r, words) | 1, other = random_mask(&r, words) | 1, mask[N];
+		rt_slot o[N];
+
+		for (int i = 0; i < N; i++) {
+			mask[i] = rt_rand_below(&r, 20) != 0 ? usual : other;
+			o[i] = rt_malloc_bitmap(&mc, rt_class_bytes[c], mask[i]);
+		}
+		for (int i = 0; i < N; i++)
+			assert_int_equal(rt_heapbits_get(o[i].s, (uintptr_t)o[i].p, words), mask[i]);
+	}
+}
+
 static void test_mask_repeat(void **state)
 {
 	assert_int_equal(rt_mask_repeat(1, 1, 64), UINT64_MAX);
@@ -414,6 +473,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_every_class, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bitmaps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fill, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rows, setup, teardown),
 		cmocka_unit_test(test_mask_repeat),
 		cmocka_unit_test_setup_teardown(test_types_of_larger_objects, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tiny, setup, teardown),
