@@ -18,6 +18,8 @@ static inline bool rt_field_blank(const rt_field *f)
 const gort_type *rt_type_intern(gort_type *like);
 /* A new one in any case, which is in no table; NULL: no memory. */
 gort_type *rt_type_make(const gort_type *like);
+/* Such a one is complete. */
+void rt_type_keep(gort_type *t);
 /* What rt_type_make made and nobody has seen. NULL is allowed. */
 void rt_type_drop(gort_type *t);
 

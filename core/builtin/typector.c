@@ -319,5 +319,6 @@ GORT_API const gort_type *gort_type_named(const char *name, const gort_type *und
 		return NULL;
 	}
 	share(t, underlying);
+	rt_type_keep(t);
 	return t;
 }

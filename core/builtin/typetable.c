@@ -241,6 +241,17 @@ gort_type *rt_type_make(const gort_type *like)
 enum { ROOTS = 512 };
 
 static rt_atomicptr roots[ROOTS];
+static rt_atomicptr alone; /* a list by child[0]: so that who looks for lost memory finds them */
+
+void rt_type_keep(gort_type *t)
+{
+	void *head;
+
+	do {
+		head = rt_loadptr_rlx(&alone);
+		rt_storeptr_rlx(&t->child[0], head);
+	} while (!rt_casptr_rel(&alone, head, t));
+}
 
 const gort_type *rt_type_intern(gort_type *like)
 {
