@@ -188,15 +188,15 @@ static void put_other(out *o, gort_eface v)
 	puts_(o, text);
 }
 
-static void put_value(out *o, gort_eface v)
+/* Of a kind whose values are printed. */
+static bool is_basic(const gort_type *t)
 {
-	const void *p = v.data;
+	return t->kind <= GORT_KIND_FLOAT64 || t->kind == GORT_KIND_STRING;
+}
 
-	if (v.type == NULL) {
-		puts_(o, "nil");
-		return;
-	}
-	switch (v.type->kind) {
+static void put_basic(out *o, const gort_type *t, const void *p)
+{
+	switch (t->kind) {
 	case GORT_KIND_BOOL:
 		puts_(o, *(const bool *)p ? "true" : "false");
 		return;
@@ -238,12 +238,30 @@ static void put_value(out *o, gort_eface v)
 		put_float(o, *(const double *)p);
 		return;
 	case GORT_KIND_STRING:
-		put_string(o, v.type, p);
-		return;
-	default:
-		put_other(o, v);
+		put_string(o, t, p);
 		return;
 	}
+}
+
+/* Of a type that the program has named: T(5), T("text"). */
+static void put_named(out *o, const gort_type *t, const void *p)
+{
+	puts_(o, t->name);
+	puts_(o, t->kind == GORT_KIND_STRING ? "(\"" : "(");
+	put_basic(o, t, p);
+	puts_(o, t->kind == GORT_KIND_STRING ? "\")" : ")");
+}
+
+static void put_value(out *o, gort_eface v)
+{
+	if (v.type == NULL)
+		puts_(o, "nil");
+	else if (!is_basic(v.type))
+		put_other(o, v);
+	else if (v.type->named)
+		put_named(o, v.type, v.data);
+	else
+		put_basic(o, v.type, v.data);
 }
 
 GORT_API gort_string gort_panic_text(gort_eface v)

@@ -28,8 +28,7 @@ const size_t rt_pointer_at_1[1] = { sizeof(void *) };
 	{                                                                                          \
 		static const gort_type t = { .size = sizeof(ctype),                                \
 			.align = GORT_ALIGNOF(ctype), .kind = GORT_KIND_##gokind,                  \
-			.comparable = true, .plain = (isplain),                                   \
-			.named = GORT_KIND_##gokind != GORT_KIND_INTERFACE,                        \
+			.comparable = true, .plain = (isplain),                                    \
 			.direct = GORT_KIND_##gokind == GORT_KIND_UNSAFE_POINTER,                  \
 			.hash = 0x9e3779b1u * GORT_KIND_##gokind,                                  \
 			.name = goname, .period = sizeof(ctype), .nptrs = (nwords), .ptrs = (words), .mask = (bits) }; \

@@ -31,7 +31,7 @@ struct gort_type {
 	uint32_t hash;          /* of name and layout: seeds hashes of interfaces */
 	uint8_t dir;            /* of a chan: GORT_SEND | GORT_RECV */
 	bool variadic;          /* of a func */
-	bool named;             /* else the name tells the parts */
+	bool named;             /* by the program; else it is a scalar, or the name tells the parts */
 	const char *name;       /* as %T prints it */
 	size_t period;          /* what ptrs says repeats with this step; divides size, and is not 0 if nptrs is not */
 	size_t nptrs;           /* offsets of the words that may hold a heap pointer, rising. A list and */
