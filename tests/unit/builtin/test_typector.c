@@ -415,14 +415,6 @@ static void test_very_many(void **state)
 	free(all);
 }
 
-/* ---- Without memory -------------------------------------------------------------------------------- */
-
-/* The n-th allocation from now fails. */
-static void fail_at(uint32_t n)
-{
-	rt_store32_rlx(&gort_self()->debug.oomleft, n);
-}
-
 static type by_number(int which, size_t i)
 {
 	char name[16];
@@ -446,6 +438,60 @@ static type by_number(int which, size_t i)
 	default:
 		return gort_type_named(name, INT, NULL, 0);
 	}
+}
+
+/* Goroutines that are stopped anywhere, and dropped there when the run ends. */
+enum { NUMBERS = 40, MAKERS = 4, LAPS = 3 };
+static rt_atomicptr first[7][NUMBERS];
+static rt_atomic32 laps, differ;
+
+static void make_for_ever(void *arg)
+{
+	size_t base = (size_t)(uintptr_t)arg;
+
+	for (;;) {
+		for (size_t i = 0; i < NUMBERS; i++)
+			for (int which = 0; which < 7; which++) {
+				const void *t = by_number(which, base + i);
+
+				if (!rt_casptr_full(&first[which][i], NULL, (void *)(uintptr_t)t) &&
+				    rt_loadptr_acq(&first[which][i]) != t)
+					rt_add32_full(&differ, 1);
+			}
+		rt_add32_full(&laps, 1);
+		gort_gosched(); /* for builds that cannot stop it elsewhere */
+	}
+}
+
+static void makers(void *arg)
+{
+	for (int i = 0; i < MAKERS; i++)
+		CHECK(gort_go(make_for_ever, arg) == 0);
+	while (rt_load32_acq(&laps) < LAPS * MAKERS)
+		gort_gosched();
+}
+
+static void test_stopped(void **state)
+{
+	(void)state;
+	for (uintptr_t run = 0; run < 10; run++) {
+		memset(first, 0, sizeof first);
+		rt_store32_rlx(&laps, 0);
+		assert_int_equal(try_on(1 + (int)run % 2, "preemptall=1", makers, (void *)(600000 + run * NUMBERS)), 0);
+		assert_int_equal(rt_load32_acq(&differ), 0);
+		for (size_t i = 0; i < NUMBERS; i++) /* from outside, when they are gone */
+			for (int which = 0; which < 7; which++)
+				assert_ptr_equal(by_number(which, 600000 + run * NUMBERS + i),
+				                 rt_loadptr_acq(&first[which][i]));
+	}
+}
+
+/* ---- Without memory -------------------------------------------------------------------------------- */
+
+/* The n-th allocation from now fails. */
+static void fail_at(uint32_t n)
+{
+	rt_store32_rlx(&gort_self()->debug.oomleft, n);
 }
 
 static void without(void *arg)
@@ -495,7 +541,7 @@ int main(void)
 		cmocka_unit_test(test_equal_types),  cmocka_unit_test(test_names_are_copied),
 		cmocka_unit_test(test_named),        cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_threads_agree), cmocka_unit_test(test_very_many),
-		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_stopped),      cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
