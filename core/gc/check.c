@@ -4,8 +4,8 @@
  * they point to is marked, too. If not, the pointer was stored without a barrier, by a plain store,
  * memcpy or a struct assignment. The slot is named, by type and field, and the runtime stops.
  *
- * Small objects carry no type. With this switch every typed object is allocated as one that does
- * (new.c), so programs need more memory.
+ * Small objects carry no type. With this switch, as with heaptypes=1, every object with pointers is allocated as one
+ * that does (new.c), so programs need more memory.
  *
  * Rejected: marking once more from all roots, as Go does. Stacks are scanned conservatively, and a
  * word that was left in a part that was not in use when marking began leads to objects that are
@@ -32,7 +32,7 @@ static RT_LOOKS_ANYWHERE size_t slot_of(const rt_marker *k, uintptr_t obj, size_
 	return 0;
 }
 
-void rt_gc_missed(rt_marker *k, rt_span *s, uintptr_t obj)
+static RT_COLD void missed(rt_marker *k, rt_span *s, uintptr_t obj)
 {
 	rt_gc *gc = k->gc;
 	size_t at;
@@ -51,14 +51,18 @@ void rt_gc_missed(rt_marker *k, rt_span *s, uintptr_t obj)
 	rt_throw("checkmark found unmarked object");
 }
 
+static void found(rt_marker *k, rt_span *s, uint32_t index, uintptr_t obj)
+{
+	if (!rt_bit_get(rt_span_markbits(s), index))
+		missed(k, s, obj);
+}
+
 void rt_gc_check(rt_gc *gc)
 {
 	rt_gcw w = { 0 };
-	rt_marker k = { .gc = gc, .w = &w, .whole = true };
+	rt_marker k = { .gc = gc, .w = &w, .whole = true, .found = found };
 
-	gc->checking = true;
 	rt_gc_each_marked(&k);
 	rt_specials_look(&k);
 	rt_fin_look(&k);
-	gc->checking = false;
 }

@@ -656,7 +656,8 @@ static bool p_new(gort_runtime *rt, rt_p *pp)
 		return false;
 	rt_mcache_init(&pp->gc->mc, &rt->gc->heap);
 	pp->gc->mc.grown = rt->gc->stress > 0;
-	pp->gc->bitmap_max = rt->gc->check ? 0 : RT_BITMAP_MAX;
+	pp->gc->bitmap_max = rt->gc->types ? 0 : RT_BITMAP_MAX;
+	pp->gc->scan_min = rt->debug.heaptypes ? 0 : 1;
 	return true;
 }
 
@@ -696,6 +697,7 @@ int rt_heap_init(gort_runtime *rt)
 	gc->kind = kind;
 	gc->stress = kind->collects ? rt->debug.gcstress : 0;
 	gc->check = rt->debug.gccheckmark != 0;
+	gc->types = gc->check || rt->debug.heaptypes != 0;
 	gc->valgrind = rt_valgrind_runs();
 	gc->heap.clobberfree = rt->debug.clobberfree != 0;
 	gc->heap.hooks = (rt_heaphooks){ rt_specials_sweep, gc };

@@ -21,7 +21,8 @@ enum { RT_WB_WORDS = 512, RT_OBLET = 128 << 10, RT_ROOT_BLOCK = 256 << 10 };
 typedef struct rt_gcp {
 	rt_mcache mc;
 	rt_gcw w;
-	uint32_t bitmap_max;     /* typed objects up to this size are told by a bitmap: RT_BITMAP_MAX, 0 if gc->check */
+	uint32_t bitmap_max;     /* objects up to this size are told by a bitmap: RT_BITMAP_MAX, or 0: gc->types */
+	uint32_t scan_min;       /* objects of types with so many pointers are scanned: 1; 0: heaptypes */
 	double credit;           /* scan work done beyond what its allocations owe; negative: owed */
 	int64_t workns;          /* given to marking by this P in this collection, not in assists */
 	uint64_t newbytes;       /* allocated black, not yet told */
@@ -36,6 +37,7 @@ typedef struct rt_marker {
 	uint64_t marked;         /* bytes of objects turned black or grey by it, not yet told */
 	uint64_t heap, stack, globals; /* scan work, not yet told */
 	bool whole;              /* large objects are scanned at once, not in pieces that are queued */
+	void (*found)(struct rt_marker *k, rt_span *s, uint32_t index, uintptr_t obj); /* instead of marking; or NULL */
 	uintptr_t from;          /* the object that is scanned, for check.c */
 	size_t fromsize;
 } rt_marker;
@@ -133,8 +135,8 @@ typedef struct rt_gc {
 	rt_pacer_workers workers;
 	int stress;              /* GODEBUG gcstress; set once */
 	bool check;              /* GODEBUG gccheckmark; set once */
+	bool types;              /* GODEBUG heaptypes, gccheckmark: objects with pointers carry a type; set once */
 	bool valgrind;           /* we run under it; set once */
-	bool checking;           /* check.c looks into marked objects: nothing is marked */
 	rt_atomic32 stressed;    /* allocations since the last collection by it */
 	uint32_t serial;         /* of collections that were begun, also those broken off */
 	uint8_t mark;            /* of this collection: what rt_g.gcscan becomes */
@@ -243,7 +245,6 @@ bool rt_gc_any(gort_runtime *rt);
 /* ---- check.c: world stopped, marking is done -------------------------------------------------------- */
 
 void rt_gc_check(rt_gc *gc);
-void rt_gc_missed(rt_marker *k, rt_span *s, uintptr_t obj);
 
 /* ---- pace.c -------------------------------------------------------------------------------------- */
 
@@ -272,6 +273,18 @@ void rt_data_drop(rt_gc *gc);                            /* world stopped: nobod
 /* ---- tick.c -------------------------------------------------------------------------------------- */
 
 int64_t rt_gc_tick(gort_runtime *rt, int64_t now);       /* up-call */
+
+/* Many words of a stack, and of a block without a type, were never written by anybody, and some lie between
+ * a signal's frame and the sp that it found, where nothing should be read. Memcheck is told that this read
+ * is meant, and that our copy of the word counts as written: what is there is still what it was, and what
+ * the collector does besides is watched. Also for words of objects: small blocks without a type have the
+ * same bitmaps as those with one. */
+static inline RT_LOOKS_ANYWHERE uintptr_t rt_gc_word(const rt_gc *gc, uintptr_t at)
+{
+	const volatile uintptr_t *p = (const volatile uintptr_t *)at;
+
+	return RT_UNLIKELY(gc->valgrind) ? rt_valgrind_word(p) : *p;
+}
 
 static inline rt_gc *rt_gc_of(rt_m *mp)
 {

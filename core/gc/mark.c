@@ -41,9 +41,8 @@ static inline void mark_page(rt_gc *gc, rt_span *s)
 
 static inline void grey_object(rt_marker *k, rt_span *s, uint32_t index, uintptr_t obj)
 {
-	if (RT_UNLIKELY(k->gc->checking)) {
-		if (!rt_bit_get(rt_span_markbits(s), index))
-			rt_gc_missed(k, s, obj);
+	if (RT_UNLIKELY(k->found != NULL)) {
+		k->found(k, s, index, obj);
 		return;
 	}
 	if (!rt_bit_set(rt_span_markbits(s), index))
@@ -77,24 +76,12 @@ void rt_gc_mark_new(rt_gc *gc, rt_gcp *p, rt_slot o)
 
 /* ---- Scanning -------------------------------------------------------------------------------------- */
 
-/* Many words of a stack, and of a block without a type, were never written by anybody, and some lie between
- * a signal's frame and the sp that it found, where nothing should be read. Memcheck is told that this read
- * is meant, and that our copy of the word counts as written: what is there is still what it was, and what
- * the collector does besides is watched. Also for words of objects: small blocks without a type have the
- * same bitmaps as those with one. */
-static inline RT_LOOKS_ANYWHERE uintptr_t word_at(const rt_marker *k, uintptr_t at)
-{
-	const volatile uintptr_t *p = (const volatile uintptr_t *)at;
-
-	return RT_UNLIKELY(k->gc->valgrind) ? rt_valgrind_word(p) : *p;
-}
-
 RT_LOOKS_ANYWHERE void rt_gc_scan_words(rt_marker *k, const void *from, const void *to)
 {
 	uintptr_t at = ((uintptr_t)from + sizeof(void *) - 1) & ~(sizeof(void *) - 1);
 
 	for (; at + sizeof(void *) <= (uintptr_t)to; at += sizeof(void *)) {
-		uintptr_t w = word_at(k, at);
+		uintptr_t w = rt_gc_word(k->gc, at);
 
 		if (w >= RT_PAGE)
 			rt_gc_grey(k, w);
@@ -104,7 +91,7 @@ RT_LOOKS_ANYWHERE void rt_gc_scan_words(rt_marker *k, const void *from, const vo
 /* Pointers of an object lead out of it mostly; those into it need no look. */
 static inline RT_LOOKS_ANYWHERE void look(rt_marker *k, uintptr_t at, uintptr_t obj, size_t size)
 {
-	uintptr_t w = word_at(k, at);
+	uintptr_t w = rt_gc_word(k->gc, at);
 
 	if (w >= RT_PAGE && w - obj >= size)
 		rt_gc_grey(k, w);
@@ -154,7 +141,7 @@ static size_t scan_part(rt_marker *k, uintptr_t obj, size_t size, size_t from, s
 	if (t == RT_TYPE_CONSERVATIVE)
 		for (size_t at = from; at < to; at += sizeof(void *))
 			look(k, obj + at, obj, size);
-	else
+	else if (rt_type_pointers(t)) /* heaptypes=1: there are others */
 		scan_typed(k, t, obj, size, from, to);
 	return to - from;
 }
@@ -304,7 +291,7 @@ static void scan_marked(rt_gc *gc, rt_span *s, void *arg)
 		k->fromsize = s->elemsize;
 		k->heap += scan_whole(k, s, obj);
 		/* At once, or the buffers would be short again. */
-		if (!gc->checking)
+		if (k->found == NULL)
 			(void)rt_gc_drain(k, UINT64_MAX, NULL, NULL);
 	}
 }

@@ -71,9 +71,8 @@ static RT_NOINLINE void *new_large(size_t size, const gort_type *t)
 static char nothing[16]; /* every object of no size */
 
 /* mask: of the first 64 words; t: for larger objects. */
-static inline void *new_scan(size_t size, uint64_t mask, const gort_type *t)
+static inline void *new_scan(rt_m *mp, size_t size, uint64_t mask, const gort_type *t)
 {
-	rt_m *mp = rt_self();
 	rt_gcp *p = mp->p->gc;
 	rt_mcache *mc = &p->mc;
 
@@ -86,9 +85,8 @@ static inline void *new_scan(size_t size, uint64_t mask, const gort_type *t)
 	return new_large(size, t);
 }
 
-static inline void *new_noscan(size_t size)
+static inline void *new_noscan(rt_m *mp, size_t size)
 {
-	rt_m *mp = rt_self();
 	rt_mcache *mc = &mp->p->gc->mc;
 
 	if (size < RT_TINY)
@@ -109,34 +107,43 @@ static size_t aligned_size(const gort_type *t, size_t size)
 	return class != 0 ? rt_class_bytes[class] : (size_t)RT_SMALL_MAX + 1;
 }
 
+/* It has pointers; with heaptypes=1 also what has none, for its type. */
+static inline bool is_scanned(const rt_m *mp, const gort_type *t)
+{
+	return t->nptrs >= mp->p->gc->scan_min;
+}
+
 void *rt_new(const gort_type *t)
 {
+	rt_m *mp = rt_self();
 	size_t size = t->size;
 
 	if (RT_UNLIKELY(t->align > 8))
 		size = aligned_size(t, size);
-	return rt_type_pointers(t) ? new_scan(size, t->mask, t) : new_noscan(size);
+	return is_scanned(mp, t) ? new_scan(mp, size, t->mask, t) : new_noscan(mp, size);
 }
 
 void *rt_new_array(const gort_type *t, size_t n)
 {
+	rt_m *mp = rt_self();
 	size_t size = aligned_size(t, t->size * n);
 	uint64_t mask = t->mask;
 
-	if (!rt_type_pointers(t) || size == 0)
-		return new_noscan(size);
-	if (size <= RT_BITMAP_MAX)
+	if (!is_scanned(mp, t) || size == 0)
+		return new_noscan(mp, size);
+	if (size <= RT_BITMAP_MAX && rt_type_pointers(t))
 		mask = rt_mask_repeat(mask, (unsigned)(t->size / sizeof(void *)),
 		                      (unsigned)(t->size * n / sizeof(void *)));
-	return new_scan(size, mask, t);
+	return new_scan(mp, size, mask, t);
 }
 
 void *rt_new_bytes(size_t size, bool noscan)
 {
+	rt_m *mp = rt_self();
 	unsigned words = (unsigned)(size / sizeof(void *)); /* the last bytes hold no pointer */
 
 	if (noscan || words == 0)
-		return new_noscan(size);
-	return new_scan(size, words < 64 ? ((uint64_t)1 << words) - 1 : ~(uint64_t)0,
+		return new_noscan(mp, size);
+	return new_scan(mp, size, words < 64 ? ((uint64_t)1 << words) - 1 : ~(uint64_t)0,
 	                RT_TYPE_CONSERVATIVE);
 }
