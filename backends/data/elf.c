@@ -32,7 +32,7 @@ typedef struct list {
 } list;
 
 typedef struct walk {
-	bool (*fn)(void *arg, const void *words, size_t n);
+	be_data_fn *fn;
 	void *arg;
 	bool copies;  /* the system does */
 	size_t page;
@@ -64,7 +64,7 @@ static bool give_copies(const walk *w, uintptr_t lo, uintptr_t hi)
 		size_t n = hi - lo < WINDOW ? hi - lo : WINDOW, got = copy(words, lo, n);
 
 		got -= got % sizeof words[0];
-		if (got > 0 && !w->fn(w->arg, words, got))
+		if (got > 0 && !w->fn(w->arg, lo, words, got))
 			return false;
 		lo += got;
 		if (got < n) /* past what cannot be read */
@@ -87,7 +87,7 @@ static bool give(const walk *w, uintptr_t lo, uintptr_t hi)
 			w->into->at[w->into->n - 1] = (struct range){ lo, hi };
 		return true;
 	}
-	return w->copies ? give_copies(w, lo, hi) : w->fn(w->arg, (const void *)lo, hi - lo);
+	return w->copies ? give_copies(w, lo, hi) : w->fn(w->arg, lo, (const void *)lo, hi - lo);
 }
 
 /* The range of RELRO, which is empty if there is none. */
@@ -152,7 +152,7 @@ static list *take_list(void)
 	}
 }
 
-void be_data_each(bool (*fn)(void *arg, const void *words, size_t n), void *arg)
+void be_data_each(be_data_fn *fn, void *arg)
 {
 	walk w = { fn, arg, copies(), (size_t)sysconf(_SC_PAGESIZE), NULL };
 	list *l = w.copies ? take_list() : NULL;

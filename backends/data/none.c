@@ -4,7 +4,7 @@
 const char be_data_name[] = "none";
 const bool be_data_works = false;
 
-void be_data_each(bool (*fn)(void *arg, const void *words, size_t n), void *arg)
+void be_data_each(be_data_fn *fn, void *arg)
 {
 	(void)fn, (void)arg;
 }

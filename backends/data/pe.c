@@ -15,20 +15,18 @@ const bool be_data_works = true;
 
 enum { WINDOW = 16 << 10 };
 
-typedef bool visitor(void *arg, const void *words, size_t n);
-
 /* False: fn has had enough. */
-static bool copy(visitor *fn, void *arg, const char *from, size_t n)
+static bool copy(be_data_fn *fn, void *arg, const char *from, size_t n)
 {
 	uintptr_t words[WINDOW / sizeof(uintptr_t)];
 	SIZE_T got = 0;
 
 	if (!ReadProcessMemory(GetCurrentProcess(), from, words, n, &got))
 		return true; /* it is gone */
-	return fn(arg, words, got);
+	return fn(arg, (uintptr_t)from, words, got);
 }
 
-static bool region(visitor *fn, void *arg, const char *p, size_t n)
+static bool region(be_data_fn *fn, void *arg, const char *p, size_t n)
 {
 	for (size_t at = 0; at < n; at += WINDOW)
 		if (!copy(fn, arg, p + at, n - at < WINDOW ? n - at : WINDOW))
@@ -43,7 +41,7 @@ static bool writable(const MEMORY_BASIC_INFORMATION *m)
 	return m->State == MEM_COMMIT && m->Type == MEM_IMAGE && (m->Protect & write) && !(m->Protect & PAGE_GUARD);
 }
 
-void be_data_each(bool (*fn)(void *arg, const void *words, size_t n), void *arg)
+void be_data_each(be_data_fn *fn, void *arg)
 {
 	MEMORY_BASIC_INFORMATION m;
 	SYSTEM_INFO si;

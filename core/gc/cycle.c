@@ -446,7 +446,7 @@ static void read_data(rt_gc *gc)
 {
 	while (!rt_data_settled(gc))
 		rt_gosched();
-	rt_data_ask(gc, true);
+	rt_data_ask(gc, true, rt_data_mark, NULL);
 	while (!rt_data_done(gc)) {
 		help(gc);
 		rt_gosched();
@@ -460,7 +460,7 @@ static void stop_for_data(rt_gc *gc)
 		while (!rt_data_settled(gc))
 			rt_gosched();
 		rt_stop_world(gc->rt, RT_STW_GC_BEGIN);
-		if (rt_data_hold(gc, try))
+		if (rt_data_hold(gc, try, rt_data_mark, NULL))
 			return;
 		rt_start_world(gc->rt);
 	}
@@ -522,7 +522,7 @@ static void cycle(rt_gc *gc)
 		mark_concurrently(gc);
 	} else {
 		if (gc->data.on)
-			rt_data_mark(gc);
+			rt_data_go(gc);
 		(void)finished(gc, true);
 	}
 	end(gc);

@@ -2,7 +2,8 @@
  *
  * It is looked up anew in each collection: libraries come and go. Whoever looks waits for a lock of the loader, and a
  * goroutine may have been stopped in place while it holds that, inside dlopen. So neither who has the world stopped
- * may wait for it, nor anybody with a P: one thread without either does, the reader, which marks what it finds.
+ * may wait for it, nor anybody with a P: one thread without either does, the reader. It marks what it finds, or does
+ * with it what else who asks wants: a snapshot of the heap (snapshot.c) asks as the collector `stw` does.
  *
  *   IDLE --ask--> ASKED --lock was had--> IN --go: all is marked--> DONE
  *                   |                      | go: stop
@@ -62,18 +63,19 @@ static uint32_t wait_while(rt_atomic32 *word, uint32_t was)
 
 /* ---- The reader ------------------------------------------------------------------------------------ */
 
-static void mark_words(rt_gc *gc, const char *from, const char *to)
+void rt_data_mark(rt_gc *gc, void *arg, uintptr_t place, const void *from, const void *to)
 {
 	rt_gcw w = { 0 };
 	rt_marker k = { .gc = gc, .w = &w };
 
+	(void)arg, (void)place;
 	rt_gc_scan_words(&k, from, to);
-	k.globals += (uint64_t)(to - from);
+	k.globals += (uint64_t)((const char *)to - (const char *)from);
 	rt_gc_tell(&k);
 	rt_gcw_dispose(&gc->pool, &w); /* for others to go on with */
 }
 
-static bool visit(void *arg, const void *words, size_t n)
+static bool visit(void *arg, uintptr_t place, const void *words, size_t n)
 {
 	rt_gc *gc = arg;
 	rt_datascan *d = &gc->data;
@@ -86,7 +88,8 @@ static bool visit(void *arg, const void *words, size_t n)
 	while (p < end && rt_load32_acq(&d->go) == GO) {
 		size_t piece = (size_t)(end - p) < RT_ROOT_BLOCK ? (size_t)(end - p) : RT_ROOT_BLOCK;
 
-		mark_words(gc, p, p + piece);
+		d->look(gc, d->arg, place, p, p + piece);
+		place += piece;
 		p += piece;
 	}
 	return p == end;
@@ -96,6 +99,8 @@ static void leave(rt_datascan *d)
 {
 	bool all = rt_load32_acq(&d->go) != STOP;
 
+	if (all && d->look == rt_data_mark)
+		rt_store32_rel(&d->marked, 1);
 	/* ASKED: there was nothing to be visited. ENDING stays. */
 	if (!move(&d->state, IN, all ? DONE : IDLE) && !move(&d->state, ASKED, DONE))
 		(void)move(&d->state, CANCELED, IDLE);
@@ -122,7 +127,7 @@ int rt_data_start(gort_runtime *rt)
 	rt_datascan *d = &rt->gc->data;
 	int r;
 
-	if (!(rt->cfg.flags & GORT_SCAN_DATA) || !rt->gc->kind->collects)
+	if (!(rt->cfg.flags & GORT_SCAN_DATA))
 		return 0;
 	r = rt_fail_now(&rt->debug, "datareader") ? -EAGAIN : be_thread_start(&d->thread, reader, rt->gc, 0);
 	d->on = r == 0;
@@ -139,7 +144,7 @@ void rt_data_end(gort_runtime *rt)
 	be_thread_join(&d->thread);
 }
 
-/* ---- The controller -------------------------------------------------------------------------------- */
+/* ---- Who asks: the controller, or who takes a snapshot, with the world stopped all through ---------- */
 
 /* The reader may still wait for the lock in which nobody is interested any more. */
 bool rt_data_settled(rt_gc *gc)
@@ -150,26 +155,32 @@ bool rt_data_settled(rt_gc *gc)
 }
 
 /* It is settled. */
-void rt_data_ask(rt_gc *gc, bool go)
+void rt_data_ask(rt_gc *gc, bool go, rt_wordsfn look, void *arg)
 {
 	RT_ASSERT(rt_data_settled(gc));
+	gc->data.look = look;
+	gc->data.arg = arg;
+	if (go)
+		rt_store32_rlx(&gc->data.marked, 0);
 	rt_store32_rel(&gc->data.go, go ? GO : WAIT);
 	set(&gc->data.state, ASKED);
 }
 
 bool rt_data_done(rt_gc *gc)
 {
-	return rt_load32_acq(&gc->data.state) == DONE;
+	return rt_load32_acq(&gc->data.marked) != 0;
 }
 
 /* World stopped. */
-bool rt_data_hold(rt_gc *gc, int try)
+bool rt_data_hold(rt_gc *gc, int try, rt_wordsfn look, void *arg)
 {
 	rt_datascan *d = &gc->data;
 	int64_t patience = PATIENCE << (try / 2 < DOUBLED_MOST ? try / 2 : DOUBLED_MOST);
 	int64_t until = be_nanotime() + patience, left;
 
-	rt_data_ask(gc, false);
+	if (!rt_data_settled(gc))
+		return false;
+	rt_data_ask(gc, false, look, arg);
 	while (rt_load32_acq(&d->state) == ASKED) {
 		left = until - be_nanotime();
 		if (left > 0)
@@ -180,7 +191,7 @@ bool rt_data_hold(rt_gc *gc, int try)
 	return true;
 }
 
-void rt_data_mark(rt_gc *gc)
+void rt_data_go(rt_gc *gc)
 {
 	set(&gc->data.go, GO);
 	(void)wait_while(&gc->data.state, IN);

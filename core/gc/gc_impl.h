@@ -91,10 +91,17 @@ typedef struct rt_collector { /* what an experiment compares: chosen when the ru
 	bool concurrent;         /* marks while the program runs; else with the world stopped */
 } rt_collector;
 
+/* The words of static data that lie at `place`; [from, to) is a copy perhaps. */
+typedef void (*rt_wordsfn)(struct rt_gc *gc, void *arg, uintptr_t place, const void *from, const void *to);
+
 typedef struct rt_datascan { /* data.c */
 	bool on;                 /* GORT_SCAN_DATA; set once */
 	be_thread thread;
+	rt_wordsfn look;         /* what it does with the words; by who asks, before */
+	void *arg;
 	rt_atomic32 state, go;   /* both are parked on */
+	rt_atomic32 marked;      /* 1: the collection that marks beside the program has seen all; a snapshot may have
+	                          * asked since */
 } rt_datascan;
 
 enum { RT_GC_PAUSES = 256 }; /* kept for gort_mem_stats */
@@ -264,10 +271,13 @@ void rt_gc_yield_point(void);                            /* in a long piece of w
 /* ---- data.c: if gc->data.on ---------------------------------------------------------------------- */
 
 bool rt_data_settled(rt_gc *gc);                         /* the reader can be asked */
-void rt_data_ask(rt_gc *gc, bool go);                    /* go: to mark as soon as it has the loader's lock */
-bool rt_data_done(rt_gc *gc);                            /* all of it is marked */
-bool rt_data_hold(rt_gc *gc, int try);                   /* world stopped: asks. False: who stands has the lock */
-void rt_data_mark(rt_gc *gc);                            /* world stopped, after that: marks all of it */
+void rt_data_ask(rt_gc *gc, bool go, rt_wordsfn look, void *arg); /* go: as soon as it has the loader's lock */
+bool rt_data_done(rt_gc *gc);                            /* all of it is marked; after an ask with go */
+/* World stopped: asks. False: who stands has the lock, or who asked before him is not done; try again later. */
+bool rt_data_hold(rt_gc *gc, int try, rt_wordsfn look, void *arg);
+void rt_data_go(rt_gc *gc);                              /* world stopped, after that: looks at all of it */
+/* rt_wordsfn of a collection */
+void rt_data_mark(rt_gc *gc, void *arg, uintptr_t place, const void *from, const void *to);
 void rt_data_drop(rt_gc *gc);                            /* world stopped: nobody is interested any more */
 
 /* ---- tick.c -------------------------------------------------------------------------------------- */

@@ -53,17 +53,21 @@ static struct {
 typedef struct search {
 	uintptr_t hidden; /* what is looked for */
 	size_t found, pieces;
+	uintptr_t place;  /* of the last */
 	size_t stop_after;
 } search;
 
-static bool look(void *arg, const void *words, size_t n)
+static bool look(void *arg, uintptr_t place, const void *words, size_t n)
 {
 	search *s = arg;
 	const volatile uintptr_t *w = words;
 
-	assert_true(n > 0 && n % sizeof *w == 0 && (uintptr_t)words % sizeof *w == 0);
+	assert_true(n > 0 && n % sizeof *w == 0 && ((uintptr_t)words | place) % sizeof *w == 0);
 	for (size_t i = 0; i < n / sizeof *w; i++)
-		s->found += w[i] == ~s->hidden;
+		if (w[i] == ~s->hidden) {
+			s->found++;
+			s->place = place + i * sizeof *w;
+		}
 	return ++s->pieces != s->stop_after;
 }
 
@@ -77,6 +81,8 @@ static size_t count(uintptr_t value)
 
 static void test_found(void **state)
 {
+	search s = { .hidden = HIDDEN(~key + 3) };
+
 	(void)state;
 	if (!be_data_works) {
 		assert_int_equal(count(initialised), 0);
@@ -88,7 +94,8 @@ static void test_found(void **state)
 	zero = 0;
 	assert_int_equal(count(~key + 2), 0);
 	large.last = ~key + 3;
-	assert_true(count(~key + 3) >= 1);
+	be_data_each(look, &s);
+	assert_true(s.found == 1 && s.place == (uintptr_t)&large.last);
 	large.last = 0;
 }
 

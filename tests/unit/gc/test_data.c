@@ -186,9 +186,9 @@ static void test_refused(void **state)
 	}
 	assert_true(gort_runtime_new(&runtime, &cfg) < GORT_EOS);
 	assert_null(runtime);
-	cfg.collector = "none"; /* needs none */
-	assert_int_equal(gort_runtime_new(&runtime, &cfg), 0);
-	assert_int_equal(gort_runtime_free(runtime), 0);
+	cfg.collector = "none"; /* heap dumps look at static data, too */
+	assert_true(gort_runtime_new(&runtime, &cfg) < GORT_EOS);
+	assert_null(runtime);
 }
 
 /* Wherever memory ends: the run ends by that, or goes on. */
