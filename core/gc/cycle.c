@@ -732,6 +732,7 @@ void rt_heap_fini(gort_runtime *rt)
 	if (gc == NULL)
 		return;
 	rt_workpool_fini(&gc->pool);
+	rt_snapshots_fini(gc);
 	rt_roots_fini(gc);
 	rt_mheap_fini(&gc->heap);
 	free(gc);

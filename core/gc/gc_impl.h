@@ -180,6 +180,7 @@ typedef struct rt_gc {
 	size_t rootat;
 	bool rootmark;           /* roots that come or go are to be looked at */
 	rt_fixalloc rootrecords;
+	struct rt_snapshot *snapshots; /* that were not given back: snapstore.c */
 } rt_gc;
 
 /* ---- mark.c -------------------------------------------------------------------------------------- */
@@ -207,6 +208,7 @@ void rt_roots_fini(rt_gc *gc);
 void rt_roots_prepare(rt_marker *k);                       /* world stopped, marking begins */
 bool rt_roots_job(rt_marker *k);                         /* does one; false: none is left to be given out */
 bool rt_roots_left(rt_gc *gc);
+void rt_roots_goroutine(rt_marker *k, rt_g *gp);         /* all that it holds */
 void rt_roots_late(rt_marker *k);                        /* world stopped: goroutines that nobody has seen */
 void rt_roots_scan(rt_g *gp);                            /* up-calls gc_scan, gc_born */
 void rt_roots_born(rt_g *gp);
@@ -248,6 +250,10 @@ bool rt_gc_nothing_left(rt_gc *gc);                      /* for now, as far as c
 void rt_assist(rt_gc *gc, size_t bytes);                 /* so many were allocated while marking; inside the runtime */
 bool rt_gc_work(rt_m *mp, bool idle);                    /* up-calls */
 bool rt_gc_any(gort_runtime *rt);
+
+/* ---- snapstore.c; the rest of it stands in snapshot.h --------------------------------------------- */
+
+void rt_snapshots_fini(rt_gc *gc);
 
 /* ---- check.c: world stopped, marking is done -------------------------------------------------------- */
 

@@ -75,8 +75,8 @@ static const void *standing(rt_marker *k, rt_m *mp, const void *lo)
 	return (const void *)mp->keptsp;
 }
 
-/* The caller has claimed gp. */
-static void scan_goroutine(rt_marker *k, rt_g *gp)
+/* The caller has claimed gp, or stopped the world. */
+void rt_roots_goroutine(rt_marker *k, rt_g *gp)
 {
 	rt_sched *sc = &gp->rt->sched;
 	uint32_t status = rt_load32_acq(&gp->status);
@@ -118,7 +118,7 @@ static void scan_once(rt_marker *k, rt_g *gp)
 		}
 		if (!rt_cas8_full(&gp->gcscan, was, mark | 1))
 			continue;
-		scan_goroutine(k, gp);
+		rt_roots_goroutine(k, gp);
 		rt_store8_rel(&gp->gcscan, mark);
 		return;
 	}

@@ -608,6 +608,9 @@ GORT_API size_t gort_proc_stats_read_sized(gort_runtime *rt, gort_proc_stats *ou
                                            size_t size);
 /* All goroutines with their backtraces, in Go's format. What write returned, GORT_ENOMEM, or 0. */
 GORT_API int gort_stack_dump(gort_runtime *rt, gort_writer write, void *data);
+/* Every heap object with its type, size and pointers, one JSON object a line. What write returned,
+ * GORT_ENOMEM, or 0. */
+GORT_API int gort_heap_dump(gort_runtime *rt, gort_writer write, void *data);
 
 enum { /* gort_event.id; in brackets its group, then what args hold. goid is the goroutine that did
         * it or whose state changed. Numbers never change; new ones come at the end. */

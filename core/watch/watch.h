@@ -22,4 +22,9 @@ int rt_tracewriter_add(rt_tracewriter *w, const gort_event *events, size_t n);
 int rt_tracewriter_end(rt_tracewriter *w);
 void rt_tracewriter_free(rt_tracewriter *w);
 
+/* json.c: what stands for the first character of s, which is not empty, between the quotes of a JSON string; U+FFFD for
+ * a byte that is no UTF-8. Returns how many bytes of s that were. */
+enum { RT_JSON_CHAR = 8 };
+size_t rt_json_char(char out[RT_JSON_CHAR], const char *s);
+
 #endif

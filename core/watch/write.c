@@ -85,40 +85,15 @@ static RT_PRINTF(2, 3) void put(rt_tracewriter *w, const char *format, ...)
 	w->n += (size_t)n;
 }
 
-/* The length of the UTF-8 sequence at s, or 0 if it is none. Overlong ones and surrogates are none.
- *  */
-static size_t utf8_length(const unsigned char *s)
-{
-	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3
-	           : s[0] < 0xf5 ? 4 : 0;
-
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 /* In quotes; also good for the text format, where a line must stay a line. */
 static void put_string(rt_tracewriter *w, const char *text)
 {
-	const unsigned char *s = (const unsigned char *)text;
+	char one[RT_JSON_CHAR];
 
 	put(w, "\"");
-	while (*s != '\0') {
-		size_t n = utf8_length(s);
-
-		if (*s == '"' || *s == '\\')
-			put(w, "\\%c", *s);
-		else if (*s < 0x20 || *s == 0x7f)
-			put(w, "\\u%04x", *s);
-		else if (n > 0)
-			put(w, "%.*s", (int)n, (const char *)s);
-		else
-			put(w, "\\ufffd");
-		s += n > 0 ? n : 1;
+	while (*text != '\0') {
+		text += rt_json_char(one, text);
+		put(w, "%s", one);
 	}
 	put(w, "\"");
 }
