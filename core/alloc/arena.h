@@ -35,10 +35,12 @@ typedef struct rt_chunk { /* guarded by mheap.lock */
 /* What stands for the type of a large or middle-sized object. NULL: nothing is scanned, it is
  * being built. */
 #define RT_TYPE_CONSERVATIVE ((const gort_type *)(uintptr_t)1) /* every word may be a pointer */
+#define RT_TYPE_RUNTIME ((const gort_type *)(uintptr_t)2)      /* the same, made by the runtime for itself */
 
 typedef struct rt_arena {
 	char *base;                          /* set once */
 	uint32_t ordinal;                    /* set once: its place among all, in pages / RT_ARENA_PAGES */
+	struct rt_shadow *shadow;            /* the collector's; set once, with the world stopped */
 	rt_atomicptr spans[RT_ARENA_PAGES];  /* page -> span or NULL; release by who allocates the pages */
 	/* one bit per page; of the first page of a span only. Atomic, any thread */
 	rt_atomic64 inuse[RT_ARENA_PAGES / 64];    /* a span in use begins here */

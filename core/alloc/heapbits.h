@@ -4,7 +4,7 @@
  *   size <= RT_BITMAP_MAX  a bit for each word, in a bitmap at the end of the span's page; written before the object is
  *                          published. A free slot's bits are junk
  *   above                  a type in the arena's table (arena.h), whose element repeats until the end of the slot;
- *                          RT_TYPE_CONSERVATIVE: every word; NULL: not yet known, nothing is scanned
+ *                          RT_TYPE_CONSERVATIVE or RUNTIME: every word; NULL: not yet known, nothing is scanned
  *
  * Go keeps the type of a middle-sized object in a word before it. Here it lies beside: C's types
  * may need 16 bytes of alignment, which a header would spoil, and 1024 bytes with pointers stay
@@ -66,6 +66,11 @@ void rt_heapbits_fill(rt_span *s, unsigned first, uint64_t slots, uint64_t mask)
 /* The mask of an array: that of one element of `words` words, again and again up to `total`
  * words, at most 64. */
 uint64_t rt_mask_repeat(uint64_t mask, unsigned words, unsigned total);
+
+static inline bool rt_type_untyped(const gort_type *t)
+{
+	return t == RT_TYPE_CONSERVATIVE || t == RT_TYPE_RUNTIME;
+}
 
 /* Of an allocated object above RT_BITMAP_MAX in a scan span. */
 static inline const gort_type *rt_object_type(const rt_mheap *h, uintptr_t object)

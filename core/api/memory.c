@@ -4,12 +4,19 @@
 #include "core/gc/quick.h"
 #include "core/sched/internal.h"
 
+static inline void *watched(void *p)
+{
+	if (rt_gc_marking())
+		rt_gc_watch(p);
+	return p;
+}
+
 static RT_NOINLINE void *new_long(const gort_type *t)
 {
 	void *p;
 
 	(void)rt_enter("gort_new");
-	p = rt_new(t);
+	p = watched(rt_new(t));
 	rt_leave();
 	return p;
 }
@@ -38,7 +45,7 @@ GORT_API void *gort_new_array(const gort_type *t, size_t n)
 	(void)RT_ENTER();
 	if (size > 0 && n > ((size_t)1 << 47) / size)
 		rt_panic_text("runtime: allocation size out of range");
-	p = rt_new_array(t, n);
+	p = watched(rt_new_array(t, n));
 	rt_leave();
 	return p;
 }
@@ -50,7 +57,7 @@ static RT_NOINLINE void *alloc_long(size_t size, unsigned flags)
 	(void)rt_enter("gort_alloc");
 	if (size > (size_t)1 << 47)
 		rt_panic_text("runtime: allocation size out of range");
-	p = rt_new_bytes(size, (flags & GORT_NOSCAN) != 0);
+	p = watched(rt_new_untyped(size, (flags & GORT_NOSCAN) != 0));
 	rt_leave();
 	return p;
 }
@@ -100,7 +107,7 @@ GORT_API void *gort_swap(void *slot, const void *ptr)
 
 	(void)RT_ENTER();
 	if (rt_gc_marking()) /* the value that is swapped out is shaded when it is known */
-		rt_barrier(NULL, ptr);
+		rt_barrier(slot, NULL, ptr);
 	was = rt_xchgptr_full(at, (void *)(uintptr_t)ptr);
 	rt_delete_ptr(was);
 	rt_leave();
@@ -113,7 +120,7 @@ GORT_API bool gort_cas(void *slot, const void *old, const void *ptr)
 
 	(void)RT_ENTER();
 	if (rt_gc_marking())
-		rt_barrier(old, ptr);
+		rt_barrier(slot, old, ptr);
 	done = rt_casptr_full(slot, (void *)(uintptr_t)old, (void *)(uintptr_t)ptr);
 	rt_leave();
 	return done;

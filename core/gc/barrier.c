@@ -33,10 +33,24 @@ static inline void record(rt_gcp *p, uintptr_t word)
 	p->wb[p->nwb++] = word;
 }
 
-void rt_barrier(const void *old, const void *new)
+/* With gccheckmark barriers also say where they stand. */
+static inline bool checked(const rt_gcp *p)
+{
+	return RT_UNLIKELY(p->bitmap_max == 0);
+}
+
+static inline void moved(const rt_gcp *p, const void *slot, size_t size)
+{
+	if (checked(p))
+		rt_shadow_anything(rt_gc_of(rt_self()), slot, size);
+}
+
+void rt_barrier(const void *slot, const void *old, const void *new)
 {
 	rt_gcp *p = rt_self()->p->gc;
 
+	if (checked(p))
+		rt_shadow_store(rt_gc_of(rt_self()), slot, new);
 	record(p, (uintptr_t)old);
 	record(p, (uintptr_t)new);
 }
@@ -73,6 +87,7 @@ void rt_barrier_move(const gort_type *t, size_t size, void *dst, const void *src
 {
 	if (dst == src)
 		return;
+	moved(rt_self()->p->gc, dst, size);
 	record_words(t, size, dst);
 	record_words(t, size, src);
 	move_words(dst, src, size / sizeof(uintptr_t));
@@ -80,5 +95,6 @@ void rt_barrier_move(const gort_type *t, size_t size, void *dst, const void *src
 
 void rt_barrier_clear(const gort_type *t, size_t size, const void *dst)
 {
+	moved(rt_self()->p->gc, dst, size);
 	record_words(t, size, dst);
 }

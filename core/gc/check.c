@@ -1,8 +1,10 @@
-/* check.c: GODEBUG=gccheckmark=1: was everything marked that must be?
+/* check.c: GODEBUG=gccheckmark: was everything marked that must be?
  *
  * At the end of marking, world stopped, every marked object is looked into once more, and every special: what
  * they point to is marked, too. If not, the pointer was stored without a barrier, by a plain store,
  * memcpy or a struct assignment. The slot is named, by type and field, and the runtime stops.
+ *
+ * That is all with gccheckmark=2; gccheckmark=1 also finds stores that have lost nothing this time (shadow.c).
  *
  * Small objects carry no type. With this switch, as with heaptypes=1, every object with pointers is allocated as one
  * that does (new.c), so programs need more memory.
@@ -19,6 +21,15 @@ static const char *field_of(const gort_type *t, size_t offset)
 		if (offset - t->fields[i].offset < t->fields[i].type->size)
 			return t->fields[i].name;
 	return "?";
+}
+
+void rt_gc_print_slot(const gort_type *t, uintptr_t obj, size_t at)
+{
+	if (t != NULL && !rt_type_untyped(t))
+		rt_print("\tfound in %p, a %s, field %s: stored without gort_store?\n", (void *)obj, t->name,
+		         field_of(t, at % t->size));
+	else
+		rt_print("\tfound in %p at offset %zu: stored without gort_store?\n", (void *)obj, at);
 }
 
 /* Where the object k->from holds a pointer into obj. */
@@ -42,12 +53,7 @@ static RT_COLD void missed(rt_marker *k, rt_span *s, uintptr_t obj)
 	t = k->fromsize > RT_BITMAP_MAX ? rt_object_type(&gc->heap, k->from) : NULL;
 	rt_print("runtime: checkmark: object %p of %zu bytes can be reached and was not marked\n",
 	         (void *)obj, s->elemsize);
-	if (t != NULL && t != RT_TYPE_CONSERVATIVE)
-		rt_print("\tfound in %p, a %s, field %s: stored without gort_store?\n",
-		         (void *)k->from, t->name, field_of(t, at % t->size));
-	else
-		rt_print("\tfound in %p at offset %zu: stored without gort_store?\n",
-		         (void *)k->from, at);
+	rt_gc_print_slot(t, k->from, at);
 	rt_throw("checkmark found unmarked object");
 }
 
@@ -65,4 +71,6 @@ void rt_gc_check(rt_gc *gc)
 	rt_gc_each_marked(&k);
 	rt_specials_look(&k);
 	rt_fin_look(&k);
+	if (gc->compares)
+		rt_shadow_check(gc);
 }

@@ -265,6 +265,8 @@ static void begin(rt_gc *gc)
 	rt_roots_prepare(&k);
 	rt_gc_tell(&k);
 	rt_gcw_dispose(&gc->pool, &mine->w);
+	if (RT_UNLIKELY(gc->compares))
+		rt_shadow_begin(gc);
 	rt_store32_rel(&rt->gcmark, gc->mark);
 	rt_store32_rel(&rt->gcbusy, 1);
 	rt_gc_repace(gc);
@@ -698,6 +700,7 @@ int rt_heap_init(gort_runtime *rt)
 	gc->stress = kind->collects ? rt->debug.gcstress : 0;
 	gc->check = rt->debug.gccheckmark != 0;
 	gc->types = gc->check || rt->debug.heaptypes != 0;
+	gc->compares = rt->debug.gccheckmark == 1 && kind->concurrent;
 	gc->valgrind = rt_valgrind_runs();
 	gc->heap.clobberfree = rt->debug.clobberfree != 0;
 	gc->heap.hooks = (rt_heaphooks){ rt_specials_sweep, gc };
@@ -734,6 +737,7 @@ void rt_heap_fini(gort_runtime *rt)
 	rt_workpool_fini(&gc->pool);
 	rt_snapshots_fini(gc);
 	rt_roots_fini(gc);
+	rt_shadow_fini(gc);
 	rt_mheap_fini(&gc->heap);
 	free(gc);
 	rt->gc = NULL;

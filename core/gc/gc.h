@@ -30,8 +30,13 @@ void rt_data_end(gort_runtime *rt);  /* no goroutine is left, and none comes */
 
 void *rt_new(const gort_type *t);                   /* zeroed */
 void *rt_new_array(const gort_type *t, size_t n);   /* zeroed; n * size is no more than 1 << 47 */
-void *rt_new_bytes(size_t size, bool noscan);       /* zeroed; conservative unless noscan */
+void *rt_new_bytes(size_t size, bool noscan);       /* zeroed; conservative unless noscan; for the runtime itself */
+void *rt_new_untyped(size_t size, bool noscan);     /* the same, for the program */
 void *rt_gc_object(const void *p, size_t *size);    /* that p, any word, points into, or NULL; its bytes, or 0 */
+
+/* For GODEBUG=gccheckmark=1: the program has it now, all zero, and needs gort_store from here on; stores into what the
+ * runtime makes for itself are looked at from the next collection on. While marking. */
+void rt_gc_watch(void *obj);
 
 /* A full collection, swept; nothing with the collector `none`. Parks; `who` is the public function. */
 void rt_gc_force(gort_runtime *rt, const char *who);
@@ -50,7 +55,7 @@ int rt_cleanup_add(void *obj, gort_func fn, void *arg);
 /* ---- Barriers ------------------------------------------------------------------------------------ */
 
 /* While marking: records words. */
-void rt_barrier(const void *old, const void *new);
+void rt_barrier(const void *slot, const void *old, const void *new);
 void rt_barrier_move(const gort_type *t, size_t size, void *dst, const void *src); /* and moves */
 void rt_barrier_clear(const gort_type *t, size_t size, const void *dst);
 void rt_gc_shade(void *obj); /* marks it if it is white; nothing happens unless a collection marks */
@@ -64,7 +69,7 @@ static inline bool rt_gc_marking(void)
 static inline void rt_store_ptr(void *slot, const void *p)
 {
 	if (rt_gc_marking())
-		rt_barrier(rt_loadptr_rlx((rt_atomicptr *)slot), p);
+		rt_barrier(slot, rt_loadptr_rlx((rt_atomicptr *)slot), p);
 	rt_storeptr_rel((rt_atomicptr *)slot, (void *)(uintptr_t)p);
 }
 

@@ -93,6 +93,7 @@ typedef struct rt_collector { /* what an experiment compares: chosen when the ru
 
 /* The words of static data that lie at `place`; [from, to) is a copy perhaps. */
 typedef void (*rt_wordsfn)(struct rt_gc *gc, void *arg, uintptr_t place, const void *from, const void *to);
+typedef struct rt_shadow rt_shadow; /* shadow.c */
 
 typedef struct rt_datascan { /* data.c */
 	bool on;                 /* GORT_SCAN_DATA; set once */
@@ -143,6 +144,8 @@ typedef struct rt_gc {
 	int stress;              /* GODEBUG gcstress; set once */
 	bool check;              /* GODEBUG gccheckmark; set once */
 	bool types;              /* GODEBUG heaptypes, gccheckmark: objects with pointers carry a type; set once */
+	bool compares;           /* shadow.c has something to find; set once */
+	rt_shadow *shadows;      /* of all arenas that have one */
 	bool valgrind;           /* we run under it; set once */
 	rt_atomic32 stressed;    /* allocations since the last collection by it */
 	uint32_t serial;         /* of collections that were begun, also those broken off */
@@ -258,6 +261,16 @@ void rt_snapshots_fini(rt_gc *gc);
 /* ---- check.c: world stopped, marking is done -------------------------------------------------------- */
 
 void rt_gc_check(rt_gc *gc);
+void rt_gc_missed(rt_marker *k, rt_span *s, uintptr_t obj);
+void rt_gc_print_slot(const gort_type *t, uintptr_t obj, size_t at); /* the word there; t: as of rt_object_type */
+
+/* ---- shadow.c: with gccheckmark, beside the program ---------------------------------------------------- */
+
+void rt_shadow_begin(rt_gc *gc);                         /* world stopped, marking begins */
+void rt_shadow_store(rt_gc *gc, const void *slot, const void *value); /* comes there now, by a barrier */
+void rt_shadow_anything(rt_gc *gc, const void *slot, size_t size); /* these are not looked at any more */
+void rt_shadow_check(rt_gc *gc);                         /* world stopped, marking is done */
+void rt_shadow_fini(rt_gc *gc);
 
 /* ---- pace.c -------------------------------------------------------------------------------------- */
 

@@ -72,6 +72,8 @@ void rt_gc_mark_new(rt_gc *gc, rt_gcp *p, rt_slot o)
 	(void)rt_bit_set(rt_span_markbits(o.s), o.index);
 	mark_page(gc, o.s);
 	p->newbytes += o.s->elemsize;
+	if (RT_UNLIKELY(gc->compares))
+		rt_shadow_anything(gc, o.p, o.s->elemsize);
 }
 
 /* ---- Scanning -------------------------------------------------------------------------------------- */
@@ -138,7 +140,7 @@ static size_t scan_part(rt_marker *k, uintptr_t obj, size_t size, size_t from, s
 		return 0;
 	if (to > size)
 		to = size;
-	if (t == RT_TYPE_CONSERVATIVE)
+	if (rt_type_untyped(t))
 		for (size_t at = from; at < to; at += sizeof(void *))
 			look(k, obj + at, obj, size);
 	else if (rt_type_pointers(t)) /* heaptypes=1: there are others */

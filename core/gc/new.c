@@ -137,13 +137,22 @@ void *rt_new_array(const gort_type *t, size_t n)
 	return new_scan(mp, size, mask, t);
 }
 
-void *rt_new_bytes(size_t size, bool noscan)
+static inline void *new_bytes(size_t size, bool noscan, const gort_type *t)
 {
 	rt_m *mp = rt_self();
 	unsigned words = (unsigned)(size / sizeof(void *)); /* the last bytes hold no pointer */
 
 	if (noscan || words == 0)
 		return new_noscan(mp, size);
-	return new_scan(mp, size, words < 64 ? ((uint64_t)1 << words) - 1 : ~(uint64_t)0,
-	                RT_TYPE_CONSERVATIVE);
+	return new_scan(mp, size, words < 64 ? ((uint64_t)1 << words) - 1 : ~(uint64_t)0, t);
+}
+
+void *rt_new_bytes(size_t size, bool noscan)
+{
+	return new_bytes(size, noscan, RT_TYPE_RUNTIME);
+}
+
+void *rt_new_untyped(size_t size, bool noscan)
+{
+	return new_bytes(size, noscan, RT_TYPE_CONSERVATIVE);
 }

@@ -41,7 +41,7 @@ static inline void *rt_new_quick(rt_visit v, const gort_type *t)
 {
 	if (RT_UNLIKELY(t->align > 8))
 		return NULL;
-	if (t->nptrs > 0)
+	if (t->nptrs >= v.p->gc->scan_min)
 		return rt_quick_scan(v, t->size, t->mask);
 	return t->size >= RT_TINY ? rt_quick_noscan(v, t->size) : NULL;
 }

@@ -154,7 +154,7 @@ static family *family_of(group *g)
 		if (me != NULL)
 			list(fresh, me->f);
 		if (rt_gc_marking())
-			rt_barrier(f, fresh);
+			rt_barrier(&g->family, f, fresh);
 		if (rt_casptr_full(&g->family, f, fresh))
 			return fresh;
 		leave_parent(fresh);

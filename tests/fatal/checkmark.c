@@ -1,5 +1,5 @@
 /* checkmark.c: pointers are moved between heap objects by plain stores while collections mark;
- * sooner or later one is hidden, and GODEBUG=gccheckmark=1 names the slot.
+ * sooner or later one is hidden, and GODEBUG=gccheckmark=2 names the slot.
  *
  *   expect: can be reached and was not marked
  *   expect: a holder, field thing: stored without gort_store?
@@ -49,7 +49,7 @@ int main(void)
 	gort_config_init(&cfg);
 	cfg.procs = 2;
 	cfg.collector = "concurrent";
-	cfg.debug = "gccheckmark=1";
+	cfg.debug = "gccheckmark=2";
 	if (gort_runtime_new(&rt, &cfg) != 0)
 		return 1;
 	return gort_runtime_run(rt, program, NULL);
