@@ -409,7 +409,8 @@ GORT_API void *gort_alloc(size_t size, unsigned flags);
 /* *slot = ptr, where slot lies in a heap object, a root or another goroutine's stack. A store into
  * one's own stack needs no barrier. A plain store elsewhere, a struct assignment, memcpy or qsort of
  * heap pointers can lose an object under the collector "concurrent"; GODEBUG=gccheckmark=1 names
- * the slot. The collectors "stw" and "none" need no barrier. */
+ * the slot. The collectors "stw" and "none" need no barrier; nor does filling a slot that holds NULL, in an
+ * object that this goroutine has made and no other knows (gccheckmark=1 may name such a store, too; =2 does not). */
 GORT_API void gort_store(void *slot, const void *ptr);
 /* The same, atomically; returns the pointer before. */
 GORT_API void *gort_swap(void *slot, const void *ptr);
