@@ -26,6 +26,12 @@ static inline rt_atomic64 *rt_span_heapbits(const rt_span *s)
 	return (rt_atomic64 *)(s->base + RT_PAGE - RT_BITMAP_BYTES);
 }
 
+/* Where the bits of the object begin. */
+static inline rt_atomic64 *rt_heapbits_at(const rt_span *s, uintptr_t object)
+{
+	return rt_span_heapbits(s) + (object - (uintptr_t)s->base) / sizeof(void *) / 64;
+}
+
 /* Bit i: word i of the object, which has words of them, up to 64, may be a pointer. */
 static inline uint64_t rt_heapbits_get(const rt_span *s, uintptr_t object, unsigned words)
 {

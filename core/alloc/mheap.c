@@ -441,7 +441,6 @@ static void set_fields(rt_mheap *h, rt_span *s, char *p, size_t npages, unsigned
 	s->magic = rt_class_magic[spc >> 1];
 	s->limit = p + s->nelems * elemsize;
 	s->alloccount = 0;
-	s->gcscratch = 0;
 	rt_store32_rlx(&s->freeindex, 0);
 	/* Release: who comes with an old pointer to the record and finds it swept sees what its last sweeper did. */
 	rt_store32_rel(&s->sweepgen, rt_load32_rlx(&h->sweepgen));

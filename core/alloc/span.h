@@ -27,32 +27,31 @@ typedef struct rt_special rt_special; /* special.h */
 
 typedef struct rt_span rt_span;
 struct rt_span {
-	/* the fast path of allocation; owner */
+	/* line 1: what is asked of each word while marking. The first eight are set once per use */
+	RT_CACHE_ALIGNED size_t elemsize; /* bytes of an object */
+	char *base, *limit;      /* start; end of the last object */
+	uint32_t magic;          /* rt_class_magic; 0 = one object */
+	uint16_t nelems;
+	uint8_t spanclass;
+	bool needzero;           /* owner: a slot may hold something */
+	rt_atomicptr allocbits, markbits; /* rt_atomic64[]; sweeping changes both; marking only sets bits */
+	rt_atomic32 freeindex;   /* slots below were examined, and are initialised if they were given out:
+	                          * release by the owner, acquire by the collector's conservative looks */
+	rt_atomic32 state;       /* RT_SPAN_*; release after all above is set, acquire by who found it by an address */
+	rt_atomic32 sweepgen;    /* see above */
+	uint32_t number;         /* set once: of this record, from 1 */
+
+	/* line 2: allocation; owner, if nothing else is said */
 	uint64_t cache;          /* free slots of the window of 64 that begins at slot `window` */
 	char *windowbase;        /* address of that slot */
 	uint32_t window;         /* a multiple of 64 */
-	rt_atomic32 freeindex;   /* slots below were examined, and are initialised if they were given out:
-	                          * release by the owner, acquire by the collector's conservative looks */
-	size_t elemsize;         /* set once per use: bytes of an object */
 	uint32_t clear;          /* bytes that who takes a slot of the window must clear */
-	bool needzero;           /* owner: a slot may hold something */
-	uint8_t spanclass;       /* set once per use */
-	uint16_t nelems;         /* set once per use */
-	uint32_t magic;          /* set once per use: rt_class_magic; 0 = one object */
-	char *base, *limit;      /* set once per use: start; end of the last object */
-
-	/* line 2 */
-	rt_atomicptr allocbits, markbits; /* rt_atomic64[]; sweeping changes both; marking only sets bits */
-	rt_atomic32 state;       /* RT_SPAN_*; release after all above is set, acquire by who found it by an address */
-	rt_atomic32 sweepgen;    /* see above */
-	size_t npages;           /* set once per use */
-	uint32_t alloccount;     /* owner: objects, when it was cached or swept last */
-	uint32_t number;         /* set once: of this record, from 1 */
+	uint32_t alloccount;     /* objects, when it was cached or swept last */
 	rt_atomic32 next[2];     /* numbers of those below it on a central list: mcentral.c */
-	rt_mutex speciallock;    /* rank special */
+	size_t npages;           /* set once per use */
 	rt_atomicptr specials;   /* by offset, then kind; written under speciallock; NULL can be seen without */
 	rt_span *link;           /* list of spare records; owner of the list */
-	uint32_t gcscratch;      /* the collector's */
+	rt_mutex speciallock;    /* rank special */
 };
 
 static inline unsigned rt_span_class(const rt_span *s)

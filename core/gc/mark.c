@@ -30,7 +30,7 @@ static inline void queue(rt_marker *k, uintptr_t obj)
 }
 
 /* So that reclaiming passes by spans without a marked object. */
-static inline void mark_page(rt_gc *gc, rt_span *s)
+static RT_NOINLINE void mark_page(rt_gc *gc, rt_span *s)
 {
 	uintptr_t base = (uintptr_t)s->base;
 	rt_arena *a = rt_arena_of(&gc->heap.map, base);
@@ -39,15 +39,28 @@ static inline void mark_page(rt_gc *gc, rt_span *s)
 	(void)rt_bit_set(a->marked, page);
 }
 
-static inline void grey_object(rt_marker *k, rt_span *s, uint32_t index, uintptr_t obj)
+/* False: it was marked already. Whoever sets the first bit of a word tells of the page: seldom enough. */
+static inline bool mark(rt_gc *gc, rt_span *s, uint32_t index)
+{
+	rt_atomic64 *word = &rt_span_markbits(s)[index / 64];
+	uint64_t bit = (uint64_t)1 << (index % 64), old = rt_load64_rlx(word);
+
+	if (old & bit)
+		return false;
+	rt_or64_full(word, bit);
+	if (old == 0)
+		mark_page(gc, s);
+	return true;
+}
+
+static inline RT_ALWAYS_INLINE void grey_object(rt_marker *k, rt_span *s, uint32_t index, uintptr_t obj)
 {
 	if (RT_UNLIKELY(k->found != NULL)) {
 		k->found(k, s, index, obj);
 		return;
 	}
-	if (!rt_bit_set(rt_span_markbits(s), index))
+	if (!mark(k->gc, s, index))
 		return;
-	mark_page(k->gc, s);
 	k->marked += s->elemsize;
 	if (!rt_span_noscan(s)) {
 		RT_PREFETCH_R((const void *)obj);
@@ -55,7 +68,7 @@ static inline void grey_object(rt_marker *k, rt_span *s, uint32_t index, uintptr
 	}
 }
 
-void rt_gc_grey(rt_marker *k, uintptr_t word)
+static inline RT_ALWAYS_INLINE void grey(rt_marker *k, uintptr_t word)
 {
 	rt_span *s;
 	uint32_t index;
@@ -65,12 +78,16 @@ void rt_gc_grey(rt_marker *k, uintptr_t word)
 		grey_object(k, s, index, obj);
 }
 
+void rt_gc_grey(rt_marker *k, uintptr_t word)
+{
+	grey(k, word);
+}
+
 void rt_gc_mark_new(rt_gc *gc, rt_gcp *p, rt_slot o)
 {
 	if (o.s == NULL) /* part of a block that is marked */
 		return;
-	(void)rt_bit_set(rt_span_markbits(o.s), o.index);
-	mark_page(gc, o.s);
+	(void)mark(gc, o.s, o.index);
 	p->newbytes += o.s->elemsize;
 	if (RT_UNLIKELY(gc->compares))
 		rt_shadow_anything(gc, o.p, o.s->elemsize);
@@ -91,25 +108,41 @@ RT_LOOKS_ANYWHERE void rt_gc_scan_words(rt_marker *k, const void *from, const vo
 }
 
 /* Pointers of an object lead out of it mostly; those into it need no look. */
+static inline bool leads_out(uintptr_t w, uintptr_t obj, size_t size)
+{
+	return w >= RT_PAGE && w - obj >= size;
+}
+
 static inline RT_LOOKS_ANYWHERE void look(rt_marker *k, uintptr_t at, uintptr_t obj, size_t size)
 {
 	uintptr_t w = rt_gc_word(k->gc, at);
 
-	if (w >= RT_PAGE && w - obj >= size)
+	if (leads_out(w, obj, size))
 		rt_gc_grey(k, w);
 }
 
-static size_t scan_small(rt_marker *k, const rt_span *s, uintptr_t obj)
+static RT_NOINLINE void scan_small_watched(rt_marker *k, uint64_t bits, uintptr_t obj, size_t size)
 {
-	uint64_t bits = rt_heapbits_get(s, obj, (unsigned)(s->elemsize / sizeof(void *)));
-	size_t end = 0;
+	for (; bits != 0; bits &= bits - 1)
+		look(k, obj + (unsigned)__builtin_ctzll(bits) * sizeof(void *), obj, size);
+}
 
-	while (bits != 0) {
-		unsigned i = (unsigned)__builtin_ctzll(bits);
+/* Most of marking: all in one function. */
+static RT_LOOKS_ANYWHERE size_t scan_small(rt_marker *k, const rt_span *s, uintptr_t obj)
+{
+	const size_t size = s->elemsize;
+	uint64_t bits = rt_heapbits_get(s, obj, (unsigned)(size / sizeof(void *)));
+	size_t end = bits != 0 ? (64 - (unsigned)__builtin_clzll(bits)) * sizeof(void *) : 0;
 
-		bits &= bits - 1;
-		look(k, obj + i * sizeof(void *), obj, s->elemsize);
-		end = (i + 1) * sizeof(void *);
+	if (RT_UNLIKELY(k->gc->valgrind)) {
+		scan_small_watched(k, bits, obj, size);
+		return end;
+	}
+	for (; bits != 0; bits &= bits - 1) {
+		uintptr_t w = ((const volatile uintptr_t *)obj)[__builtin_ctzll(bits)];
+
+		if (leads_out(w, obj, size))
+			grey(k, w);
 	}
 	return end;
 }
@@ -153,10 +186,9 @@ static size_t scan_whole(rt_marker *k, const rt_span *s, uintptr_t obj)
 	return s->elemsize <= RT_BITMAP_MAX ? scan_small(k, s, obj) : scan_part(k, obj, s->elemsize, 0, s->elemsize);
 }
 
-/* `at` is an object, or a piece of a large one. */
-static size_t scan_object(rt_marker *k, uintptr_t at)
+/* `at` is an object of s, or a piece of a large one. */
+static inline size_t scan_object(rt_marker *k, const rt_span *s, uintptr_t at)
 {
-	rt_span *s = rt_span_of(&k->gc->heap, at);
 	uintptr_t obj = rt_span_large(s) ? (uintptr_t)s->base : at;
 	size_t size = s->elemsize;
 
@@ -173,7 +205,7 @@ static size_t scan_object(rt_marker *k, uintptr_t at)
 void rt_gc_scan_inside(rt_marker *k, rt_span *s, uintptr_t obj)
 {
 	if (!rt_span_noscan(s))
-		k->heap += k->whole ? scan_whole(k, s, obj) : scan_object(k, obj);
+		k->heap += k->whole ? scan_whole(k, s, obj) : scan_object(k, s, obj);
 }
 
 void rt_gc_tell(rt_marker *k)
@@ -207,30 +239,42 @@ static void share(rt_marker *k)
 
 /* The ring holds objects that were taken from the buffer and are not scanned. */
 typedef struct ring {
-	uintptr_t obj[RING];
+	struct {
+		uintptr_t at;
+		rt_span *s;
+	} obj[RING];
 	unsigned at, n;
 } ring;
 
-static uintptr_t next_object(rt_marker *k, ring *r)
+static uintptr_t next_object(rt_marker *k, ring *r, rt_span **s)
 {
+	unsigned at;
+
 	while (r->n < RING) {
 		uintptr_t obj = rt_gcw_get(&k->gc->pool, k->w);
 
 		if (obj == 0)
 			break;
+		at = (r->at + r->n++) % RING;
+		r->obj[at].at = obj;
+		r->obj[at].s = rt_arena_span(rt_arena_of(&k->gc->heap.map, obj), obj);
 		RT_PREFETCH_R((const void *)obj);
-		r->obj[(r->at + r->n++) % RING] = obj;
+		if (r->obj[at].s->elemsize <= RT_BITMAP_MAX)
+			RT_PREFETCH_R(rt_heapbits_at(r->obj[at].s, obj));
 	}
 	if (r->n == 0)
 		return 0;
 	r->n--;
-	return r->obj[r->at++ % RING];
+	at = r->at++ % RING;
+	*s = r->obj[at].s;
+	return r->obj[at].at;
 }
 
 uint64_t rt_gc_drain(rt_marker *k, uint64_t budget, bool (*stop)(void *arg), void *arg)
 {
 	uint64_t done = 0, looked = 0;
 	ring r = { .n = 0 };
+	rt_span *s;
 	uintptr_t obj;
 
 	while (rt_roots_job(k)) {
@@ -239,8 +283,8 @@ uint64_t rt_gc_drain(rt_marker *k, uint64_t budget, bool (*stop)(void *arg), voi
 		if (done >= budget || (stop != NULL && stop(arg)))
 			return done;
 	}
-	while ((obj = next_object(k, &r)) != 0) {
-		size_t n = scan_object(k, obj);
+	while ((obj = next_object(k, &r, &s)) != 0) {
+		size_t n = scan_object(k, s, obj);
 
 		k->heap += n;
 		done += n + 8;
@@ -254,7 +298,7 @@ uint64_t rt_gc_drain(rt_marker *k, uint64_t budget, bool (*stop)(void *arg), voi
 	}
 	while (r.n > 0) {
 		r.n--;
-		queue(k, r.obj[r.at++ % RING]);
+		queue(k, r.obj[r.at++ % RING].at);
 	}
 	rt_gc_tell(k);
 	return done;
