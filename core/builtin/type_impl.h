@@ -14,6 +14,9 @@ static inline bool rt_field_blank(const rt_field *f)
  * copied. It is zeroed but for what the kind needs; name is set if it is `named`. hash, mask, child are found out; ptrs
  * too where it is NULL and nptrs is not 0: then the words are those of the fields. */
 
+/* An array, chan, map, pointer or slice that was made before; NULL: it was not. Its parts, which may be NULL here,
+ * are all that tells it from others. */
+const gort_type *rt_type_find(int kind, int dir, const gort_type *elem, const gort_type *key, size_t len);
 /* The one type that is so; NULL: no memory. */
 const gort_type *rt_type_intern(gort_type *like);
 /* A new one in any case, which is in no table; NULL: no memory. */

@@ -1,7 +1,8 @@
 /* typector.c: types made of other types, and new names for them. Sizes and offsets are Go's.
  *
- * Each constructor fills in what it asks for, and the table (typetable.c) has it or makes it. A type that is NULL, as
- * a constructor returns it, makes NULL of all that is made of it, so that nested calls need one test.
+ * Each constructor fills in what it asks for, and the table (typetable.c) has it or makes it. What has only one
+ * or two parts is looked up before, for GORT_TYPE of an alias may stand at every access to a map. A type that is
+ * NULL, as a constructor returns it, makes NULL of all that is made of it, so that nested calls need one test.
  *
  * Pointers. An array has the list of its element, with its period, so that [1000000]T is as short as T. A
  * struct lists the words of all its fields, arrays in it unrolled; if one field is all of it, it has that field's list.
@@ -39,40 +40,46 @@ static gort_type word_of(int kind)
 	return like;
 }
 
+static RT_NOINLINE const gort_type *simple(gort_type like, int dir, const gort_type *elem, const gort_type *key)
+{
+	like.dir = (uint8_t)dir;
+	like.elem = elem;
+	like.key = key;
+	return elem != NULL ? rt_type_intern(&like) : NULL;
+}
+
 GORT_API const gort_type *gort_type_pointer(const gort_type *elem)
 {
-	gort_type like = word_of(GORT_KIND_POINTER);
+	const gort_type *t = rt_type_find(GORT_KIND_POINTER, 0, elem, NULL, 0);
 
-	like.elem = elem;
-	return elem != NULL ? rt_type_intern(&like) : NULL;
+	return RT_LIKELY(t != NULL) ? t : simple(word_of(GORT_KIND_POINTER), 0, elem, NULL);
 }
 
 GORT_API const gort_type *gort_type_slice(const gort_type *elem)
 {
-	gort_type like = words_of(GORT_KIND_SLICE, 3);
+	const gort_type *t = rt_type_find(GORT_KIND_SLICE, 0, elem, NULL, 0);
 
-	like.elem = elem;
-	return elem != NULL ? rt_type_intern(&like) : NULL;
+	return RT_LIKELY(t != NULL) ? t : simple(words_of(GORT_KIND_SLICE, 3), 0, elem, NULL);
 }
 
 GORT_API const gort_type *gort_type_chan(const gort_type *elem, int dir)
 {
-	gort_type like = word_of(GORT_KIND_CHAN);
+	const gort_type *t = rt_type_find(GORT_KIND_CHAN, dir, elem, NULL, 0);
 
+	if (RT_LIKELY(t != NULL))
+		return t;
 	if (dir <= 0 || dir > (GORT_SEND | GORT_RECV))
 		rt_misuse(__func__, "the direction is neither GORT_SEND nor GORT_RECV nor both");
-	like.elem = elem;
-	like.dir = (uint8_t)dir;
-	return elem != NULL ? rt_type_intern(&like) : NULL;
+	return simple(word_of(GORT_KIND_CHAN), dir, elem, NULL);
 }
 
 GORT_API const gort_type *gort_type_map(const gort_type *key, const gort_type *elem)
 {
-	gort_type like = word_of(GORT_KIND_MAP);
+	const gort_type *t = rt_type_find(GORT_KIND_MAP, 0, elem, key, 0);
 
-	like.key = key;
-	like.elem = elem;
-	return key != NULL && elem != NULL && key->comparable ? rt_type_intern(&like) : NULL;
+	if (RT_LIKELY(t != NULL) || key == NULL || !key->comparable)
+		return t;
+	return simple(word_of(GORT_KIND_MAP), 0, elem, key);
 }
 
 static bool all_there(const gort_type *const *list, size_t n)
@@ -102,12 +109,15 @@ GORT_API const gort_type *gort_type_func(const gort_type *const *in, size_t nin,
 
 GORT_API const gort_type *gort_type_array(const gort_type *elem, size_t n)
 {
-	gort_type like = { .kind = GORT_KIND_ARRAY, .elem = elem, .len = n };
+	const gort_type *t = rt_type_find(GORT_KIND_ARRAY, 0, elem, NULL, n);
+	gort_type like;
 
+	if (RT_LIKELY(t != NULL))
+		return t;
 	if (elem == NULL || n > INTPTR_MAX || (elem->size > 0 && n > MAX_SIZE / elem->size))
 		return NULL;
-	like.size = n * elem->size;
-	like.align = elem->align;
+	like = (gort_type){ .kind = GORT_KIND_ARRAY, .elem = elem, .len = n, .size = n * elem->size,
+		            .align = elem->align };
 	like.comparable = elem->comparable;
 	like.plain = elem->plain;
 	like.direct = n == 1 && elem->direct;

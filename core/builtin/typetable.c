@@ -67,48 +67,50 @@ void rt_type_drop(gort_type *t)
 
 /* ---- What makes a type ---------------------------------------------------------------------- */
 
-static uint32_t mix(uint32_t h, const void *bytes, size_t n)
+static inline uint64_t mix(uint64_t h, uint64_t word)
 {
-	const unsigned char *p = bytes;
-
-	for (size_t i = 0; i < n; i++) /* FNV-1a */
-		h = (h ^ p[i]) * 16777619u;
-	return h;
+	h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15); /* 2^64 by the golden ratio */
+	return h ^ h >> 32;
 }
 
-static uint32_t mix_text(uint32_t h, const char *s)
+static uint64_t mix_text(uint64_t h, const char *s)
 {
-	return mix(h, s, strlen(s) + 1);
+	for (; *s != '\0'; s++)
+		h = mix(h, (unsigned char)*s);
+	return mix(h, 256);
 }
 
 /* By its hash, and not by its address: seeded runs of a program hash alike. */
-static uint32_t mix_type(uint32_t h, const gort_type *t)
+static inline uint64_t mix_type(uint64_t h, const gort_type *t)
 {
-	return t != NULL ? mix(h, &t->hash, sizeof t->hash) : h;
+	return mix(h, t != NULL ? t->hash : 0);
+}
+
+/* All there is to know of an array, chan, map, pointer or slice. */
+static inline uint64_t mix_simple(int kind, int dir, const gort_type *elem, const gort_type *key, size_t len)
+{
+	uint64_t parts = (elem != NULL ? elem->hash : 0) | (uint64_t)(key != NULL ? key->hash : 0) << 32;
+
+	return mix(mix((uint64_t)kind << 8 | (uint64_t)dir, parts), len);
 }
 
 static uint32_t hash_of(const gort_type *t)
 {
-	const uint8_t head[] = { t->kind, t->named, t->dir, t->variadic };
-	const size_t sizes[] = { t->size, t->len, t->nin };
-	uint32_t h = mix(2166136261u, head, sizeof head);
+	uint64_t h = mix_simple(t->kind, t->dir, t->elem, t->key, t->len);
 
-	h = mix(h, sizes, sizeof sizes);
-	h = mix_type(mix_type(h, t->elem), t->key);
 	if (t->named)
-		h = mix_text(h, t->name);
-	for (size_t i = 0; i < t->nfields; i++) {
-		h = mix_text(h, t->fields[i].name);
-		h = mix(h, &t->fields[i].offset, sizeof t->fields[i].offset);
-		h = mix_type(h, t->fields[i].type);
-	}
+		h = mix_text(mix(h, t->size), t->name);
+	for (size_t i = 0; i < t->nfields; i++)
+		h = mix_type(mix(mix_text(h, t->fields[i].name), t->fields[i].offset), t->fields[i].type);
 	for (size_t i = 0; i < t->nmethods; i++)
 		h = mix_type(mix_text(h, t->methods[i].name), t->methods[i].type);
+	if (t->kind == GORT_KIND_FUNC)
+		h = mix(h, t->nin << 1 | t->variadic);
 	for (size_t i = 0; i < t->nin; i++)
 		h = mix_type(h, t->in[i]);
 	for (size_t i = 0; i < t->nout; i++)
 		h = mix_type(h, t->out[i]);
-	return h;
+	return (uint32_t)h;
 }
 
 static bool same_fields(const gort_type *t, const gort_type *like)
@@ -251,6 +253,23 @@ void rt_type_keep(gort_type *t)
 		head = rt_loadptr_rlx(&alone);
 		rt_storeptr_rlx(&t->child[0], head);
 	} while (!rt_casptr_rel(&alone, head, t));
+}
+
+/* The usual call of a constructor, without a descriptor to compare with. */
+const gort_type *rt_type_find(int kind, int dir, const gort_type *elem, const gort_type *key, size_t len)
+{
+	uint32_t h = (uint32_t)mix_simple(kind, dir, elem, key, len), way = h / ROOTS;
+	const rt_atomicptr *at = &roots[h % ROOTS];
+	const gort_type *t;
+
+	while ((t = rt_loadptr_acq(at)) != NULL) {
+		if (t->hash == h && t->kind == kind && t->elem == elem && t->key == key && t->len == len &&
+		    t->dir == dir && !t->named)
+			return t;
+		at = &t->child[way % RT_NELEM(t->child)];
+		way /= RT_NELEM(t->child);
+	}
+	return NULL;
 }
 
 const gort_type *rt_type_intern(gort_type *like)
