@@ -2,13 +2,11 @@
  * makes two of them the same, and what is refused. */
 #include "core/builtin/type_impl.h"
 
-#include "backends/thread/thread.h"
-#include "core/sched/sched_impl.h"
-#include "tests/support/goroutines.h"
+#include "tests/support/program.h"
 #include "tests/support/throws.h"
 #include "tests/support/types.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 typedef struct point {
 	int x, y;
@@ -20,52 +18,64 @@ GORT_DEFINE_ALIAS(names, gort_type_map(GORT_TYPE(gort_string), GORT_TYPE(ints)))
 
 static void test_names(void **state)
 {
-	type error = gort_type_named("error", make_interface("Error", fn(NULL, NULL, STRING, NULL), NULL, NULL,
-	  NULL, NULL), NULL, 0);
-	type recv = gort_type_chan(INT, GORT_RECV), any = GORT_TYPE(gort_eface), unit = fn(NULL, NULL, NULL, NULL);
+	type error = gort_type_named("error",
+	                             make_interface("Error", fn(NULL, NULL, STRING, NULL), NULL,
+	                                            NULL, NULL, NULL),
+	                             NULL, 0);
+	type recv = gort_type_chan(INT, GORT_RECV), any = GORT_TYPE(gort_eface),
+	     unit = fn(NULL, NULL, NULL, NULL);
 	const struct {
 		type t;
 		const char *name;
 		int kind;
 		size_t words;
 	} rows[] = {
-		{ gort_type_chan(GORT_TYPE(point), BOTH), "chan point", GORT_KIND_CHAN, 1 },
-		{ recv, "<-chan int", GORT_KIND_CHAN, 1 },
-		{ gort_type_chan(INT, GORT_SEND), "chan<- int", GORT_KIND_CHAN, 1 },
-		{ gort_type_chan(recv, BOTH), "chan (<-chan int)", GORT_KIND_CHAN, 1 },
-		{ gort_type_chan(gort_type_chan(INT, BOTH), GORT_SEND), "chan<- chan int", GORT_KIND_CHAN, 1 },
-		{ gort_type_chan(recv, GORT_SEND), "chan<- <-chan int", GORT_KIND_CHAN, 1 },
-		{ gort_type_chan(recv, GORT_RECV), "<-chan <-chan int", GORT_KIND_CHAN, 1 },
-		{ gort_type_chan(gort_type_chan(INT, GORT_SEND), BOTH), "chan chan<- int", GORT_KIND_CHAN, 1 },
-		{ gort_type_chan(gort_type_named("L", recv, NULL, 0), BOTH), "chan L", GORT_KIND_CHAN, 1 },
-		{ gort_type_chan(unit, BOTH), "chan func()", GORT_KIND_CHAN, 1 },
-		{ gort_type_slice(gort_type_chan(recv, BOTH)), "[]chan (<-chan int)", GORT_KIND_SLICE, 3 },
-		{ unit, "func()", GORT_KIND_FUNC, 1 },
-		{ fn(INT, STRING, GORT_TYPE(bool), NULL), "func(int, string) bool", GORT_KIND_FUNC, 1 },
-		{ fn(INT, gort_type_slice(STRING), GORT_TYPE(bool), error),
-		  "func(int, []string) (bool, error)", GORT_KIND_FUNC, 1 },
-		{ variadic(INT, STRING, NULL), "func(int, ...string)", GORT_KIND_FUNC, 1 },
-		{ variadic(NULL, any, fn(INT, NULL, unit, NULL)), "func(...interface {}) func(int) func()",
-		  GORT_KIND_FUNC, 1 },
-		{ fn(NULL, NULL, recv, NULL), "func() <-chan int", GORT_KIND_FUNC, 1 },
-		{ STRUCT({ NULL }), "struct {}", GORT_KIND_STRUCT, 0 },
-		{ STRUCT({ "X", INT }, { "Y", INT }, { "Z", STRING }), "struct { X int; Y int; Z string }",
-		  GORT_KIND_STRUCT, 4 },
-		{ STRUCT({ "_", INT }, { "x", gort_type_slice(STRUCT({ "Y", INT })) }),
-		  "struct { _ int; x []struct { Y int } }", GORT_KIND_STRUCT, 4 },
-		{ make_interface("M", unit, NULL, NULL, NULL, NULL), "interface { M() }", GORT_KIND_INTERFACE, 2 },
-		{ make_interface("M", fn(INT, NULL, STRING, NULL), "A", fn(INT, INT, GORT_TYPE(bool), error),
-		  "B", variadic(NULL, INT, NULL)),
-		  "interface { A(int, int) (bool, error); B(...int); M(int) string }", GORT_KIND_INTERFACE, 2 },
-		{ GORT_TYPE(names), "map[string][]int32", GORT_KIND_MAP, 1 },
-		{ gort_type_map(gort_type_array(STRING, 2), gort_type_pointer(gort_type_array(unit, 3))),
-		  "map[[2]string]*[3]func()", GORT_KIND_MAP, 1 },
-		{ gort_type_array(GORT_TYPE(void_ptr), 0), "[0]unsafe.Pointer", GORT_KIND_ARRAY, 0 },
-		{ gort_type_pointer(gort_type_slice(gort_type_pointer(GORT_TYPE(point)))), "*[]*point",
-		  GORT_KIND_POINTER, 1 },
+		{gort_type_chan(GORT_TYPE(point), BOTH), "chan point", GORT_KIND_CHAN, 1},
+		{recv, "<-chan int", GORT_KIND_CHAN, 1},
+		{gort_type_chan(INT, GORT_SEND), "chan<- int", GORT_KIND_CHAN, 1},
+		{gort_type_chan(recv, BOTH), "chan (<-chan int)", GORT_KIND_CHAN, 1},
+		{gort_type_chan(gort_type_chan(INT, BOTH), GORT_SEND), "chan<- chan int",
+	         GORT_KIND_CHAN, 1},
+		{gort_type_chan(recv, GORT_SEND), "chan<- <-chan int", GORT_KIND_CHAN, 1},
+		{gort_type_chan(recv, GORT_RECV), "<-chan <-chan int", GORT_KIND_CHAN, 1},
+		{gort_type_chan(gort_type_chan(INT, GORT_SEND), BOTH), "chan chan<- int",
+	         GORT_KIND_CHAN, 1},
+		{gort_type_chan(gort_type_named("L", recv, NULL, 0), BOTH), "chan L",
+	         GORT_KIND_CHAN, 1},
+		{gort_type_chan(unit, BOTH), "chan func()", GORT_KIND_CHAN, 1},
+		{gort_type_slice(gort_type_chan(recv, BOTH)), "[]chan (<-chan int)",
+	         GORT_KIND_SLICE, 3},
+		{unit, "func()", GORT_KIND_FUNC, 1},
+		{fn(INT, STRING, GORT_TYPE(bool), NULL), "func(int, string) bool", GORT_KIND_FUNC,
+	         1},
+		{fn(INT, gort_type_slice(STRING), GORT_TYPE(bool), error),
+	         "func(int, []string) (bool, error)", GORT_KIND_FUNC, 1},
+		{variadic(INT, STRING, NULL), "func(int, ...string)", GORT_KIND_FUNC, 1},
+		{variadic(NULL, any, fn(INT, NULL, unit, NULL)),
+	         "func(...interface {}) func(int) func()", GORT_KIND_FUNC, 1},
+		{fn(NULL, NULL, recv, NULL), "func() <-chan int", GORT_KIND_FUNC, 1},
+		{STRUCT({NULL}), "struct {}", GORT_KIND_STRUCT, 0},
+		{STRUCT({"X", INT}, {"Y", INT}, {"Z", STRING}), "struct { X int; Y int; Z string }",
+	         GORT_KIND_STRUCT, 4},
+		{STRUCT({"_", INT}, {"x", gort_type_slice(STRUCT({"Y", INT}))}),
+	         "struct { _ int; x []struct { Y int } }", GORT_KIND_STRUCT, 4},
+		{make_interface("M", unit, NULL, NULL, NULL, NULL), "interface { M() }",
+	         GORT_KIND_INTERFACE, 2},
+		{make_interface("M", fn(INT, NULL, STRING, NULL), "A",
+	                        fn(INT, INT, GORT_TYPE(bool), error), "B",
+	                        variadic(NULL, INT, NULL)),
+	         "interface { A(int, int) (bool, error); B(...int); M(int) string }",
+	         GORT_KIND_INTERFACE, 2},
+		{GORT_TYPE(names), "map[string][]int32", GORT_KIND_MAP, 1},
+		{gort_type_map(gort_type_array(STRING, 2),
+	                       gort_type_pointer(gort_type_array(unit, 3))),
+	         "map[[2]string]*[3]func()", GORT_KIND_MAP, 1},
+		{gort_type_array(GORT_TYPE(void_ptr), 0), "[0]unsafe.Pointer", GORT_KIND_ARRAY, 0},
+		{gort_type_pointer(gort_type_slice(gort_type_pointer(GORT_TYPE(point)))),
+	         "*[]*point", GORT_KIND_POINTER, 1},
 		/* In Go a method has a type always. */
-		{ make_interface("M", NULL, NULL, NULL, NULL, NULL), "interface { M(...) }",
-		  GORT_KIND_INTERFACE, 2 },
+		{make_interface("M", NULL, NULL, NULL, NULL, NULL), "interface { M(...) }",
+	         GORT_KIND_INTERFACE, 2},
 	};
 
 	(void)state;
@@ -84,43 +94,74 @@ static void test_names(void **state)
 static void test_layouts(void **state)
 {
 	type int8 = GORT_TYPE(int8_t), int16 = GORT_TYPE(int16_t), int32 = GORT_TYPE(int32_t),
-	     int64 = GORT_TYPE(int64_t), uint8 = GORT_TYPE(uint8_t), nothing = STRUCT({ NULL }),
+	     int64 = GORT_TYPE(int64_t), uint8 = GORT_TYPE(uint8_t), nothing = STRUCT({NULL}),
 	     any = GORT_TYPE(gort_eface), unit = fn(NULL, NULL, NULL, NULL),
-	     small = STRUCT({ "X", int8 }, { "Y", int32 }, { "Z", int8 }),
-	     odd = STRUCT({ "X", int16 }, { "Y", int8 });
+	     small = STRUCT({"X", int8}, {"Y", int32}, {"Z", int8}),
+	     odd = STRUCT({"X", int16}, {"Y", int8});
 	struct {
 		fields f;
 		size_t size, align, offsets[8];
 		bool comparable;
 	} rows[] = {
-		{ { { { NULL } } }, 0, 1, { 0 }, true },
-		{ { { { "A", int8 }, { "B", int64 }, { "C", int8 } } }, 24, 8, { 0, 8, 16 }, true },
-		{ { { { "A", int64 }, { "B", nothing } } }, 16, 8, { 0, 8 }, true },
-		{ { { { "A", int8 }, { "B", nothing } } }, 2, 1, { 0, 1 }, true },
-		{ { { { "A", nothing }, { "B", int32 } } }, 4, 4, { 0, 0 }, true },
-		{ { { { "A", nothing } } }, 0, 1, { 0 }, true },
-		{ { { { "A", nothing }, { "B", gort_type_array(int64, 0) } } }, 0, 8, { 0, 0 }, true },
-		{ { { { "A", int16 }, { "B", gort_type_array(int64, 0) } } }, 16, 8, { 0, 8 }, true },
-		{ { { { "A", GORT_TYPE(bool) }, { "B", STRING }, { "C", GORT_TYPE(bool) }, { "D",
-		  GORT_TYPE(ints) }, { "E", GORT_TYPE(bool) }, { "F", any } } },
-		  80, 8, { 0, 8, 24, 32, 56, 64 }, false },
-		{ { { { "A", GORT_TYPE(float) }, { "B", GORT_TYPE(double) }, { "C", int16 }, { "D",
-		  gort_type_array(uint8, 3) }, { "E", GORT_TYPE(uint16_t) } } },
-		  24, 8, { 0, 8, 16, 18, 22 }, true },
-		{ { { { "A", gort_type_array(uint8, 5) }, { "B", int16 } } }, 8, 2, { 0, 6 }, true },
-		{ { { { "A", GORT_TYPE(names) }, { "B", gort_type_chan(INT, BOTH) }, { "C", unit }, { "D",
-		  gort_type_pointer(INT) }, { "E", GORT_TYPE(void_ptr) }, { "F", uint8 } } },
-		  48, 8, { 0, 8, 16, 24, 32, 40 }, false },
-		{ { { { "A", int8 }, { "B", small }, { "C", int8 } } }, 20, 4, { 0, 4, 16 }, true },
-		{ { { { "A", int8 }, { "B", gort_type_array(odd, 2) }, { "C", int32 }, { "D", nothing } } },
-		  20, 4, { 0, 2, 12, 16 }, true },
-		{ { { { "A", make_interface("M", unit, NULL, NULL, NULL, NULL) }, { "B",
-		  GORT_TYPE(uintptr_t) }, { "C", gort_type_array(unit, 0) } } },
-		  32, 8, { 0, 16, 24 }, false },
-		{ { { { "_", int32 }, { "A", int64 }, { "_", nothing } } }, 24, 8, { 0, 8, 16 }, true },
-		{ { { { "A", gort_type_array(STRING, 3) }, { "B", int8 }, { "C",
-		  gort_type_array(gort_type_array(any, 2), 2) } } },
-		  120, 8, { 0, 48, 56 }, true },
+		{{{{NULL}}}, 0, 1, {0}, true},
+		{{{{"A", int8}, {"B", int64}, {"C", int8}}}, 24, 8, {0, 8, 16}, true},
+		{{{{"A", int64}, {"B", nothing}}}, 16, 8, {0, 8}, true},
+		{{{{"A", int8}, {"B", nothing}}}, 2, 1, {0, 1}, true},
+		{{{{"A", nothing}, {"B", int32}}}, 4, 4, {0, 0}, true},
+		{{{{"A", nothing}}}, 0, 1, {0}, true},
+		{{{{"A", nothing}, {"B", gort_type_array(int64, 0)}}}, 0, 8, {0, 0}, true},
+		{{{{"A", int16}, {"B", gort_type_array(int64, 0)}}}, 16, 8, {0, 8}, true},
+		{{{{"A", GORT_TYPE(bool)},
+	           {"B", STRING},
+	           {"C", GORT_TYPE(bool)},
+	           {"D", GORT_TYPE(ints)},
+	           {"E", GORT_TYPE(bool)},
+	           {"F", any}}},
+	         80,
+	         8,
+	         {0, 8, 24, 32, 56, 64},
+	         false},
+		{{{{"A", GORT_TYPE(float)},
+	           {"B", GORT_TYPE(double)},
+	           {"C", int16},
+	           {"D", gort_type_array(uint8, 3)},
+	           {"E", GORT_TYPE(uint16_t)}}},
+	         24,
+	         8,
+	         {0, 8, 16, 18, 22},
+	         true},
+		{{{{"A", gort_type_array(uint8, 5)}, {"B", int16}}}, 8, 2, {0, 6}, true},
+		{{{{"A", GORT_TYPE(names)},
+	           {"B", gort_type_chan(INT, BOTH)},
+	           {"C", unit},
+	           {"D", gort_type_pointer(INT)},
+	           {"E", GORT_TYPE(void_ptr)},
+	           {"F", uint8}}},
+	         48,
+	         8,
+	         {0, 8, 16, 24, 32, 40},
+	         false},
+		{{{{"A", int8}, {"B", small}, {"C", int8}}}, 20, 4, {0, 4, 16}, true},
+		{{{{"A", int8}, {"B", gort_type_array(odd, 2)}, {"C", int32}, {"D", nothing}}},
+	         20,
+	         4,
+	         {0, 2, 12, 16},
+	         true},
+		{{{{"A", make_interface("M", unit, NULL, NULL, NULL, NULL)},
+	           {"B", GORT_TYPE(uintptr_t)},
+	           {"C", gort_type_array(unit, 0)}}},
+	         32,
+	         8,
+	         {0, 16, 24},
+	         false},
+		{{{{"_", int32}, {"A", int64}, {"_", nothing}}}, 24, 8, {0, 8, 16}, true},
+		{{{{"A", gort_type_array(STRING, 3)},
+	           {"B", int8},
+	           {"C", gort_type_array(gort_type_array(any, 2), 2)}}},
+	         120,
+	         8,
+	         {0, 48, 56},
+	         true},
 	};
 
 	(void)state;
@@ -338,210 +379,13 @@ static void test_refused(void **state)
 	THROWS("no name", (void)gort_type_named("", byte, NULL, 0));
 }
 
-/* ---- The table ------------------------------------------------------------------------------------ */
-
-enum { THREADS = 2, ROUNDS = 1000, KINDS = 8 };
-static type made[THREADS][ROUNDS][KINDS];
-static rt_atomic32 arrived;
-
-static void make_all(void *arg)
-{
-	type(*mine)[KINDS] = arg;
-
-	for (uint32_t i = 0; i < ROUNDS; i++) {
-		char name[16];
-		type a, *t = mine[i];
-
-		snprintf(name, sizeof name, "F%u", i);
-		rt_add32_full(&arrived, 1); /* both at once, if there are two CPUs */
-		for (int turns = 0; rt_load32_acq(&arrived) < (i + 1) * THREADS; turns++)
-			if (turns > 10000)
-				be_thread_yield();
-		a = gort_type_array(GORT_TYPE(point), i + 1000);
-		t[0] = a;
-		t[1] = gort_type_pointer(a);
-		t[2] = gort_type_slice(t[1]);
-		t[3] = gort_type_chan(t[2], GORT_SEND);
-		t[4] = gort_type_map(t[1], t[3]);
-		t[5] = fn(t[4], a, t[1], NULL);
-		t[6] = STRUCT({ name, a }, { "G", t[5] });
-		t[7] = make_interface(name, t[5], "Z", NULL, NULL, NULL);
-	}
-}
-
-static void test_threads_agree(void **state)
-{
-	be_thread t[THREADS];
-
-	(void)state;
-	for (int i = 0; i < THREADS; i++)
-		assert_int_equal(be_thread_start(&t[i], make_all, made[i], 0), 0);
-	for (int i = 0; i < THREADS; i++)
-		be_thread_join(&t[i]);
-	for (int i = 1; i < THREADS; i++)
-		assert_memory_equal(made[i], made[0], sizeof made[0]);
-	for (size_t i = 0; i < ROUNDS; i++)
-		for (int k = 0; k < KINDS; k++)
-			assert_non_null(made[0][i][k]);
-	assert_string_equal(gort_type_name(made[0][5][4]), "map[*[1005]point]chan<- []*[1005]point");
-}
-
-enum { VERY_MANY = 1 << 17 };
-
-static int by_hash(const void *a, const void *b)
-{
-	uint32_t x = (*(const type *)a)->hash, y = (*(const type *)b)->hash;
-
-	return x < y ? -1 : x > y;
-}
-
-/* So many that some have the same 32 bits of hash, and are told apart. */
-static void test_very_many(void **state)
-{
-	type *all = calloc(VERY_MANY, sizeof *all);
-	int collisions = 0;
-
-	(void)state;
-	for (size_t i = 0; i < VERY_MANY; i++)
-		all[i] = gort_type_array(GORT_TYPE(uint8_t), i);
-	for (size_t i = 0; i < VERY_MANY; i++) {
-		assert_int_equal(gort_type_len(all[i]), i);
-		assert_ptr_equal(gort_type_array(GORT_TYPE(uint8_t), i), all[i]);
-	}
-	qsort(all, VERY_MANY, sizeof *all, by_hash);
-	for (size_t i = 1; i < VERY_MANY; i++)
-		collisions += all[i]->hash == all[i - 1]->hash;
-	assert_in_range(collisions, 1, 20);
-	free(all);
-}
-
-static type by_number(int which, size_t i)
-{
-	char name[16];
-
-	snprintf(name, sizeof name, "N%zu", i);
-	switch (which) {
-	case 0:
-		return gort_type_pointer(gort_type_array(INT, i));
-	case 1:
-		return gort_type_slice(gort_type_array(INT, i));
-	case 2:
-		return gort_type_map(INT, gort_type_array(INT, i));
-	case 3:
-		return gort_type_chan(gort_type_array(INT, i), BOTH);
-	case 4:
-		return gort_type_func(&(type){ gort_type_array(INT, i) }, 1, NULL, 0, false);
-	case 5:
-		return STRUCT({ name, INT });
-	case 6:
-		return make_interface(name, NULL, NULL, NULL, NULL, NULL);
-	default:
-		return gort_type_named(name, INT, NULL, 0);
-	}
-}
-
-/* Goroutines that are stopped anywhere, and dropped there when the run ends. */
-enum { NUMBERS = 40, MAKERS = 4, LAPS = 3 };
-static rt_atomicptr first[7][NUMBERS];
-static rt_atomic32 laps, differ;
-
-static void make_for_ever(void *arg)
-{
-	size_t base = (size_t)(uintptr_t)arg;
-
-	for (;;) {
-		for (size_t i = 0; i < NUMBERS; i++)
-			for (int which = 0; which < 7; which++) {
-				const void *t = by_number(which, base + i);
-
-				if (!rt_casptr_full(&first[which][i], NULL, (void *)(uintptr_t)t) &&
-				    rt_loadptr_acq(&first[which][i]) != t)
-					rt_add32_full(&differ, 1);
-			}
-		rt_add32_full(&laps, 1);
-		gort_gosched(); /* for builds that cannot stop it elsewhere */
-	}
-}
-
-static void makers(void *arg)
-{
-	for (int i = 0; i < MAKERS; i++)
-		CHECK(gort_go(make_for_ever, arg) == 0);
-	while (rt_load32_acq(&laps) < LAPS * MAKERS)
-		gort_gosched();
-}
-
-static void test_stopped(void **state)
-{
-	(void)state;
-	for (uintptr_t run = 0; run < 10; run++) {
-		memset(first, 0, sizeof first);
-		rt_store32_rlx(&laps, 0);
-		assert_int_equal(try_on(1 + (int)run % 2, "preemptall=1", makers, (void *)(600000 + run * NUMBERS)), 0);
-		assert_int_equal(rt_load32_acq(&differ), 0);
-		for (size_t i = 0; i < NUMBERS; i++) /* from outside, when they are gone */
-			for (int which = 0; which < 7; which++)
-				assert_ptr_equal(by_number(which, 600000 + run * NUMBERS + i),
-				                 rt_loadptr_acq(&first[which][i]));
-	}
-}
-
-/* ---- Without memory -------------------------------------------------------------------------------- */
-
-/* The n-th allocation from now fails. */
-static void fail_at(uint32_t n)
-{
-	rt_store32_rlx(&gort_self()->debug.oomleft, n);
-}
-
-static void without(void *arg)
-{
-	size_t i = 500000;
-	bool two; /* a type and its element */
-
-	(void)arg;
-	for (int which = 0; which <= 7; which++, i++) {
-		two = which <= 4;
-		for (uint32_t n = 1; n <= 1u + two; n++) {
-			fail_at(n);
-			CHECK(by_number(which, i) == NULL);
-		}
-		CHECK(rt_load32_rlx(&gort_self()->debug.oomleft) == 0);
-		CHECK(by_number(which, i) != NULL);
-		fail_at(1); /* what is there needs nothing */
-		CHECK((by_number(which, i) != NULL) == (which < 7));
-		fail_at(0);
-	}
-}
-
-static void ends(void *arg)
-{
-	static gort_type_def def = { "never", 8, 8, NULL, 0, NULL };
-
-	fail_at(1);
-	(void)gort_type_define(&def);
-	*(bool *)arg = true;
-}
-
-static void test_no_memory(void **state)
-{
-	bool went_on = false;
-
-	(void)state;
-	run_on(1, without, NULL);
-	assert_int_equal(program(1, ends, &went_on), GORT_ENOMEM);
-	assert_false(went_on);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),        cmocka_unit_test(test_layouts),
-		cmocka_unit_test(test_questions),    cmocka_unit_test(test_direct),
-		cmocka_unit_test(test_equal_types),  cmocka_unit_test(test_names_are_copied),
-		cmocka_unit_test(test_named),        cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_threads_agree), cmocka_unit_test(test_very_many),
-		cmocka_unit_test(test_stopped),      cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_names), cmocka_unit_test(test_layouts),
+		cmocka_unit_test(test_questions), cmocka_unit_test(test_direct),
+		cmocka_unit_test(test_equal_types), cmocka_unit_test(test_names_are_copied),
+		cmocka_unit_test(test_named), cmocka_unit_test(test_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
