@@ -12,10 +12,12 @@
  * never parks: nothing has to be readied, no turn is lost by a switch, and no goroutine has to be
  * found for a P that just became idle.
  *
- * An assist does 64 KiB of scan work, some 50 us, however much is owed; the rest is paid by the
- * allocations that follow. One that finds nothing to do, because everything grey is in others'
- * hands, is let off. Go parks it until somebody has paid; that is what stalls a goroutine there for
- * up to hundreds of milliseconds.
+ * An assist does 64 KiB of scan work, some 50 us, or twice that, however much is owed; the rest is paid by the
+ * allocations that follow. What it leaves undone is anybody's. One that finds nothing to do, because everything grey
+ * is in others' hands, goes on with its debt and has said so: who marks gives from what it has (share, mark.c). Go
+ * parks it until somebody has paid; that is what stalls a goroutine there for up to hundreds of milliseconds.
+ * Rejected: to let it off. Two that allocate without a break then marked one at a time, and the heap grew to twice its
+ * goal.
  *
  * The end. Whoever has nothing to do leaves; the last one that leaves, if nothing can be seen to be
  * left, wakes the controller, which makes sure (cycle.c). It writes `waiting`, fences, looks at
@@ -25,6 +27,7 @@
 #include "core/gc/gc_impl.h"
 #include "core/sched/internal.h"
 
+enum { GRACE = 4096 /* bytes */ };
 enum { LOOKS = 16 /* drain asks that often before the clock or the queues are looked at */ };
 
 bool rt_gc_nothing_left(rt_gc *gc)
@@ -70,27 +73,46 @@ static void take_credit(rt_gc *gc, rt_gcp *p)
 	}
 }
 
+/* All that is grey is in others' hands: it stays owed, and so many bytes may be allocated until they have been asked. */
+static void put_off(rt_gc *gc, rt_gcp *p)
+{
+	double grace = GRACE * rt_bits_double(rt_load64_rlx(&gc->assist_ratio));
+
+	p->owed += grace - p->credit;
+	p->credit = grace;
+	rt_store32_rlx(&gc->hungry, 1);
+}
+
 static RT_NOINLINE void pay(rt_gc *gc, rt_gcp *p)
 {
 	rt_m *mp = rt_self();
 	int64_t since;
 	rt_marker k = { .gc = gc, .w = &p->w };
-	uint64_t done;
+	uint64_t done, most = (uint64_t)RT_GC_ASSIST_MIN;
 
 	take_credit(gc, p);
 	if (p->credit >= 0 || rt_load32_rlx(&gc->heap.limiting))
 		return;
 	if (rt_gc_nothing_left(gc) && rt_gcw_empty(&p->w)) {
-		p->credit = 0;
+		put_off(gc, p);
 		return;
 	}
+	if (p->owed > 0)
+		most += p->owed < (double)most ? (uint64_t)p->owed : most;
 	since = be_nanotime();
 	RT_TRACE(mp, GC, ASSIST_BEGIN, mp->curg, 0, 0, 0);
 	rt_marker_enter(gc);
-	done = rt_gc_drain(&k, (uint64_t)RT_GC_ASSIST_MIN, NULL, NULL);
+	done = rt_gc_drain(&k, most, NULL, NULL);
+	rt_gcw_dispose(&gc->pool, &p->w); /* or others that owe would find nothing */
 	p->credit += (double)done;
-	if (done == 0)
-		p->credit = 0;
+	if (done == 0) {
+		put_off(gc, p);
+	} else if (p->credit > 0 && p->owed > 0) {
+		double part = p->credit / 2 < p->owed ? p->credit / 2 : p->owed;
+
+		p->owed -= part;
+		p->credit -= part;
+	}
 	RT_TRACE(mp, GC, ASSIST_END, mp->curg, done, 0, 0);
 	rt_add64_full(&gc->assist_ns, (uint64_t)(be_nanotime() - since));
 	if (rt_marker_leave(gc) && rt_self()->locks == 1)

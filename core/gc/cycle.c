@@ -36,6 +36,7 @@
 
 #include <stdlib.h>
 
+#define TURN (10 * GORT_MILLISECOND)
 enum { SWEEP_BATCH = 10, LAST_TRIES = 8, MARKS = 100 };
 #define LITTLE ((uint64_t)64 << 10) /* scan work that is done in the second pause at once */
 
@@ -219,7 +220,7 @@ static void prepare_p(rt_gcp *p)
 {
 	p->mc.tiny = NULL; /* its block is white, and reachable through the cache alone */
 	p->mc.tinyoff = 0;
-	p->credit = 0;
+	p->credit = p->owed = 0;
 	p->workns = 0;
 	p->newbytes = 0;
 	p->nwb = 0;
@@ -385,12 +386,31 @@ static bool sweep_some(rt_gc *gc, int n)
 	return false;
 }
 
+/* The controller's own turn, and not what was left of its waker's: who yields waits for whole turns of others, and the
+ * heap grows meanwhile. */
+static void yield_after_turn(int64_t *since)
+{
+	const rt_m *mp = rt_self();
+
+	if (RT_LIKELY(!rt_load32_rlx(&mp->p->preempt)) ||
+	    (!rt_load32_rlx(&mp->rt->sched.gcwaiting) && be_nanotime() - *since < TURN))
+		return;
+	rt_gosched();
+	*since = be_nanotime();
+}
+
 static void sweep_all(rt_gc *gc)
 {
+	int64_t since = be_nanotime();
+
 	while (!sweep_some(gc, SWEEP_BATCH))
-		rt_gc_yield_point();
-	while (!rt_sweep_done(&gc->heap)) /* others finish theirs */
-		rt_gosched();
+		yield_after_turn(&since);
+	/* Others finish their span, in microseconds if they have a CPU. Rejected: to be readied by the last; it would have to
+	 * look for us whenever a span is swept. */
+	for (since = be_nanotime(); !rt_sweep_done(&gc->heap);) {
+		be_thread_yield();
+		yield_after_turn(&since);
+	}
 }
 
 static bool until_quiet(rt_g *gp, void *arg)

@@ -24,6 +24,7 @@ typedef struct rt_gcp {
 	uint32_t bitmap_max;     /* objects up to this size are told by a bitmap: RT_BITMAP_MAX, or 0: gc->types */
 	uint32_t scan_min;       /* objects of types with so many pointers are scanned: 1; 0: heaptypes */
 	double credit;           /* scan work done beyond what its allocations owe; negative: owed */
+	double owed;             /* besides that, from when there was nothing to do */
 	int64_t workns;          /* given to marking by this P in this collection, not in assists */
 	uint64_t newbytes;       /* allocated black, not yet told */
 	uint32_t nwb;
@@ -125,6 +126,7 @@ typedef struct rt_gc {
 	rt_atomic64 marking;     /* since when one marks beside the program; 0: none does */
 	rt_atomic32 limited;     /* the collection in which the CPU limiter was last switched on; 0: none */
 	rt_atomic32 active;      /* markers at work */
+	rt_atomic32 hungry;      /* 1: somebody who owes work has found none */
 	rt_atomic32 jobs;        /* root jobs that were given out */
 	rt_atomic32 rootsleft;   /* 1: blocks of rt_root are left */
 	rt_atomicptr gcursor;    /* next goroutine to be scanned; NULL: none is left */
