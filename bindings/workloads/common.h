@@ -6,7 +6,8 @@
 
 #define NPARAMS(params) (sizeof(params) / sizeof *(params))
 
-extern const workload workload_deadlock, workload_fanin, workload_fatal, workload_mergesort,
+extern const workload workload_binary_trees, workload_deadlock, workload_fanin, workload_fatal,
+	workload_gc_churn, workload_mergesort,
 	workload_panic, workload_pingpong, workload_ring, workload_sieve, workload_skynet,
 	workload_yield;
 

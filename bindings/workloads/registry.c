@@ -3,7 +3,8 @@
 #include "bindings/workloads/common.h"
 
 static const workload *const all[] = {
-	&workload_deadlock, &workload_fanin, &workload_fatal, &workload_mergesort,
+	&workload_binary_trees, &workload_deadlock, &workload_fanin, &workload_fatal,
+	&workload_gc_churn, &workload_mergesort,
 	&workload_panic, &workload_pingpong, &workload_ring, &workload_sieve,
 	&workload_skynet, &workload_yield,
 };
