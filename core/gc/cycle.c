@@ -357,6 +357,8 @@ static void end(rt_gc *gc)
 	rt_unlock(&gc->rootlock, RT_RANK_gcroots);
 	rt_store32_rel(&rt->gcmark, 0);
 	gc->live1 = rt_load64_rlx(&gc->heap.live);
+	if (gc->live1 > gc->peak)
+		gc->peak = gc->live1;
 	rt_workpool_reset(&gc->pool);
 	rt_sweep_begin(&gc->heap);
 	gc->fin.stopped = true;

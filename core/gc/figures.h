@@ -8,6 +8,7 @@
 typedef struct rt_gc_figures {
 	rt_memtotals objects;
 	uint64_t live;            /* bytes that the last collection has marked */
+	uint64_t peak;            /* the largest heap so far: at the end of a collection, or now */
 	uint64_t scan_heap;       /* bytes that it has looked at, and what was allocated since */
 	uint64_t scan_stack, scan_globals; /* bytes that it has looked at */
 	int percent;              /* GOGC; negative: off */

@@ -162,6 +162,7 @@ typedef struct rt_gc {
 	uint64_t cyclegoal;      /* goal of this collection */
 	uint64_t lastgoal, lastinuse; /* goal, and bytes in spans, when the last collection had marked; 0: none has */
 	uint64_t live0, live1;   /* heap.live at the beginning and at the end of marking */
+	uint64_t peak;           /* the largest live1 */
 	int64_t assist0, idle0, worker0; /* the sums when this collection began */
 	int64_t pausecpu;        /* CPU ns of all Ps while the world was stopped */
 	uint32_t nforced;

@@ -106,6 +106,9 @@ void rt_gc_figures_read(gort_runtime *rt, rt_gc_figures *out)
 
 	totals(gc, &out->objects);
 	out->live = gc->pacer.heap_marked;
+	out->peak = rt_load64_rlx(&gc->heap.live);
+	if (gc->peak > out->peak)
+		out->peak = gc->peak;
 	out->scan_heap = gc->pacer.heap_scan + rt_load64_rlx(&gc->heap.scannable);
 	for (int i = 0; i < rt->sched.nallp; i++)
 		out->scan_heap += rt->sched.allp[i]->gc->mc.scannable;

@@ -16,7 +16,7 @@
 typedef struct sample { /* what rows of the heap are read from, as flat as they are */
 	rt_memtotals objects;
 	uint64_t cycles, forced, automatic;
-	uint64_t percent, limit, limited, goal, live;
+	uint64_t percent, limit, limited, goal, live, peak;
 	uint64_t allocs_bytes, allocs, frees_bytes, frees, n_objects, tiny;
 	uint64_t scan_globals, scan_heap, scan_stack, scan_total;
 	uint64_t heap_objects, heap_unused, heap_free, heap_released, heap_stacks;
@@ -134,6 +134,7 @@ static void collector(sample *s, const rt_gc_figures *g)
 	s->percent = (uint64_t)(int64_t)g->percent; /* off: Go's, the largest */
 	s->limit = g->limit;
 	s->limited = g->limited;
+	s->peak = g->peak;
 	s->live = g->live;
 	s->scan_globals = g->scan_globals;
 	s->scan_heap = g->scan_heap;

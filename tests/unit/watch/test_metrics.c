@@ -183,6 +183,8 @@ static void counts(void *arg)
 	CHECK(more("/gc/cycles/forced:gc-cycles") == 1 && more("/gc/cycles/automatic:gc-cycles") == 0);
 	CHECK(counts_in(&now, frees)[2] - counts_in(&was, frees)[2] >= N - 50); /* some words look like pointers */
 	CHECK(u64(&now, "/gc/heap/live:bytes") > 0);
+	CHECK(u64(&now, "/gc/heap/peak:bytes") >= u64(&was, "/gc/heap/peak:bytes"));
+	CHECK(u64(&now, "/gc/heap/peak:bytes") >= u64(&now, "/gc/heap/live:bytes") + N * 24); /* it was garbage */
 	CHECK(u64(&now, "/gc/heap/live:bytes") <= u64(&now, "/gc/heap/goal:bytes"));
 	CHECK(u64(&now, "/gc/scan/stack:bytes") > 0 && u64(&now, "/gc/scan/globals:bytes") == 0);
 	CHECK(f64(&now, "/cpu/classes/gc/pause:cpu-seconds") > f64(&was, "/cpu/classes/gc/pause:cpu-seconds"));
