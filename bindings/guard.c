@@ -61,34 +61,102 @@ int binding_gomaxprocs(int n, int *before)
 	return 0;
 }
 
+/* *attached: the goroutine is made for the call. */
+static int enter(gort_runtime *rt, bool *attached)
+{
+	gort_runtime *mine = gort_self();
+
+	*attached = mine == NULL;
+	if (*attached)
+		return gort_attach(rt);
+	if (mine != rt)
+		return GORT_EBUSY;
+	gort_exitsyscall();
+	return 0;
+}
+
+static void leave(bool attached)
+{
+	if (attached)
+		gort_detach();
+	else
+		gort_entersyscall();
+}
+
+#define AS_GOROUTINE(rt, call)                                                                     \
+	do {                                                                                       \
+		bool attached_;                                                                    \
+		int err_ = enter(rt, &attached_);                                                  \
+		if (err_ != 0)                                                                     \
+			return err_;                                                               \
+		call;                                                                              \
+		leave(attached_);                                                                  \
+		return 0;                                                                          \
+	} while (0)
+
+int binding_gc(gort_runtime *rt)
+{
+	AS_GOROUTINE(rt, gort_gc());
+}
+
+int binding_free_os_memory(gort_runtime *rt)
+{
+	AS_GOROUTINE(rt, gort_free_os_memory());
+}
+
+int binding_set_gc_percent(gort_runtime *rt, int percent)
+{
+	AS_GOROUTINE(rt, gort_set_gc_percent(percent));
+}
+
+int binding_set_memory_limit(gort_runtime *rt, int64_t bytes)
+{
+	AS_GOROUTINE(rt, gort_set_memory_limit(bytes));
+}
+
 struct text {
 	char *p;
-	size_t n;
+	size_t n, cap;
 };
 
 static int append(void *data, const void *bytes, size_t n)
 {
 	struct text *t = data;
-	char *p = realloc(t->p, t->n + n);
-	if (!p)
-		return GORT_ENOMEM;
-	memcpy(p + t->n, bytes, n);
-	t->p = p;
+	if (t->n + n > t->cap) {
+		const size_t cap = t->cap + t->cap / 2 + n;
+		char *p = realloc(t->p, cap);
+		if (!p)
+			return GORT_ENOMEM;
+		t->p = p;
+		t->cap = cap;
+	}
+	memcpy(t->p + t->n, bytes, n);
 	t->n += n;
 	return 0;
 }
 
-int binding_stack_dump(gort_runtime *rt, char **text, size_t *n)
+static int in_memory(int (*dump)(gort_runtime *rt, gort_writer write, void *data), gort_runtime *rt,
+                     char **text, size_t *n)
 {
-	struct text t = { NULL, 0 };
-	int err = gort_stack_dump(rt, append, &t);
+	struct text t = { NULL, 0, 0 };
+	int err = dump(rt, append, &t);
 	if (err != 0) {
 		free(t.p);
-		t = (struct text){ NULL, 0 };
+		t = (struct text){ NULL, 0, 0 };
 	}
 	*text = t.p;
 	*n = t.n;
 	return err;
+}
+
+int binding_stack_dump(gort_runtime *rt, char **text, size_t *n)
+{
+	return in_memory(gort_stack_dump, rt, text, n);
+}
+
+int binding_heap_dump(gort_runtime *rt, char **text, size_t *n)
+{
+	return in_memory(gort_heap_dump, rt, text, n);
 }
 
 void binding_free(void *p)

@@ -19,6 +19,14 @@ int binding_sleep(int64_t ns);
 /* gort_stack_dump into memory of its own, which binding_free gives back; GORT_ENOMEM. */
 int binding_stack_dump(gort_runtime *rt, char **text, size_t *n);
 void binding_free(void *p);
+/* The same with gort_heap_dump. */
+int binding_heap_dump(gort_runtime *rt, char **text, size_t *n);
+/* As a goroutine of rt: as the one that this thread is, or as one for as long as the call lasts. GORT_EBUSY: it is one
+ * of another runtime; what gort_attach reports. */
+int binding_gc(gort_runtime *rt);
+int binding_free_os_memory(gort_runtime *rt);
+int binding_set_gc_percent(gort_runtime *rt, int percent);
+int binding_set_memory_limit(gort_runtime *rt, int64_t bytes);
 /* Stores how many goroutines there are. */
 int binding_num_goroutine(int *n);
 /* Sets GOMAXPROCS if n > 0; stores the value before. */

@@ -18,16 +18,18 @@ from ._errors import (
 )
 from ._goroutine import goid, gomaxprocs, gosched, num_goroutine, sleep
 from ._gort import ffi as _ffi, lib as _lib
+from ._gctrace import Collection, GcTrace
+from ._heap import Heap, Step, Way
 from ._runtime import Goroutine, Histogram, MemStats, ProcStats, Result, Runtime, SizeClass
 from ._trace import Event, Trace
 from ._workloads import Parameter, Workload, workloads
 
 __all__ = [
-    "ArgumentError", "BusyError", "CanceledError", "ClosedError", "Config", "DeadlockError",
-    "Error", "Event", "FatalError", "ForkedError", "Goroutine", "Histogram", "MemStats",
+    "ArgumentError", "BusyError", "CanceledError", "ClosedError", "Collection", "Config", "DeadlockError",
+    "Error", "Event", "FatalError", "ForkedError", "GcTrace", "Goroutine", "Heap", "Histogram", "MemStats",
     "MemoryLimitError", "PanicError", "Parameter",
-    "ProcStats", "Result", "Runtime", "SizeClass", "SystemCallError", "TimeoutError", "Trace",
-    "UnsupportedError", "Workload", "WouldBlockError", "backends", "goid", "gomaxprocs",
+    "ProcStats", "Result", "Runtime", "SizeClass", "Step", "SystemCallError", "TimeoutError", "Trace",
+    "UnsupportedError", "Way", "Workload", "WouldBlockError", "backends", "goid", "gomaxprocs",
     "gosched", "num_cpu", "num_goroutine", "sleep", "workloads",
 ]
 

@@ -16,14 +16,20 @@ import threading
 import time
 import warnings
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set, Union
 
 from . import _workloads
-from ._config import Config
+from ._config import RANGES, Config, integer
 from ._errors import ArgumentError, BusyError, ClosedError, Error, ForkedError, check, error
 from ._gort import ffi, lib
 from ._progress import Progress, reporter
 from ._trace import Trace
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import pandas
+
+    from ._heap import Heap
 
 KEEP = 1000  # goroutines in a result at most
 POLL = 0.05  # seconds between looks at progress; the end of a run is noticed at once
@@ -140,6 +146,19 @@ class Histogram:
             if count and seen >= wanted:
                 return upper
         return math.nan
+
+    def frame(self) -> "pandas.DataFrame":
+        """A pandas DataFrame, one row for each bucket that is not empty: from_, to (infinite at the ends), count."""
+        import pandas as pd
+
+        rows = [(low, high, n) for low, high, n in zip(self.bounds, self.bounds[1:], self.counts) if n]
+        return pd.DataFrame(rows, columns=["from_", "to", "count"])
+
+    def plot(self, ax: "Optional[matplotlib.axes.Axes]" = None) -> "matplotlib.axes.Axes":
+        """How many there are of each length, on a scale that doubles."""
+        from ._plots import histogram
+
+        return histogram(self, ax)
 
     def since(self, before: "Histogram") -> "Histogram":
         return Histogram(tuple(a - b for a, b in zip(self.counts, before.counts)), self.bounds)
@@ -447,12 +466,59 @@ class Runtime:
     def stack_dump(self) -> str:
         """All goroutines with their backtraces, in Go's format. Stops the world for a moment."""
         with self._using() as pointer:
-            text, n = ffi.new("char **"), ffi.new("size_t *")
-            check(lib.binding_stack_dump(pointer, text, n), "stack_dump")
-            try:
-                return ffi.unpack(text[0], n[0]).decode(errors="replace") if n[0] else ""
-            finally:
-                lib.binding_free(text[0])
+            return _dump(lib.binding_stack_dump, pointer, "stack_dump").decode(errors="replace")
+
+    # ---- The heap ----
+
+    def heap(self, path: "Optional[str | os.PathLike[str]]" = None) -> "Heap":
+        """All objects that can be reached now, as a Heap; the dump is also written to a file if a path is given. Any
+        thread may ask, also while a program runs; the world stands while the objects are counted up."""
+        from ._heap import Heap
+
+        with self._using() as pointer:
+            text = _dump(lib.binding_heap_dump, pointer, "heap")
+        if path is not None:
+            with open(path, "wb") as f:
+                f.write(text)
+        return Heap(text)
+
+    def gc(self) -> None:
+        """A full collection; returns when it is done and all garbage is free."""
+        with self._using() as pointer:
+            check(lib.binding_gc(pointer), "gc")
+
+    def free_os_memory(self) -> None:
+        """A full collection, after which the system gets back every page that is not used."""
+        with self._using() as pointer:
+            check(lib.binding_free_os_memory(pointer), "free_os_memory")
+
+    @property
+    def gogc(self) -> int:
+        """GOGC in percent: how much may be allocated, of what the last collection left, before the next; negative: no
+        collections. May be set at any time, to "off", too."""
+        with self._using() as pointer:
+            percent = _number(pointer, "/gc/gogc:percent")
+        return percent if percent <= RANGES["gogc"][1] else -1
+
+    @gogc.setter
+    def gogc(self, percent: "int | str") -> None:
+        value = -1 if percent == "off" else integer("gogc", percent, *RANGES["gogc"])
+        with self._using() as pointer:
+            check(lib.binding_set_gc_percent(pointer, value), "gogc")
+
+    @property
+    def memory_limit(self) -> Optional[int]:
+        """GOMEMLIMIT in bytes: where the collector works harder; None: there is none. May be set at any time."""
+        with self._using() as pointer:
+            limit = _number(pointer, "/gc/gomemlimit:bytes")
+        return limit if limit < RANGES["memory_limit"][1] else None
+
+    @memory_limit.setter
+    def memory_limit(self, limit: Optional[int]) -> None:
+        largest = RANGES["memory_limit"][1]
+        value = largest if limit is None else integer("memory_limit", limit, 0, largest)
+        with self._using() as pointer:
+            check(lib.binding_set_memory_limit(pointer, value), "memory_limit")
 
     @contextmanager
     def attach(self) -> Iterator[None]:
@@ -464,6 +530,24 @@ class Runtime:
                 yield
             finally:
                 check(lib.binding_detach(), "detach")
+
+
+def _dump(function: Any, pointer: Any, what: str) -> bytes:
+    text, n = ffi.new("char **"), ffi.new("size_t *")
+    check(function(pointer, text, n), what)
+    try:
+        return bytes(ffi.buffer(text[0], n[0])) if n[0] else b""
+    finally:
+        lib.binding_free(text[0])
+
+
+def _number(pointer: Any, name: str) -> int:
+    """One metric that is an integer."""
+    row = ffi.new("gort_metric *")
+    text = ffi.new("char[]", name.encode())
+    row.name = text
+    lib.gort_metrics_read(pointer, row, 1)
+    return row.value.u64
 
 
 def _merge(config: Union[Config, str, None], given: dict) -> Config:

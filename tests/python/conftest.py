@@ -4,6 +4,7 @@ No test waits for time to pass. Where something must happen while a run is under
 progress function does it.
 """
 import gc
+import io
 import os
 import pathlib
 import threading
@@ -13,6 +14,7 @@ import pytest
 
 import gort
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # or numpy's threads are counted below, and vanish with a fork
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOREVER = 10**9  # rounds of pingpong: more than anybody waits for
 
@@ -53,6 +55,19 @@ def rt():
 def traced():
     with gort.Runtime(procs=2, trace=True) as runtime:
         yield runtime
+
+
+@pytest.fixture(scope="session")
+def pyplot():
+    """matplotlib.pyplot, without a screen. It has drawn before leaks are looked for, as it keeps the files of fonts."""
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    plt.figure().text(0, 0, "\u00b5 \u2264 a").figure.savefig(io.BytesIO())
+    plt.close("all")
+    yield plt
+    plt.close("all")
 
 
 @pytest.fixture
