@@ -21,6 +21,7 @@ from ._gort import ffi as _ffi, lib as _lib
 from ._gctrace import Collection, GcTrace
 from ._heap import Heap, Step, Way
 from ._runtime import Goroutine, Histogram, MemStats, ProcStats, Result, Runtime, SizeClass
+from ._sweep import Sweep, sweep
 from ._trace import Event, Trace
 from ._workloads import Parameter, Workload, workloads
 
@@ -28,9 +29,9 @@ __all__ = [
     "ArgumentError", "BusyError", "CanceledError", "ClosedError", "Collection", "Config", "DeadlockError",
     "Error", "Event", "FatalError", "ForkedError", "GcTrace", "Goroutine", "Heap", "Histogram", "MemStats",
     "MemoryLimitError", "PanicError", "Parameter",
-    "ProcStats", "Result", "Runtime", "SizeClass", "Step", "SystemCallError", "TimeoutError", "Trace",
+    "ProcStats", "Result", "Runtime", "SizeClass", "Step", "Sweep", "SystemCallError", "TimeoutError", "Trace",
     "UnsupportedError", "Way", "Workload", "WouldBlockError", "backends", "goid", "gomaxprocs",
-    "gosched", "num_cpu", "num_goroutine", "sleep", "workloads",
+    "gosched", "num_cpu", "num_goroutine", "sleep", "sweep", "workloads",
 ]
 
 __version__ = _ffi.string(_lib.gort_version()).decode()

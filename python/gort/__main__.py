@@ -7,10 +7,11 @@ With --json one object goes to standard output and nothing else, failed or not.
 import argparse
 import json
 import sys
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Union
 
-from . import Error, Result, Runtime, backends, workloads
+from . import Error, Result, Runtime, backends, sweep, workloads
 from ._errors import ArgumentError
+from ._plots import size_text, time_text
 from ._workloads import find
 
 COLUMNS = ("id", "switches", "steals", "stolen", "parked", "readied", "preempted", "handoffs")
@@ -33,6 +34,26 @@ def _assignments(words: Sequence[str]) -> Dict[str, int]:
             out[name] = int(value, 0)
         except ValueError:
             raise Usage(f"{word!r}: {value!r} is not an integer") from None
+    return out
+
+
+def _value(text: str) -> "Union[int, str]":
+    try:
+        return int(text, 0)
+    except ValueError:
+        return text
+
+
+def _grid(words: Sequence[str]) -> "Dict[str, List[Union[int, str]]]":
+    """name=v1,v2 ...: integers, and words for settings that take some."""
+    out: "Dict[str, List[Union[int, str]]]" = {}
+    for word in words:
+        name, sign, values = word.partition("=")
+        if not name or not sign or not all(values.split(",")):
+            raise Usage(f"{word!r} is not name=value,value")
+        if name in out:
+            raise Usage(f"{name} is given twice")
+        out[name] = [_value(v) for v in values.split(",")]
     return out
 
 
@@ -86,6 +107,30 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _sweep(args: argparse.Namespace) -> int:
+    grid = _grid(args.params)
+    find(args.workload)
+    if args.repeat < 1:
+        raise Usage(f"--repeat {args.repeat}: at least 1")
+    try:
+        done = sweep(args.workload, grid, repeat=args.repeat, progress=True)
+    except ArgumentError as e:
+        raise Usage(str(e)) from None
+    if args.json:
+        print(json.dumps({"workload": done.workload, "varied": list(done.varied), "rows": list(done)}))
+        return 0
+    shown = [*done.varied, "seconds", "peak_heap", "cycles", "pause_seconds", "gc_cpu_seconds"]
+    texts = {"peak_heap": size_text, "seconds": time_text, "pause_seconds": time_text, "gc_cpu_seconds": time_text}
+    print(f"{done.workload}: {args.repeat} runs each, medians" if args.repeat > 1 else done.workload)
+    print(_table([n.replace("_seconds", "") for n in shown],
+                 [[texts.get(n, _plain)(p[n]) for n in shown] for p in done.medians()]))
+    return 0
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _list(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({name: {
@@ -121,11 +166,17 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--trace", metavar="FILE", help="write a timeline: FILE.html to look at, "
                      "FILE.json for Chrome and Perfetto")
     run.set_defaults(function=_run)
+    sweeping = commands.add_parser("sweep", help="run a workload with all combinations of settings")
+    sweeping.add_argument("workload", metavar="WORKLOAD", help="see list")
+    sweeping.add_argument("params", metavar="name=v1,v2", nargs="*",
+                          help="values of settings (procs, gogc, collector, ...) and of the workload's parameters")
+    sweeping.add_argument("--repeat", type=int, default=1, metavar="N", help="so many runs of each combination")
+    sweeping.set_defaults(function=_sweep)
     listing = commands.add_parser("list", help="what run takes")
     listing.set_defaults(function=_list)
     building = commands.add_parser("backends", help="what the library was built from")
     building.set_defaults(function=_backends)
-    for command in (run, listing, building):
+    for command in (run, sweeping, listing, building):
         command.add_argument("--json", action="store_true", help="one JSON object to stdout")
     return parser
 
@@ -142,10 +193,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser = _parser()
     args, rest = parser.parse_known_args(argv)
     # argparse takes name=value only where the workload stands; people also put options first.
-    if rest and (args.command != "run" or any(word.startswith("-") for word in rest)):
+    if rest and (args.command not in ("run", "sweep") or any(word.startswith("-") for word in rest)):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
-        if args.command == "run":
+        if args.command in ("run", "sweep"):
             args.params += rest
         return args.function(args)
     except Usage as e:

@@ -47,6 +47,20 @@ def test_trace_files(tmp_path):
     json.loads(chrome.read_text())
 
 
+def test_sweep():
+    done = gort_cli("sweep", "sieve", "n=5,10", "procs=1", "--repeat", "3", "--json")
+    assert done.returncode == 0 and done.stderr == ""
+    data = json.loads(done.stdout)
+    assert data["workload"] == "sieve" and data["varied"] == ["n", "procs"]
+    assert [r["value"] for r in data["rows"]] == 3 * [11, 29]
+    done = gort_cli("sweep", "gc_churn", "--repeat", "2", "gogc=50,off", "live=1", "churn=4")
+    head, *rows = done.stdout.splitlines()[1:]
+    assert done.returncode == 0 and head.split()[:3] == ["gogc", "live", "churn"]
+    assert [row.split()[0] for row in rows] == ["50", "off"]
+    assert gort_cli("sweep", "seive").returncode == 1
+    assert gort_cli("sweep", "panic", "procs=1,2").returncode == 1
+
+
 @pytest.mark.parametrize("name, text", [
     ("deadlock", "all goroutines are asleep"), ("panic", "panic: this workload panics"),
     ("fatal", "unlock of unlocked mutex")])
@@ -73,6 +87,8 @@ def test_unknown_workload():
     ("run", "sieve", "n=many"), ("run", "sieve", "n=1", "n=2"), ("run", "sieve", "m=3"),
     ("run", "sieve", "n=-4"), ("run", "sieve", "--procs", "x"), ("run", "sieve", "--procs", "-1"),
     ("run", "sieve", "--seed", "-1"), ("run", "sieve", "--trace", "t.txt"),
+    ("sweep",), ("sweep", "sieve", "n"), ("sweep", "sieve", "n=1,"), ("sweep", "sieve", "m=1"), ("sweep", "sieve", "n=x"),
+    ("sweep", "sieve", "n=1", "--repeat", "0"), ("sweep", "sieve", "collector=best"),
     ("run", "sieve", "--frobnicate"), ("list", "extra"), ("backends", "--procs", "3")])
 def test_bad_usage(args):
     done = gort_cli(*args)

@@ -55,6 +55,18 @@ def test_fanin(rt, producers, messages, cap):
     assert value == total * (total - 1) // 2
 
 
+@pytest.mark.parametrize("live, churn, workers", [(1, 0, 1), (1, 5, 1), (2, 3, 3), (1, 2, 100)])
+def test_gc_churn(rt, live, churn, workers):
+    """Each entry that is thrown out is what was put in: the treap works, and nothing was freed too early."""
+    assert rt.run("gc_churn", live=live, churn=churn, workers=workers).value == 4096 * churn
+
+
+@pytest.mark.parametrize("depth", [4, 5, 10, 13])
+def test_binary_trees(rt, depth):
+    short = sum(2 ** (depth - d + 4) * (2 ** (d + 1) - 1) for d in range(4, depth + 1, 2))
+    assert rt.run("binary_trees", depth=depth).value == 2 ** (depth + 2) - 1 + short + 2 ** (depth + 1) - 1
+
+
 def test_yield(rt):
     assert rt.run("yield", n=20, rounds=100).value == 2000
 
