@@ -4,19 +4,12 @@
 #include "core/gc/quick.h"
 #include "core/sched/internal.h"
 
-static inline void *watched(void *p)
-{
-	if (rt_gc_marking())
-		rt_gc_watch(p);
-	return p;
-}
-
 static RT_NOINLINE void *new_long(const gort_type *t)
 {
 	void *p;
 
 	(void)rt_enter("gort_new");
-	p = watched(rt_new(t));
+	p = rt_program_new(t);
 	rt_leave();
 	return p;
 }
@@ -45,7 +38,7 @@ GORT_API void *gort_new_array(const gort_type *t, size_t n)
 	(void)RT_ENTER();
 	if (size > 0 && n > ((size_t)1 << 47) / size)
 		rt_panic_text("runtime: allocation size out of range");
-	p = watched(rt_new_array(t, n));
+	p = rt_program_new_array(t, n);
 	rt_leave();
 	return p;
 }
@@ -57,7 +50,7 @@ static RT_NOINLINE void *alloc_long(size_t size, unsigned flags)
 	(void)rt_enter("gort_alloc");
 	if (size > (size_t)1 << 47)
 		rt_panic_text("runtime: allocation size out of range");
-	p = watched(rt_new_untyped(size, (flags & GORT_NOSCAN) != 0));
+	p = rt_program_new_bytes(size, (flags & GORT_NOSCAN) != 0);
 	rt_leave();
 	return p;
 }

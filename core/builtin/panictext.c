@@ -56,7 +56,7 @@ static gort_eface copied(const gort_type *t, const char *text, const char *more)
 
 	memcpy(bytes, text, n);
 	memcpy(bytes + n, more, m);
-	s->ptr = bytes;
+	rt_store_ptr(&s->ptr, bytes);
 	s->len = (intptr_t)(n + m);
 	return (gort_eface){ t, s };
 }

@@ -7,7 +7,8 @@
  * The barrier. While a collection marks, a store of a pointer into memory that the collector looks
  * at first records the old and the new value; both are marked later (barrier.c). Flag, record and
  * store are one piece: locks > 0, so that the world does not stop in between. Memory that was just
- * allocated and that nobody else has seen needs none. */
+ * allocated and that nobody else has seen needs none; but in typed memory GODEBUG=gccheckmark=1 complains of a plain
+ * store if the collection began in that very allocation, so rt_store_ptr is better there. */
 #ifndef CORE_GC_H
 #define CORE_GC_H
 
@@ -30,13 +31,12 @@ void rt_data_end(gort_runtime *rt);  /* no goroutine is left, and none comes */
 
 void *rt_new(const gort_type *t);                   /* zeroed */
 void *rt_new_array(const gort_type *t, size_t n);   /* zeroed; n * size is no more than 1 << 47 */
-void *rt_new_bytes(size_t size, bool noscan);       /* zeroed; conservative unless noscan; for the runtime itself */
-void *rt_new_untyped(size_t size, bool noscan);     /* the same, for the program */
+void *rt_new_bytes(size_t size, bool noscan);       /* zeroed; conservative unless noscan */
+/* The same for the program: GODEBUG=gccheckmark=1 then finds plain stores into it. */
+void *rt_program_new(const gort_type *t);
+void *rt_program_new_array(const gort_type *t, size_t n);
+void *rt_program_new_bytes(size_t size, bool noscan);
 void *rt_gc_object(const void *p, size_t *size);    /* that p, any word, points into, or NULL; its bytes, or 0 */
-
-/* For GODEBUG=gccheckmark=1: the program has it now, all zero, and needs gort_store from here on; stores into what the
- * runtime makes for itself are looked at from the next collection on. While marking. */
-void rt_gc_watch(void *obj);
 
 /* A full collection, swept; nothing with the collector `none`. Parks; `who` is the public function. */
 void rt_gc_force(gort_runtime *rt, const char *who);

@@ -147,6 +147,7 @@ typedef struct rt_gc {
 	bool check;              /* GODEBUG gccheckmark; set once */
 	bool types;              /* GODEBUG heaptypes, gccheckmark: objects with pointers carry a type; set once */
 	bool compares;           /* shadow.c has something to find; set once */
+	bool comparing;          /* it has the memory for it, in this collection */
 	rt_shadow *shadows;      /* of all arenas that have one */
 	bool valgrind;           /* we run under it; set once */
 	rt_atomic32 stressed;    /* allocations since the last collection by it */
@@ -271,6 +272,7 @@ void rt_gc_print_slot(const gort_type *t, uintptr_t obj, size_t at); /* the word
 
 void rt_shadow_begin(rt_gc *gc);                         /* world stopped, marking begins */
 void rt_shadow_store(rt_gc *gc, const void *slot, const void *value); /* comes there now, by a barrier */
+void rt_shadow_made(rt_gc *gc, rt_slot o, bool watch);   /* o is new; watch: it needs barriers from now on */
 void rt_shadow_anything(rt_gc *gc, const void *slot, size_t size); /* these are not looked at any more */
 void rt_shadow_check(rt_gc *gc);                         /* world stopped, marking is done */
 void rt_shadow_fini(rt_gc *gc);

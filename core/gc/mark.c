@@ -89,8 +89,6 @@ void rt_gc_mark_new(rt_gc *gc, rt_gcp *p, rt_slot o)
 		return;
 	(void)mark(gc, o.s, o.index);
 	p->newbytes += o.s->elemsize;
-	if (RT_UNLIKELY(gc->compares))
-		rt_shadow_anything(gc, o.p, o.s->elemsize);
 }
 
 /* ---- Scanning -------------------------------------------------------------------------------------- */

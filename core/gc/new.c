@@ -3,9 +3,10 @@
  *
  * The common path takes a slot from the P's cache and describes it. What the cache could not do
  * alone leaves `grown` set: then the trigger is looked at. While marking, a new object is black,
- * and its bytes are charged to the goroutine (assist).
+ * and its bytes are charged to the goroutine (assist). Both come after the object is there: it lies in this frame, or
+ * in a register, where the collector finds it.
  *
- * Both come after the object is there: it lies in this frame, or in a register, where the collector finds it.
+ * Who makes an object, the runtime for itself or the program, is of interest to GODEBUG=gccheckmark=1 alone (shadow.c).
  */
 #include "core/gc/gc_impl.h"
 
@@ -14,8 +15,10 @@ static _Noreturn RT_COLD void out_of_memory(void)
 	rt_run_fail(GORT_ENOMEM, "fatal error: runtime: out of memory\n");
 }
 
+enum maker { RUNTIME, PROGRAM };
+
 /* What allocation leaves to be done; o is new. */
-static RT_NOINLINE void settle(rt_slot o)
+static RT_NOINLINE void settle(rt_slot o, enum maker by)
 {
 	rt_m *mp = rt_self();
 	rt_gc *gc = rt_gc_of(mp);
@@ -23,6 +26,8 @@ static RT_NOINLINE void settle(rt_slot o)
 
 	if (rt_load32_rlx(&mp->rt->gcmark) != 0) {
 		rt_gc_mark_new(gc, p, o);
+		if (RT_UNLIKELY(gc->compares) && o.s != NULL)
+			rt_shadow_made(gc, o, by == PROGRAM);
 		rt_assist(gc, o.s != NULL ? o.s->elemsize : 0);
 	}
 	p = rt_self()->p->gc;
@@ -34,17 +39,17 @@ static RT_NOINLINE void settle(rt_slot o)
 	}
 }
 
-static inline void *done(rt_m *mp, rt_mcache *mc, rt_slot o)
+static inline void *done(rt_m *mp, rt_mcache *mc, rt_slot o, enum maker by)
 {
 	if (RT_UNLIKELY(o.p == NULL))
 		out_of_memory();
 	if (RT_UNLIKELY(mc->grown | (rt_load32_rlx(&mp->rt->gcmark) != 0)))
-		settle(o);
+		settle(o, by);
 	return o.p;
 }
 
 /* Above RT_SMALL_MAX. What is to be cleared is cleared in pieces, between which others may run. */
-static RT_NOINLINE void *new_large(size_t size, const gort_type *t)
+static RT_NOINLINE void *new_large(size_t size, const gort_type *t, enum maker by)
 {
 	rt_m *mp = rt_self();
 	rt_slot o;
@@ -54,7 +59,7 @@ static RT_NOINLINE void *new_large(size_t size, const gort_type *t)
 	p = o.p;
 	if (p == NULL)
 		out_of_memory();
-	settle(o);
+	settle(o, by);
 	if (o.s->needzero) {
 		for (size_t at = 0; at < o.s->elemsize; at += RT_ZERO_CHUNK) {
 			size_t left = o.s->elemsize - at;
@@ -71,18 +76,18 @@ static RT_NOINLINE void *new_large(size_t size, const gort_type *t)
 static char nothing[16]; /* every object of no size */
 
 /* mask: of the first 64 words; t: for larger objects. */
-static inline void *new_scan(rt_m *mp, size_t size, uint64_t mask, const gort_type *t)
+static inline void *new_scan(rt_m *mp, size_t size, uint64_t mask, const gort_type *t, enum maker by)
 {
 	rt_gcp *p = mp->p->gc;
 	rt_mcache *mc = &p->mc;
 
 	if (RT_LIKELY(size <= p->bitmap_max))
-		return done(mp, mc, rt_malloc_bitmap(mc, size, mask));
+		return done(mp, mc, rt_malloc_bitmap(mc, size, mask), by);
 	if (RT_UNLIKELY(size <= RT_BITMAP_MAX))
 		size = RT_BITMAP_MAX + 1;
 	if (size <= RT_SMALL_MAX)
-		return done(mp, mc, rt_malloc_typed(mc, size, t));
-	return new_large(size, t);
+		return done(mp, mc, rt_malloc_typed(mc, size, t), by);
+	return new_large(size, t, by);
 }
 
 static inline void *new_noscan(rt_m *mp, size_t size)
@@ -90,10 +95,10 @@ static inline void *new_noscan(rt_m *mp, size_t size)
 	rt_mcache *mc = &mp->p->gc->mc;
 
 	if (size < RT_TINY)
-		return size > 0 ? done(mp, mc, rt_malloc_tiny(mc, size)) : nothing;
+		return size > 0 ? done(mp, mc, rt_malloc_tiny(mc, size), RUNTIME) : nothing;
 	if (size <= RT_SMALL_MAX)
-		return done(mp, mc, rt_malloc_noscan(mc, size, true));
-	return new_large(size, NULL);
+		return done(mp, mc, rt_malloc_noscan(mc, size, true), RUNTIME);
+	return new_large(size, NULL, RUNTIME);
 }
 
 /* Classes are aligned to 8 or 16 at least; more is had by a larger class. */
@@ -113,17 +118,27 @@ static inline bool is_scanned(const rt_m *mp, const gort_type *t)
 	return t->nptrs >= mp->p->gc->scan_min;
 }
 
-void *rt_new(const gort_type *t)
+static inline void *new_one(const gort_type *t, enum maker by)
 {
 	rt_m *mp = rt_self();
 	size_t size = t->size;
 
 	if (RT_UNLIKELY(t->align > 8))
 		size = aligned_size(t, size);
-	return is_scanned(mp, t) ? new_scan(mp, size, t->mask, t) : new_noscan(mp, size);
+	return is_scanned(mp, t) ? new_scan(mp, size, t->mask, t, by) : new_noscan(mp, size);
 }
 
-void *rt_new_array(const gort_type *t, size_t n)
+void *rt_new(const gort_type *t)
+{
+	return new_one(t, RUNTIME);
+}
+
+void *rt_program_new(const gort_type *t)
+{
+	return new_one(t, PROGRAM);
+}
+
+static inline void *new_array(const gort_type *t, size_t n, enum maker by)
 {
 	rt_m *mp = rt_self();
 	size_t size = aligned_size(t, t->size * n);
@@ -134,25 +149,35 @@ void *rt_new_array(const gort_type *t, size_t n)
 	if (size <= RT_BITMAP_MAX && rt_type_pointers(t))
 		mask = rt_mask_repeat(mask, (unsigned)(t->size / sizeof(void *)),
 		                      (unsigned)(t->size * n / sizeof(void *)));
-	return new_scan(mp, size, mask, t);
+	return new_scan(mp, size, mask, t, by);
 }
 
-static inline void *new_bytes(size_t size, bool noscan, const gort_type *t)
+void *rt_new_array(const gort_type *t, size_t n)
+{
+	return new_array(t, n, RUNTIME);
+}
+
+void *rt_program_new_array(const gort_type *t, size_t n)
+{
+	return new_array(t, n, PROGRAM);
+}
+
+static inline void *new_bytes(size_t size, bool noscan, const gort_type *t, enum maker by)
 {
 	rt_m *mp = rt_self();
 	unsigned words = (unsigned)(size / sizeof(void *)); /* the last bytes hold no pointer */
 
 	if (noscan || words == 0)
 		return new_noscan(mp, size);
-	return new_scan(mp, size, words < 64 ? ((uint64_t)1 << words) - 1 : ~(uint64_t)0, t);
+	return new_scan(mp, size, words < 64 ? ((uint64_t)1 << words) - 1 : ~(uint64_t)0, t, by);
 }
 
 void *rt_new_bytes(size_t size, bool noscan)
 {
-	return new_bytes(size, noscan, RT_TYPE_RUNTIME);
+	return new_bytes(size, noscan, RT_TYPE_RUNTIME, RUNTIME);
 }
 
-void *rt_new_untyped(size_t size, bool noscan)
+void *rt_program_new_bytes(size_t size, bool noscan)
 {
-	return new_bytes(size, noscan, RT_TYPE_CONSERVATIVE);
+	return new_bytes(size, noscan, RT_TYPE_CONSERVATIVE, PROGRAM);
 }

@@ -20,8 +20,9 @@
  *
  * No order is wrong: a barrier tells before it stores, with release, and who looks reads the slot first, with acquire.
  *
- * There is one for each arena, as large as that and a 64th more, made when a collection first sees a span in it.
- * Without memory for one, and in arenas that came while the collection went on, nothing is compared.
+ * There is one for each arena, as large as that and a 64th more, made when a collection first sees a span in it. In
+ * arenas that came while the collection went on nothing is compared; without memory for one, nothing at all in that
+ * collection.
  *
  * Rejected: to look for white objects in black ones at each store (a snapshot allows them); to ask whether the value
  * was ever recorded (most are, for another slot); to keep the last value of each slot (two goroutines store there at
@@ -45,7 +46,7 @@ static size_t word_of(uintptr_t at)
 
 static rt_shadow *shadow_of(rt_gc *gc, uintptr_t at)
 {
-	rt_arena *a = rt_arena_of(&gc->heap.map, at);
+	rt_arena *a = gc->comparing ? rt_arena_of(&gc->heap.map, at) : NULL;
 
 	return a != NULL ? a->shadow : NULL;
 }
@@ -116,51 +117,51 @@ void rt_shadow_store(rt_gc *gc, const void *slot, const void *value)
 	(void)rt_bit_set(s->told, hash((uintptr_t)slot, (uintptr_t)value));
 }
 
-void rt_shadow_anything(rt_gc *gc, const void *slot, size_t size)
+static void set_all(rt_gc *gc, const void *from, size_t size, uintptr_t was)
 {
-	for (uintptr_t at = (uintptr_t)slot; at < (uintptr_t)slot + size; at += sizeof at) {
+	for (uintptr_t at = (uintptr_t)from; at < (uintptr_t)from + size; at += sizeof at) {
 		rt_shadow *s = shadow_of(gc, at);
 
 		if (s != NULL)
-			set_was(s, at, ANYTHING);
+			set_was(s, at, was);
 	}
 }
 
-void rt_gc_watch(void *obj)
+void rt_shadow_anything(rt_gc *gc, const void *slot, size_t size)
 {
-	rt_gc *gc = rt_gc_of(rt_self());
-	rt_span *span;
-	uint32_t index;
-	uintptr_t at;
+	set_all(gc, slot, size, ANYTHING);
+}
 
-	if (!gc->compares)
-		return;
-	at = rt_object_find(&gc->heap, (uintptr_t)obj, &span, &index);
-	if (at == 0 || rt_span_noscan(span))
-		return;
-	for (uintptr_t end = at + span->elemsize; at < end; at += sizeof at) {
-		rt_shadow *s = shadow_of(gc, at);
-
-		if (s != NULL)
-			set_was(s, at, 0);
-	}
+void rt_shadow_made(rt_gc *gc, rt_slot o, bool watch)
+{
+	if (!rt_span_noscan(o.s))
+		set_all(gc, o.p, o.s->elemsize, watch ? 0 : ANYTHING);
 }
 
 /* ---- World stopped -------------------------------------------------------------------------------------- */
 
-/* False: there is no memory. */
-static bool have_shadow(rt_gc *gc, uintptr_t at)
+static void make_shadow(rt_gc *gc, uintptr_t at)
 {
 	rt_arena *a = rt_arena_of(&gc->heap.map, at);
 
-	if (a->shadow != NULL)
-		return true;
+	if (a->shadow != NULL || !gc->comparing)
+		return;
 	a->shadow = rt_sys_alloc(&gc->heap.mem, sizeof *a->shadow, RT_MEM_META);
-	if (a->shadow == NULL)
-		return false;
+	if (a->shadow == NULL) {
+		gc->comparing = false;
+		return;
+	}
 	a->shadow->next = gc->shadows;
 	gc->shadows = a->shadow;
-	return true;
+}
+
+static void make_shadows(rt_gc *gc, rt_span *span, void *arg)
+{
+	(void)arg;
+	if (rt_span_noscan(span))
+		return;
+	for (uintptr_t at = (uintptr_t)span->base; at < (uintptr_t)span->limit; at = (at | (RT_ARENA_BYTES - 1)) + 1)
+		make_shadow(gc, at);
 }
 
 /* Of one arena. built: no, it is being cleared. */
@@ -181,13 +182,16 @@ static void copy_span(rt_gc *gc, rt_span *span, void *arg)
 	for (; at < limit; at = end) {
 		end = (at | (RT_ARENA_BYTES - 1)) + 1;
 		end = end < limit ? end : limit;
-		if (have_shadow(gc, at))
-			copy_words(shadow_of(gc, at), at, end, built);
+		copy_words(shadow_of(gc, at), at, end, built);
 	}
 }
 
 void rt_shadow_begin(rt_gc *gc)
 {
+	gc->comparing = true;
+	rt_gc_each_span(gc, make_shadows, NULL);
+	if (!gc->comparing)
+		return;
 	for (rt_shadow *s = gc->shadows; s != NULL; s = s->next)
 		memset((void *)s->told, 0, sizeof s->told);
 	rt_gc_each_span(gc, copy_span, NULL);
@@ -219,7 +223,8 @@ static void compare_span(rt_gc *gc, rt_span *s, void *arg)
 
 void rt_shadow_check(rt_gc *gc)
 {
-	rt_gc_each_span(gc, compare_span, NULL);
+	if (gc->comparing)
+		rt_gc_each_span(gc, compare_span, NULL);
 }
 
 void rt_shadow_fini(rt_gc *gc)

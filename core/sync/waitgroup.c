@@ -10,6 +10,7 @@
 #include "core/sync/sema.h"
 
 #include "core/builtin/panic.h"
+#include "core/gc/gc.h"
 #include "core/sched/sched_inline.h"
 #include "core/sync/swap.h"
 
@@ -304,8 +305,10 @@ GORT_API int gort_waitgroup_go(gort_waitgroup *wg, gort_func fn, void *arg)
 
 	if (fn == NULL)
 		return gort_go(NULL, NULL); /* the fatal error of Go */
-	c = gort_alloc(sizeof *c, 0);
+	(void)RT_ENTER();
+	c = rt_new_bytes(sizeof *c, false);
 	*c = (call){wg, fn, arg};
+	rt_leave();
 	gort_waitgroup_add(wg, 1);
 	r = gort_go(run_call, c);
 	if (r != 0)
