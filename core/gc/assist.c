@@ -73,7 +73,7 @@ static void take_credit(rt_gc *gc, rt_gcp *p)
 	}
 }
 
-/* All that is grey is in others' hands: it stays owed, and so many bytes may be allocated until they have been asked. */
+/* All that is grey is in others' hands: it stays owed, and GRACE bytes may be allocated until the next try. */
 static void put_off(rt_gc *gc, rt_gcp *p)
 {
 	double grace = GRACE * rt_bits_double(rt_load64_rlx(&gc->assist_ratio));

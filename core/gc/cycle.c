@@ -407,8 +407,8 @@ static void sweep_all(rt_gc *gc)
 
 	while (!sweep_some(gc, SWEEP_BATCH))
 		yield_after_turn(&since);
-	/* Others finish their span, in microseconds if they have a CPU. Rejected: to be readied by the last; it would have to
-	 * look for us whenever a span is swept. */
+	/* Others finish their span, in microseconds if they have a CPU. Rejected: to be readied by the last; it would
+	 * have to look for us whenever a span is swept. */
 	for (since = be_nanotime(); !rt_sweep_done(&gc->heap);) {
 		be_thread_yield();
 		yield_after_turn(&since);

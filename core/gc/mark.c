@@ -231,11 +231,12 @@ static void share(rt_marker *k)
 {
 	rt_gc *gc = k->gc;
 
-	if (rt_workpool_any(&gc->pool) || (rt_load32_rlx(&gc->rt->sched.npidle) == 0 && rt_load32_rlx(&gc->active) <= 1 &&
-	                                   rt_load32_rlx(&gc->hungry) == 0))
+	if (rt_workpool_any(&gc->pool))
 		return;
-	rt_store32_rlx(&gc->hungry, 0);
-	rt_gcw_balance(&gc->pool, k->w);
+	if (rt_load32_rlx(&gc->rt->sched.npidle) > 0 || rt_load32_rlx(&gc->active) > 1 || rt_load32_rlx(&gc->hungry)) {
+		rt_store32_rlx(&gc->hungry, 0);
+		rt_gcw_balance(&gc->pool, k->w);
+	}
 }
 
 /* The ring holds objects that were taken from the buffer and are not scanned. */

@@ -205,9 +205,9 @@ static void compare_object(rt_gc *gc, uintptr_t obj, size_t size)
 		for (size_t at = 0; at < size; at += sizeof(uintptr_t))
 			look(gc, t, obj, obj + at);
 	} else if (t != NULL && t != RT_TYPE_RUNTIME) {
-		for (size_t elem = 0; elem + t->size <= size; elem += t->size)
+		for (size_t part = 0; t->nptrs > 0 && part + t->period <= size; part += t->period)
 			for (size_t i = 0; i < t->nptrs; i++)
-				look(gc, t, obj, obj + elem + t->ptrs[i]);
+				look(gc, t, obj, obj + part + t->ptrs[i]);
 	}
 }
 

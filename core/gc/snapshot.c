@@ -167,9 +167,9 @@ static void look_at_bits(finder *f, const rt_span *s, uintptr_t obj)
 
 static void look_at_typed(finder *f, const gort_type *t, uintptr_t obj, size_t size)
 {
-	for (size_t elem = 0; t->nptrs > 0 && elem < size; elem += t->size)
-		for (size_t i = 0; i < t->nptrs && elem + t->ptrs[i] < size; i++)
-			look(f, obj, size, elem + t->ptrs[i]);
+	for (size_t at = 0; t->nptrs > 0 && at < size; at += t->period)
+		for (size_t i = 0; i < t->nptrs && at + t->ptrs[i] < size; i++)
+			look(f, obj, size, at + t->ptrs[i]);
 }
 
 /* All that an object points to; its type. */
@@ -184,7 +184,7 @@ static const gort_type *look_inside(finder *f, const rt_span *s, uintptr_t obj)
 		return NULL;
 	}
 	t = rt_object_type(&f->k.gc->heap, obj);
-	if (t == RT_TYPE_CONSERVATIVE)
+	if (rt_type_untyped(t))
 		look_at_words(f, obj, s->elemsize);
 	else if (t != NULL)
 		look_at_typed(f, t, obj, s->elemsize);

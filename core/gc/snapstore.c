@@ -99,7 +99,7 @@ uint32_t rt_snap_type(rt_snapshot *sn, const gort_type *t)
 	const gort_type **to;
 	size_t i;
 
-	if (t == NULL || t == RT_TYPE_CONSERVATIVE || !grow_types(sn))
+	if (t == NULL || rt_type_untyped(t) || !grow_types(sn))
 		return RT_SNAP_UNTYPED;
 	i = place(sn, t);
 	if (sn->typeids[i] == 0) {
