@@ -12,7 +12,7 @@
  *
  * If more is live than the last time, the expected work is exceeded. Then the worst case counts,
  * that all is live, with a goal that is further away by as much, up to the goal that GOGC would
- * have given if all were.
+ * have given if all were; but not if the goal comes from the memory limit.
  *
  * The functions know no runtime, so that the formulas can be checked against figures measured in Go.
  */
@@ -143,7 +143,9 @@ double rt_pacer_assist(const rt_pacer *p, uint64_t goal, const rt_pacer_progress
 	if (goal == NONE) /* asked for, with no goal: nobody is in a hurry */
 		return 0;
 	if (work > expected) {
-		double hard = (1 + (p->percent >= 0 ? p->percent : 100000) / 100.0) * (double)goal;
+		/* Behind a goal of the memory limit there is no room. (Go has the first here, too, and without GOGC
+		 * a first collection does not hinder the program at all.) */
+		double hard = goal < p->percent_goal ? (double)goal : (1 + p->percent / 100.0) * (double)goal;
 		double began = p->triggered != NONE ? (double)p->triggered : 0;
 
 		if (expected > 0)

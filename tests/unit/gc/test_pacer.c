@@ -177,6 +177,25 @@ static void test_cons_mark(void **state)
 	assert_int_equal(p.runway, 0);
 }
 
+/* A first collection, which expects nothing, with a goal that is the limit's: 30 MiB that may be live are to be scanned
+ * before 10 more are there. */
+static void test_assist_limit(void **state)
+{
+	rt_pacer p;
+	rt_pacer_progress now = { .heap_live = 30 * MIB, .work = MIB, .most = 31 * MIB };
+
+	(void)state;
+	rt_pacer_init(&p, -1, 50 * MIB);
+	p.triggered = 30 * MIB;
+	assert_true(fabs(rt_pacer_assist(&p, 40 * MIB, &now) - 3) < 0.01);
+	rt_pacer_init(&p, 400, 50 * MIB);
+	rt_pacer_commit(&p, 0, true);
+	p.percent_goal = 60 * MIB;
+	assert_true(fabs(rt_pacer_assist(&p, 40 * MIB, &now) - 3) < 0.01);
+	p.percent_goal = 40 * MIB; /* GOGC's goal may be passed */
+	assert_true(rt_pacer_assist(&p, 40 * MIB, &now) < 1);
+}
+
 static void test_sweep(void **state)
 {
 	(void)state;
@@ -270,7 +289,8 @@ int main(void)
 		cmocka_unit_test(test_first_goal), cmocka_unit_test(test_goal), cmocka_unit_test(test_off),
 		cmocka_unit_test(test_trigger_bounds), cmocka_unit_test(test_sweep_first),
 		cmocka_unit_test(test_limit), cmocka_unit_test(test_workers), cmocka_unit_test(test_assist),
-		cmocka_unit_test(test_cons_mark), cmocka_unit_test(test_sweep), cmocka_unit_test(test_limiter),
+		cmocka_unit_test(test_cons_mark), cmocka_unit_test(test_assist_limit), cmocka_unit_test(test_sweep),
+		cmocka_unit_test(test_limiter),
 		cmocka_unit_test(test_limiter_over_time),
 	};
 
