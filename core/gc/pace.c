@@ -3,10 +3,17 @@
  */
 #include "core/gc/gc_impl.h"
 
+/* Dead objects take memory until they are swept; otherwise they would count as what is no heap, and the memory limit
+ * would seem to leave next to nothing for it. Whoever comes here while the world runs comes while a collection marks,
+ * when all is swept. */
 static rt_pacer_memory memory_of(rt_gc *gc)
 {
+	uint64_t dead = 0;
+
+	if (!rt_sweep_done(&gc->heap) && gc->live1 > gc->pacer.heap_marked)
+		dead = gc->live1 - gc->pacer.heap_marked;
 	return (rt_pacer_memory){ rt_load64_rlx(&gc->heap.mem.total), rt_load64_rlx(&gc->heap.free),
-		                  rt_load64_rlx(&gc->heap.live) };
+		                  rt_load64_rlx(&gc->heap.live) + dead };
 }
 
 void rt_gc_repace(rt_gc *gc)

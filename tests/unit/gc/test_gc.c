@@ -648,6 +648,36 @@ static void test_limiter(void **state)
 	}
 }
 
+/* 64 MiB of garbage, which a collection finds: when it has marked, and has swept nothing, there is room for as much. */
+static void leaves_room(void *arg)
+{
+	rt_gc *gc = ((gort_runtime *)arg)->gc;
+
+	for (int i = 0; i < 1 << 16; i++)
+		(void)gort_alloc(1000, 0);
+	gort_gc();
+	CHECK(rt_load64_rlx(&gc->goal) > (uint64_t)80 << 20);
+	CHECK(rt_load64_rlx(&gc->trigger) > (uint64_t)50 << 20);
+}
+
+static void test_limit_after_marking(void **state)
+{
+	gort_runtime *rt;
+	gort_config cfg;
+
+	(void)state;
+	gort_config_init(&cfg);
+	cfg.procs = 1;
+	cfg.gc_percent = -1;
+	cfg.memory_limit = (int64_t)100 << 20;
+	assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
+	rt_store32_rlx(&failures, 0);
+	assert_int_equal(gort_runtime_run(rt, leaves_room, rt), 0);
+	if (rt_load32_acq(&failures) != 0)
+		fail_msg("%s", first_failure);
+	assert_int_equal(gort_runtime_free(rt), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -657,7 +687,7 @@ int main(void)
 		cmocka_unit_test(test_attached), cmocka_unit_test(test_runs_end_anywhere),
 		cmocka_unit_test(test_gomaxprocs_changes), cmocka_unit_test(test_settings),
 		cmocka_unit_test(test_no_work_buffers), cmocka_unit_test(test_by_the_clock),
-		cmocka_unit_test(test_limiter),
+		cmocka_unit_test(test_limiter), cmocka_unit_test(test_limit_after_marking),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
