@@ -15,7 +15,8 @@
  * An assist does 64 KiB of scan work, some 50 us, or twice that, however much is owed; the rest is paid by the
  * allocations that follow. What it leaves undone is anybody's. One that finds nothing to do, because everything grey
  * is in others' hands, goes on with its debt and has said so: who marks gives from what it has (share, mark.c). Go
- * parks it until somebody has paid; that is what stalls a goroutine there for up to hundreds of milliseconds.
+ * parks it until somebody has paid; that is what stalls a goroutine there for up to hundreds of milliseconds. Here it
+ * waits, for the end of marking, only if that has happened many times in a row and the heap is a tenth above its goal.
  * Rejected: to let it off. Two that allocate without a break then marked one at a time, and the heap grew to twice its
  * goal.
  *
@@ -27,7 +28,7 @@
 #include "core/gc/gc_impl.h"
 #include "core/sched/internal.h"
 
-enum { GRACE = 4096 /* bytes */ };
+enum { GRACE = 4096 /* bytes */, MISSES = 16 };
 enum { LOOKS = 16 /* drain asks that often before the clock or the queues are looked at */ };
 
 bool rt_gc_nothing_left(rt_gc *gc)
@@ -73,14 +74,22 @@ static void take_credit(rt_gc *gc, rt_gcp *p)
 	}
 }
 
-/* All that is grey is in others' hands: it stays owed, and GRACE bytes may be allocated until the next try. */
+/* All that is grey is in others' hands: it stays owed, and GRACE bytes may be allocated until the next try. If that
+ * comes to nothing again and again, those who mark have no CPU; then this does not go on for ever. May park. */
 static void put_off(rt_gc *gc, rt_gcp *p)
 {
 	double grace = GRACE * rt_bits_double(rt_load64_rlx(&gc->assist_ratio));
+	uint64_t goal = rt_load64_rlx(&gc->goal);
+	const rt_m *mp = rt_self();
 
 	p->owed += grace - p->credit;
 	p->credit = grace;
 	rt_store32_rlx(&gc->hungry, 1);
+	if (RT_UNLIKELY(++p->misses > MISSES) && mp->locks == 1 && mp->curg != NULL &&
+	    rt_load64_rlx(&gc->heap.live) > goal + goal / 10) {
+		p->misses = 0;
+		rt_gc_wait_marked(gc);
+	}
 }
 
 static RT_NOINLINE void pay(rt_gc *gc, rt_gcp *p)
@@ -105,9 +114,9 @@ static RT_NOINLINE void pay(rt_gc *gc, rt_gcp *p)
 	done = rt_gc_drain(&k, most, NULL, NULL);
 	rt_gcw_dispose(&gc->pool, &p->w); /* or others that owe would find nothing */
 	p->credit += (double)done;
-	if (done == 0) {
-		put_off(gc, p);
-	} else if (p->credit > 0 && p->owed > 0) {
+	if (done > 0)
+		p->misses = 0;
+	if (p->credit > 0 && p->owed > 0) {
 		double part = p->credit / 2 < p->owed ? p->credit / 2 : p->owed;
 
 		p->owed -= part;
@@ -117,6 +126,8 @@ static RT_NOINLINE void pay(rt_gc *gc, rt_gcp *p)
 	rt_add64_full(&gc->assist_ns, (uint64_t)(be_nanotime() - since));
 	if (rt_marker_leave(gc) && rt_self()->locks == 1)
 		rt_goyield(); /* so that the collection ends now and not with this turn */
+	else if (done == 0)
+		put_off(gc, rt_self()->p->gc);
 }
 
 void rt_assist(rt_gc *gc, size_t bytes)

@@ -107,26 +107,46 @@ static bool wait_for_cycle(rt_g *gp, void *arg)
 	return true;
 }
 
-/* w->ticket: the collection; w->elem: it must be swept, too. */
-void rt_gc_wait(rt_gc *gc, bool swept)
+/* Holds gc->ctl, which it gives back. w->ticket: the collection; w->elem: it must be swept, too. */
+static void wait_locked(rt_gc *gc, uint32_t which, bool swept, uint8_t reason)
 {
 	rt_g *gp = rt_curg();
 	rt_waiter w;
 
-	if (rt_g_released(gp))
-		return;
-	make_controller(gc);
 	rt_waiter_begin(gp, &w, RT_UNTIMED);
 	w.on = gc;
 	w.unlink = unlink_waiter;
 	w.elem = swept ? gc : NULL;
-	rt_lock(&gc->ctl, RT_RANK_gcctl);
-	w.ticket = rt_load32_rlx(&gc->started) + 1;
+	w.ticket = which;
 	w.next = gc->waiters;
 	gc->waiters = &w;
-	rt_xchg32_full(&gc->want, 1);
-	rt_gopark(wait_for_cycle, gc, RT_WAIT_GC_CYCLE, NULL);
+	rt_gopark(wait_for_cycle, gc, reason, NULL);
 	(void)rt_waiter_end(gp, &w);
+}
+
+void rt_gc_wait(rt_gc *gc, bool swept)
+{
+	if (rt_g_released(rt_curg()))
+		return;
+	make_controller(gc);
+	rt_lock(&gc->ctl, RT_RANK_gcctl);
+	rt_xchg32_full(&gc->want, 1);
+	wait_locked(gc, rt_load32_rlx(&gc->started) + 1, swept, RT_WAIT_GC_CYCLE);
+}
+
+/* The end comes with the world stopped, and who waits is readied later under the lock. */
+void rt_gc_wait_marked(rt_gc *gc)
+{
+	uint32_t which;
+
+	if (rt_g_released(rt_curg()))
+		return;
+	rt_lock(&gc->ctl, RT_RANK_gcctl);
+	which = rt_load32_rlx(&gc->started);
+	if (rt_load32_rlx(&gc->ended) == which)
+		rt_unlock(&gc->ctl, RT_RANK_gcctl);
+	else
+		wait_locked(gc, which, false, RT_WAIT_GC_ASSIST_WAIT);
 }
 
 /* Not between gort_pin and gort_unpin. */
@@ -221,6 +241,7 @@ static void prepare_p(rt_gcp *p)
 	p->mc.tiny = NULL; /* its block is white, and reachable through the cache alone */
 	p->mc.tinyoff = 0;
 	p->credit = p->owed = 0;
+	p->misses = 0;
 	p->workns = 0;
 	p->newbytes = 0;
 	p->nwb = 0;

@@ -25,6 +25,7 @@ typedef struct rt_gcp {
 	uint32_t scan_min;       /* objects of types with so many pointers are scanned: 1; 0: heaptypes */
 	double credit;           /* scan work done beyond what its allocations owe; negative: owed */
 	double owed;             /* besides that, from when there was nothing to do */
+	unsigned misses;         /* how often in a row there was nothing */
 	int64_t workns;          /* given to marking by this P in this collection, not in assists */
 	uint64_t newbytes;       /* allocated black, not yet told */
 	uint32_t nwb;
@@ -287,6 +288,7 @@ void rt_gc_pace_scavenger(rt_gc *gc);                    /* world stopped, or at
 void rt_gc_trigger(rt_gc *gc);                           /* the heap has reached the trigger, or gcstress says so */
 void rt_gc_request(rt_gc *gc);                           /* a collection is to begin; the caller has a P */
 void rt_gc_wait(rt_gc *gc, bool swept);                  /* for the end of one that begins from now on */
+void rt_gc_wait_marked(rt_gc *gc);                       /* for the end of the one that marks now, if one does */
 void rt_gc_next_mark(rt_gc *gc);                         /* another number for gc->mark */
 void rt_gc_drop(gort_runtime *rt);                       /* up-call */
 int64_t rt_gc_cpu(rt_gc *gc);                            /* controller, or world stopped: CPU ns, idle Ps' not */
