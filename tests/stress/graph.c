@@ -9,6 +9,9 @@
  * freed node that is reached has a wrong sum (clobberfree makes that certain), or a payload of
  * another.
  *
+ * A new node keeps what was there before it, so what can be reached grows. Every half second an epoch ends: each
+ * goroutine forgets its table, and takes no node of another epoch into it.
+ *
  * Some nodes have a weak handle, which must lead to them as long as anybody can ask. Each goroutine also has a
  * table of handles, from which it takes nodes back. Some nodes have a cleanup, and some a finalizer: these lead to
  * nodes of their own only, which get no further edges, so that no cycle keeps them. A finalizer finds all of that
@@ -20,7 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { EDGES = 4, SLOTS = 64, WORKERS = 8, WALK = 30 };
+enum { EDGES = 4, SLOTS = 64, WORKERS = 8, WALK = 30, EPOCH = 500 * 1000 * 1000 /* ns */ };
 enum { FIXED = 1, FINAL = 2 }; /* node.kind: its edges stay; it has or had a finalizer */
 
 typedef struct node {
@@ -29,7 +32,7 @@ typedef struct node {
 	uint32_t *payload; /* [0]: its length, then words made of key */
 	uint64_t sum;
 	gort_weak *weak;   /* its own, or NULL */
-	uint64_t kind;
+	uint64_t kind, epoch;
 } node;
 
 GORT_DEFINE_TYPE(node, GORT_FIELD(node, magic, uint64_t), GORT_FIELD(node, key, uint64_t),
@@ -38,7 +41,7 @@ GORT_DEFINE_TYPE(node, GORT_FIELD(node, magic, uint64_t), GORT_FIELD(node, key, 
                  { "e2", offsetof(node, edge[2]), gort_type_of_void_ptr, NULL },
                  { "e3", offsetof(node, edge[3]), gort_type_of_void_ptr, NULL },
                  GORT_PTR(node, payload), GORT_FIELD(node, sum, uint64_t), GORT_PTR(node, weak),
-                 GORT_FIELD(node, kind, uint64_t));
+                 GORT_FIELD(node, kind, uint64_t), GORT_FIELD(node, epoch, uint64_t));
 
 typedef struct note { /* what a cleanup or finalizer is called with; no pointers */
 	uint64_t key, sum;
@@ -47,7 +50,7 @@ typedef struct note { /* what a cleanup or finalizer is called with; no pointers
 
 typedef struct worker {
 	int number;
-	uint64_t seed, steps, nodes;
+	uint64_t seed, steps, nodes, epoch;
 	gort_chan *in, *out;
 	gort_weak **weak;
 } worker;
@@ -128,6 +131,7 @@ static node *make(worker *w)
 	n->magic = UINT64_C(0x676f7274);
 	n->key = r;
 	n->sum = sum_of(n);
+	n->epoch = w->epoch;
 	p[0] = words;
 	for (uint32_t i = 1; i < words; i++)
 		p[i] = (uint32_t)r + i;
@@ -211,6 +215,12 @@ static node *walk(worker *w, node *n)
 	return n;
 }
 
+/* What came by a channel or a handle. */
+static node *of_now(const worker *w, node *n)
+{
+	return n != NULL && n->epoch == w->epoch ? n : NULL;
+}
+
 static void step(worker *w, node **table)
 {
 	uint64_t r = next(&w->seed);
@@ -248,7 +258,7 @@ static void step(worker *w, node **table)
 	case 7:
 		if (gort_chan_try_recv(w->in, &n) == 0) {
 			(void)walk(w, n);
-			gort_store(b, n);
+			gort_store(b, of_now(w, n));
 		}
 		break;
 	case 8: /* all edges at once, over the stack, into a part of the table, and on in it */
@@ -269,8 +279,8 @@ static void step(worker *w, node **table)
 		if (!gort_cas(a, n, *b) && *a == n)
 			bad(n, "cas");
 		break;
-	case 11:
-		gort_store(a, make_final(w));
+	case 11: /* not too many: they outlive collections; if they were half of all, the heap would grow with each */
+		gort_store(a, (r >> 40) % 8 == 0 ? make_final(w) : make(w));
 		break;
 	case 12: case 13:
 		gort_store(&w->weak[(r >> 32) % SLOTS], gort_weak_make(walk(w, *a)));
@@ -278,7 +288,7 @@ static void step(worker *w, node **table)
 	case 14: /* from a handle to the table, where it is strong */
 		n = gort_weak_value(w->weak[(r >> 32) % SLOTS]);
 		(void)walk(w, n);
-		gort_store(b, n);
+		gort_store(b, of_now(w, n));
 		break;
 	default:
 		(void)walk(w, *a);
@@ -291,9 +301,16 @@ static void work(void *arg)
 	worker *w = arg;
 	node **table = gort_new_array(gort_type_of_void_ptr(), SLOTS);
 
-	while (gort_nanotime() < until)
+	for (int64_t now; (now = gort_nanotime()) < until;) {
+		uint64_t epoch = (uint64_t)(until - now) / EPOCH;
+
+		if (epoch != w->epoch) {
+			w->epoch = epoch;
+			gort_clear(gort_type_of_void_ptr(), table, SLOTS);
+		}
 		for (int i = 0; i < 1000; i++)
 			step(w, table);
+	}
 	for (int i = 0; i < SLOTS; i++)
 		(void)walk(w, table[i]);
 }
