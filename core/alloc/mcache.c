@@ -58,6 +58,43 @@ static void flush_scannable(rt_mcache *mc)
 	mc->scannable = 0;
 }
 
+/* Objects that are made while a collection marks are black. The bit is set later than the object is there: who finds it
+ * meanwhile marks and scans it, which is more than need be, and no harm. */
+static void blacken(rt_mcache *mc, unsigned spc)
+{
+	rt_span *s = mc->alloc[spc];
+	uint64_t given = mc->whole[spc] & ~s->cache;
+	rt_atomic64 *word;
+
+	mc->whole[spc] = s->cache;
+	if (given == 0)
+		return;
+	word = &rt_span_markbits(s)[s->window / 64];
+	given &= ~rt_load64_rlx(word);
+	rt_or64_full(word, given);
+	rt_page_marked(mc->heap, s);
+	mc->blackbytes += (unsigned)__builtin_popcountll(given) * s->elemsize;
+}
+
+void rt_mcache_black_begin(rt_mcache *mc)
+{
+	mc->black = true;
+	mc->blackbytes = 0;
+	for (unsigned i = 0; i < RT_NSPANCLASS; i++)
+		mc->whole[i] = mc->alloc[i]->cache;
+}
+
+void rt_mcache_black_flush(rt_mcache *mc)
+{
+	for (unsigned i = 0; i < RT_NSPANCLASS; i++)
+		blacken(mc, i);
+}
+
+void rt_mcache_black_end(rt_mcache *mc)
+{
+	mc->black = false;
+}
+
 static void give_back(rt_mcache *mc, unsigned spc)
 {
 	rt_mheap *h = mc->heap;
@@ -65,6 +102,7 @@ static void give_back(rt_mcache *mc, unsigned spc)
 
 	count(mc, spc);
 	mc->alloc[spc] = no_span();
+	mc->whole[spc] = 0;
 	/* Cached across the end of a cycle: its free slots are not in heap.live any more. */
 	if (rt_load32_rlx(&s->sweepgen) != rt_load32_rlx(&h->sweepgen) + 1 && mc->left[spc] > 0)
 		rt_add64_full(&h->live, -(mc->left[spc] * s->elemsize));
@@ -169,8 +207,12 @@ RT_NOINLINE rt_slot rt_mcache_refill(rt_mcache *mc, unsigned spc)
 	rt_span *s = mc->alloc[spc];
 
 	RT_ASSERT(rt_load32_rlx(&mc->flushgen) == rt_load32_rlx(&mc->heap->sweepgen));
+	if (mc->black)
+		blacken(mc, spc);
 	if ((s == no_span() || !rt_span_window_next(s)) && !new_span(mc, spc))
 		return (rt_slot){NULL, NULL, 0};
+	mc->whole[spc] = mc->alloc[spc]->cache;
+	mc->fresh = true;
 	clear_or_tell(mc->alloc[spc]);
 	if (!rt_spc_noscan(spc))
 		describe_window(mc, mc->alloc[spc], spc);

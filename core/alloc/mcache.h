@@ -22,6 +22,11 @@ struct rt_mcache {
 	rt_span *spare;               /* records for new spans */
 	uint32_t nspare;
 	uint32_t left[RT_NSPANCLASS]; /* free slots of alloc[i] when it came */
+	/* While a collection marks: what is given out of a window is marked when that goes, or when marking ends. */
+	bool black;                   /* changes with the world stopped */
+	bool fresh;                   /* a window came: its bytes are to be paid for; the owner clears it */
+	uint64_t blackbytes;          /* marked in this way, not yet told */
+	uint64_t whole[RT_NSPANCLASS]; /* free slots of the window of alloc[i] when it came, or when marking began */
 	/* Where a bitmap tells the pointers of the class: the mask by which all free slots of the window are described
 	 * already (0: none), and that of the next window: of the last object that was not served by the former. */
 	uint64_t ready[RT_NCLASS], wanted[RT_NCLASS];
@@ -39,6 +44,18 @@ bool rt_mcache_prepare(rt_mcache *mc);
 /* Brings counters and heap.live up to date without giving anything back. Owner, or with the
  * world stopped. */
 void rt_mcache_count(rt_mcache *mc);
+
+/* World stopped: marking begins; it may be over; it is. */
+void rt_mcache_black_begin(rt_mcache *mc);
+void rt_mcache_black_flush(rt_mcache *mc);
+void rt_mcache_black_end(rt_mcache *mc);
+
+/* Owner: slot `index` of s was given out by mc while marking, and its mark may not be set yet. */
+static inline bool rt_mcache_gave(const rt_mcache *mc, const rt_span *s, uint32_t index)
+{
+	return s == mc->alloc[s->spanclass] && index - s->window < 64 &&
+	       (mc->whole[s->spanclass] & ~s->cache) >> (index - s->window) & 1;
+}
 
 /* The slow half of rt_mcache_next: another window, another span. */
 rt_slot rt_mcache_refill(rt_mcache *mc, unsigned spc);

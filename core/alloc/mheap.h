@@ -105,6 +105,14 @@ static inline rt_span *rt_span_of(const rt_mheap *h, uintptr_t p)
 	return s;
 }
 
+/* s has a marked object: reclaiming passes by spans without one. */
+static inline void rt_page_marked(rt_mheap *h, const rt_span *s)
+{
+	uintptr_t base = (uintptr_t)s->base;
+
+	(void)rt_bit_set(rt_arena_of(&h->map, base)->marked, rt_arena_page(base));
+}
+
 /* The initialised object that p points into: its start, or 0. What the collector asks of every
  * word. */
 static inline uintptr_t rt_object_find(const rt_mheap *h, uintptr_t p, rt_span **span,

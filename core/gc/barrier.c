@@ -19,7 +19,7 @@ void rt_wb_flush(rt_gc *gc, rt_gcp *p)
 	rt_marker k = { .gc = gc, .w = &p->w };
 
 	for (uint32_t i = 0; i < p->nwb; i++)
-		rt_gc_grey(&k, p->wb[i]);
+		rt_gc_grey_old(&k, p->wb[i], &p->mc); /* most new values are objects just made */
 	p->nwb = 0;
 	rt_gc_tell(&k);
 }

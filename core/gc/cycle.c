@@ -243,8 +243,8 @@ static void prepare_p(rt_gcp *p)
 	p->credit = p->owed = 0;
 	p->misses = 0;
 	p->workns = 0;
-	p->newbytes = 0;
 	p->nwb = 0;
+	rt_mcache_black_begin(&p->mc);
 }
 
 void rt_gc_next_mark(rt_gc *gc)
@@ -295,6 +295,13 @@ static void begin(rt_gc *gc)
 	gc->cyclegoal = rt_load64_rlx(&gc->goal);
 }
 
+static void tell_black(rt_gc *gc, rt_gcp *p)
+{
+	rt_mcache_black_flush(&p->mc);
+	rt_add64_full(&gc->marked, p->mc.blackbytes);
+	p->mc.blackbytes = 0;
+}
+
 /* World stopped: what every P holds. */
 static void flush_all(rt_gc *gc)
 {
@@ -305,8 +312,7 @@ static void flush_all(rt_gc *gc)
 
 		rt_wb_flush(gc, p);
 		rt_gcw_dispose(&gc->pool, &p->w);
-		rt_add64_full(&gc->marked, p->newbytes);
-		p->newbytes = 0;
+		tell_black(gc, p);
 	}
 }
 
@@ -383,8 +389,10 @@ static void end(rt_gc *gc)
 	rt_workpool_reset(&gc->pool);
 	rt_sweep_begin(&gc->heap);
 	gc->fin.stopped = true;
-	for (int i = 0; i < rt->sched.nallp; i++)
+	for (int i = 0; i < rt->sched.nallp; i++) {
+		rt_mcache_black_end(&rt->sched.allp[i]->gc->mc);
 		(void)rt_mcache_prepare(&rt->sched.allp[i]->gc->mc);
+	}
 	gc->fin.stopped = false;
 	rt_store64_rlx(&gc->heap.live, rt_load64_rlx(&gc->marked));
 	rt_store64_rlx(&gc->heap.scannable, 0);
@@ -679,6 +687,7 @@ void rt_gc_drop(gort_runtime *rt)
 	rt_unlock(&gc->rootlock, RT_RANK_gcroots);
 	for (int i = 0; i < rt->sched.nallp; i++) {
 		rt->sched.allp[i]->gc->w = (rt_gcw){ 0 };
+		rt_mcache_black_end(&rt->sched.allp[i]->gc->mc);
 		rt->sched.allp[i]->gc->nwb = 0;
 	}
 	rt_workpool_reset(&gc->pool);
@@ -701,6 +710,8 @@ static bool p_new(gort_runtime *rt, rt_p *pp)
 		return false;
 	rt_mcache_init(&pp->gc->mc, &rt->gc->heap);
 	pp->gc->mc.grown = rt->gc->stress > 0;
+	if (rt_load32_rlx(&rt->gcmark) != 0)
+		rt_mcache_black_begin(&pp->gc->mc);
 	pp->gc->bitmap_max = rt->gc->types ? 0 : RT_BITMAP_MAX;
 	pp->gc->scan_min = rt->debug.heaptypes ? 0 : 1;
 	return true;
@@ -715,8 +726,7 @@ static void p_flush(gort_runtime *rt, rt_p *pp)
 		rt_wb_flush(gc, pp->gc);
 		rt_roots_alarms(gc, &pp->gc->w, rt->sched.allp[0]);
 		rt_gcw_dispose(&gc->pool, &pp->gc->w);
-		rt_add64_full(&gc->marked, pp->gc->newbytes);
-		pp->gc->newbytes = 0;
+		tell_black(gc, pp->gc);
 	}
 	rt_mcache_flush(&pp->gc->mc);
 }

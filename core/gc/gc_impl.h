@@ -27,7 +27,6 @@ typedef struct rt_gcp {
 	double owed;             /* besides that, from when there was nothing to do */
 	unsigned misses;         /* how often in a row there was nothing */
 	int64_t workns;          /* given to marking by this P in this collection, not in assists */
-	uint64_t newbytes;       /* allocated black, not yet told */
 	uint32_t nwb;
 	uintptr_t wb[RT_WB_WORDS]; /* barrier.c: old and new values of stores since the last flush */
 } rt_gcp;
@@ -194,9 +193,10 @@ typedef struct rt_gc {
 /* ---- mark.c -------------------------------------------------------------------------------------- */
 
 void rt_gc_grey(rt_marker *k, uintptr_t word);          /* any word */
+void rt_gc_grey_old(rt_marker *k, uintptr_t word, const rt_mcache *mc); /* unless mc has made it just now */
 void rt_gc_scan_words(rt_marker *k, const void *lo, const void *hi); /* conservatively */
 void rt_gc_scan_inside(rt_marker *k, rt_span *s, uintptr_t obj); /* what obj points to; it may be white */
-void rt_gc_mark_new(rt_gc *gc, rt_gcp *p, rt_slot o);   /* an object allocated while marking is black */
+void rt_gc_mark_large(rt_gc *gc, rt_gcp *p, rt_span *s); /* made while marking: black. The small: mcache.c */
 /* Marks until `budget` bytes of scan work are done or there is none left; scan work done. stop:
  * looked at now and then; may be NULL. */
 uint64_t rt_gc_drain(rt_marker *k, uint64_t budget, bool (*stop)(void *arg), void *arg);

@@ -29,14 +29,9 @@ static inline void queue(rt_marker *k, uintptr_t obj)
 		rt_store32_rel(&k->gc->overflow, 1);
 }
 
-/* So that reclaiming passes by spans without a marked object. */
 static RT_NOINLINE void mark_page(rt_gc *gc, rt_span *s)
 {
-	uintptr_t base = (uintptr_t)s->base;
-	rt_arena *a = rt_arena_of(&gc->heap.map, base);
-	unsigned page = rt_arena_page(base);
-
-	(void)rt_bit_set(a->marked, page);
+	rt_page_marked(&gc->heap, s);
 }
 
 /* False: it was marked already. Whoever sets the first bit of a word tells of the page: seldom enough. */
@@ -83,12 +78,20 @@ void rt_gc_grey(rt_marker *k, uintptr_t word)
 	grey(k, word);
 }
 
-void rt_gc_mark_new(rt_gc *gc, rt_gcp *p, rt_slot o)
+void rt_gc_grey_old(rt_marker *k, uintptr_t word, const rt_mcache *mc)
 {
-	if (o.s == NULL) /* part of a block that is marked */
-		return;
-	(void)mark(gc, o.s, o.index);
-	p->newbytes += o.s->elemsize;
+	rt_span *s;
+	uint32_t index;
+	uintptr_t obj = rt_object_find(&k->gc->heap, word, &s, &index);
+
+	if (obj != 0 && !rt_mcache_gave(mc, s, index))
+		grey_object(k, s, index, obj);
+}
+
+void rt_gc_mark_large(rt_gc *gc, rt_gcp *p, rt_span *s)
+{
+	(void)mark(gc, s, 0);
+	p->mc.blackbytes += s->elemsize;
 }
 
 /* ---- Scanning -------------------------------------------------------------------------------------- */

@@ -2,7 +2,7 @@
  * beside the collector, so that neither needs the other.
  *
  * The common path takes a slot from the P's cache and describes it. What the cache could not do
- * alone leaves `grown` set: then the trigger is looked at. While marking, a new object is black,
+ * alone leaves `grown` set: then the trigger is looked at. While marking, a new object is black (mcache.c),
  * and its bytes are charged to the goroutine (assist). Both come after the object is there: it lies in this frame, or
  * in a register, where the collector finds it.
  *
@@ -17,6 +17,21 @@ static _Noreturn RT_COLD void out_of_memory(void)
 
 enum maker { RUNTIME, PROGRAM };
 
+/* While marking, for an object in s, or NULL: part of a block. Small ones are paid for by the window, when it comes,
+ * since most are made by quick.h. */
+static void charge(rt_gc *gc, rt_gcp *p, rt_span *s)
+{
+	if (s == NULL)
+		return;
+	if (rt_span_large(s))
+		rt_gc_mark_large(gc, p, s);
+	if (s->elemsize > RT_FINE_MAX)
+		rt_assist(gc, s->elemsize);
+	else if (p->mc.fresh)
+		rt_assist(gc, (1 + (unsigned)__builtin_popcountll(s->cache)) * s->elemsize);
+	rt_self()->p->gc->mc.fresh = false;
+}
+
 /* What allocation leaves to be done; o is new. */
 static RT_NOINLINE void settle(rt_slot o, enum maker by)
 {
@@ -25,10 +40,9 @@ static RT_NOINLINE void settle(rt_slot o, enum maker by)
 	rt_gcp *p = mp->p->gc;
 
 	if (rt_load32_rlx(&mp->rt->gcmark) != 0) {
-		rt_gc_mark_new(gc, p, o);
 		if (RT_UNLIKELY(gc->compares) && o.s != NULL)
 			rt_shadow_made(gc, o, by == PROGRAM);
-		rt_assist(gc, o.s != NULL ? o.s->elemsize : 0);
+		charge(gc, p, o.s);
 	}
 	p = rt_self()->p->gc;
 	if (p->mc.grown) {

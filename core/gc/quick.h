@@ -1,6 +1,7 @@
 /* quick.h: the usual allocation, inline and inside a visit, for core/api/memory.c: a small object, a free slot in the
- * window of the P's cache, nothing to be cleared, no collection that marks. NULL: nothing was done, and the caller goes
- * the long way (new.c), which does the same and the rest. */
+ * window of the P's cache, nothing to be cleared. NULL: nothing was done, and the caller goes the long way (new.c),
+ * which does the same and the rest. While a collection marks, objects are black when their window goes (mcache.c), and
+ * were paid for when it came. */
 #ifndef CORE_GC_QUICK_H
 #define CORE_GC_QUICK_H
 
@@ -13,8 +14,7 @@ static inline void *rt_quick_slot(rt_visit v, unsigned spc, uint64_t mask)
 	uint64_t free = s->cache;
 	unsigned i;
 
-	if (RT_UNLIKELY((free == 0) | mc->grown) ||
-	    RT_UNLIKELY(s->clear | rt_load32_rlx(&v.m->rt->gcmark)))
+	if (RT_UNLIKELY((free == 0) | mc->grown) || RT_UNLIKELY(s->clear != 0))
 		return NULL;
 	if (!rt_spc_noscan(spc) && RT_UNLIKELY(mc->ready[spc >> 1] != mask))
 		return NULL;
