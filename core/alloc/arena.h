@@ -23,13 +23,15 @@ enum {
 #define RT_ARENA_BYTES ((size_t)1 << RT_ARENA_SHIFT)
 #define RT_CHUNK_BYTES ((size_t)RT_CHUNK_PAGES * RT_PAGE)
 
+enum { RT_ADVICE_NONE = 0, RT_ADVICE_HUGE = 1, RT_ADVICE_SMALL = 2 };
+
 typedef struct rt_chunk { /* guarded by mheap.lock */
 	uint64_t alloc[RT_CHUNK_PAGES / 64]; /* 1: in use, or taken by a P's page cache */
 	uint64_t scav[RT_CHUNK_PAGES / 64];  /* 1: Prepared, not Ready; zero when it becomes Ready */
 	uint16_t inuse, lastinuse;           /* pages now, and at the end of the last cycle */
 	uint32_t gen;                        /* the cycle that lastinuse is of */
 	bool mapped;
-	bool nohuge;                         /* the system was told to use small pages here */
+	uint8_t advice;                      /* RT_ADVICE_*: what the system was told of the size of pages here */
 } rt_chunk;
 
 /* What stands for the type of a large or middle-sized object. NULL: nothing is scanned, it is

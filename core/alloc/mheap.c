@@ -212,8 +212,6 @@ static bool prepare_chunk_locked(rt_mheap *h, size_t chunk)
 	if (!rt_sys_map(&h->mem, p, RT_CHUNK_BYTES) ||
 	    !rt_sys_used(&h->mem, (char *)a->types + i * types, types, RT_MEM_META))
 		return false;
-	if (chunk > 0)
-		be_arena_huge(p, RT_CHUNK_BYTES);
 	rt_pageheap_add_chunk(&h->pages, chunk);
 	rt_add64_full(&h->released, RT_CHUNK_BYTES);
 	return true;

@@ -119,8 +119,9 @@ static piece take(rt_mheap *h, size_t want, size_t unit, bool force)
 		rt_chunk *c = rt_pageheap_chunk(&h->pages, found.page / RT_CHUNK_PAGES);
 
 		(void)rt_pageheap_take(&h->pages, found.page, found.n);
-		found.broke_huge = found.broke_huge && !c->nohuge && found.page >= RT_CHUNK_PAGES;
-		c->nohuge |= found.broke_huge;
+		found.broke_huge = found.broke_huge && c->advice != RT_ADVICE_SMALL && found.page >= RT_CHUNK_PAGES;
+		if (found.broke_huge)
+			c->advice = RT_ADVICE_SMALL;
 	}
 	rt_unlock(&h->lock, RT_RANK_mheap);
 	return found;
@@ -201,14 +202,16 @@ size_t rt_scav_due(const rt_mheap *h)
 	return due;
 }
 
-/* Chunk i, if it is on small pages and dense again: its address. */
-static char *full_again_locked(rt_pagealloc *pa, size_t i)
+/* Chunk i, if it is on small pages and dense: its address. Not when it is made: the first touch of a huge page clears
+ * all of it, which takes the system up to 10 ms where it has to look for one, and neither the goroutine nor a stop of the
+ * world gets through meanwhile. Of pages in use it makes huge ones in its own time. */
+static char *dense_locked(rt_pagealloc *pa, size_t i)
 {
 	rt_chunk *c = rt_pageheap_chunk(pa, i);
 
-	if (c == NULL || !c->nohuge || c->inuse < DENSE)
+	if (c == NULL || c->advice == RT_ADVICE_HUGE || c->inuse < DENSE || i == 0)
 		return NULL;
-	c->nohuge = false;
+	c->advice = RT_ADVICE_HUGE;
 	return rt_page_addr(pa, i * RT_CHUNK_PAGES);
 }
 
@@ -225,7 +228,7 @@ void rt_scav_cycle(rt_mheap *h)
 		char *p;
 
 		rt_lock(&h->lock, RT_RANK_mheap);
-		p = full_again_locked(&h->pages, i);
+		p = dense_locked(&h->pages, i);
 		rt_unlock(&h->lock, RT_RANK_mheap);
 		if (p != NULL)
 			be_arena_huge(p, RT_CHUNK_BYTES);

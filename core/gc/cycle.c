@@ -579,9 +579,8 @@ static void cycle(rt_gc *gc)
 		(void)finished(gc, true);
 	}
 	end(gc);
-	rt_start_world(rt);
+	now = rt_start_world(rt);
 	rt_fin_wake(gc);
-	now = be_nanotime();
 	rt_workpool_trim(&gc->pool); /* nobody but us begins the next */
 	gc->pause2 = now - gc->pause2;
 	remember(gc, now);

@@ -152,7 +152,7 @@ typedef enum rt_stwreason {
 	RT_STW_GC_SETTINGS
 } rt_stwreason;
 void rt_stop_world(gort_runtime *rt, rt_stwreason why);
-void rt_start_world(gort_runtime *rt);
+int64_t rt_start_world(gort_runtime *rt); /* when it went on */
 
 /* What the rooms above put below: registered once by api/runtime.c for each runtime. */
 typedef struct rt_upcalls {

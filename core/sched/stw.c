@@ -194,7 +194,7 @@ static bool try_stop(gort_runtime *rt, int64_t patience)
 	return true;
 }
 
-static void start(gort_runtime *rt);
+static int64_t start(gort_runtime *rt);
 
 /* With the world running and without the lock, for about ns. */
 static void let_run(gort_runtime *rt, int64_t ns)
@@ -269,10 +269,11 @@ static void forget_taken_locked(rt_sched *sc)
 
 /* Also in the middle of a stop: Ps that have not stopped go on as they are. Who comes to stop looks at gcwaiting
  * under sched.lock. */
-static void start(gort_runtime *rt)
+static int64_t start(gort_runtime *rt)
 {
 	rt_sched *sc = &rt->sched;
 	rt_m *mp = self_of(rt);
+	int64_t goes_on;
 	rt_p *busy = NULL;
 	rt_m *stands = NULL;
 
@@ -305,6 +306,7 @@ static void start(gort_runtime *rt)
 		}
 	}
 	rt_unlock(&sc->lock, RT_RANK_sched);
+	goes_on = be_nanotime(); /* not when all have been woken: they may get our CPU */
 	while (stands != NULL) {
 		rt_m *on = stands;
 
@@ -322,16 +324,19 @@ static void start(gort_runtime *rt)
 	rt_wakep(rt);
 	if (mp != NULL)
 		RT_TRACE(mp, GC, STW_END, mp->curg, sc->stwstopped - sc->stwbegin,
-		         be_nanotime() - sc->stwstopped, 0);
+		         goes_on - sc->stwstopped, 0);
+	return goes_on;
 }
 
-void rt_start_world(gort_runtime *rt)
+int64_t rt_start_world(gort_runtime *rt)
 {
 	rt_sched *sc = &rt->sched;
+	int64_t goes_on;
 
 	RT_ASSERT(sc->stopwait == 0);
-	start(rt);
+	goes_on = start(rt);
 	rt_hist_add_owner(&sc->stopping[sc->stwgc], sc->stwstopped - sc->stwbegin);
-	rt_hist_add_owner(&sc->pauses[sc->stwgc], be_nanotime() - sc->stwbegin);
+	rt_hist_add_owner(&sc->pauses[sc->stwgc], goes_on - sc->stwbegin);
 	rt_unlock(&sc->stopworld, RT_RANK_stopworld);
+	return goes_on;
 }
