@@ -295,6 +295,51 @@ static void test_garbage(void **state)
 		assert_int_equal(collected(1, collectors[c], garbage, NULL), 0);
 }
 
+/* ---- What the runtime made for itself --------------------------------------------------------------- */
+
+enum { CASES = 40 };           /* more than lie in a frame: one object without a type */
+
+static void select_many(void *arg)
+{
+	gort_select_case k[CASES];
+
+	for (int i = 0; i < CASES; i++)
+		k[i] = (gort_select_case){ .dir = GORT_RECV, .chan = arg };
+	gort_select(k, CASES, GORT_FOREVER);
+}
+
+static bool selecting(void)
+{
+	gort_goroutine g[8];
+	size_t n = gort_goroutines(gort_self(), g, 8);
+
+	for (size_t i = 0; i < n && i < 8; i++)
+		if (strcmp(g[i].wait_reason, "select") == 0)
+			return true;
+	return false;
+}
+
+static void of_the_runtime(void *arg)
+{
+	gort_chan *c = gort_chan_make(gort_type_of_void_ptr(), 0);
+	dump d;
+
+	(void)arg;
+	gort_go(select_many, c);
+	YIELD_UNTIL(selecting());
+	CHECK(dump_take(gort_self(), &d) == 0);
+	check_whole(&d);
+	dump_free(&d);
+	gort_chan_close(c);
+}
+
+static void test_of_the_runtime(void **state)
+{
+	(void)state;
+	everywhere(0, NULL, of_the_runtime);
+	everywhere(0, "heaptypes=1", of_the_runtime);
+}
+
 /* ---- Roots ------------------------------------------------------------------------------------------ */
 
 static gort_chan *gate;
@@ -790,6 +835,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_graph),   cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_of_the_runtime),
 		cmocka_unit_test(test_stacks),  cmocka_unit_test(test_in_place),
 		cmocka_unit_test(test_data),    cmocka_unit_test(test_hanging),
 		cmocka_unit_test(test_writers), cmocka_unit_test(test_refused),
