@@ -21,9 +21,7 @@
  * Finalizers: marking looks into each object that has one, as into a root. Here that is done only for those that
  * nothing else has led to, when all else is found: what a living object points to is kept by that object.
  */
-#include "core/gc/snapshot.h"
-
-#include "core/gc/gc_impl.h"
+#include "core/gc/finder.h"
 #include "core/sched/internal.h"
 
 /* ---- Spans ----------------------------------------------------------------------------------------- */
@@ -36,7 +34,7 @@ static bool unswept(const rt_gc *gc, const rt_span *s)
 	return g == h - 2 || g == h - 1 || g == h + 1;
 }
 
-static bool is_there(const rt_gc *gc, const rt_span *s, uint32_t index)
+bool rt_finder_alive(const rt_gc *gc, const rt_span *s, uint32_t index)
 {
 	return unswept(gc, s) ? rt_bit_get(rt_span_markbits(s), index) : rt_span_allocated(s, index);
 }
@@ -49,7 +47,7 @@ static void note_span(rt_gc *gc, rt_span *s, void *arg)
 	*to = (rt_snapspan){ .base = (uintptr_t)s->base, .elemsize = s->elemsize, .npages = s->npages,
 		             .first = sn->nids, .nelems = s->nelems, .spanclass = s->spanclass };
 	for (uint32_t i = 0; i < s->nelems; i++)
-		to->used += is_there(gc, s, i);
+		to->used += rt_finder_alive(gc, s, i);
 	sn->nids += s->nelems;
 }
 
@@ -72,25 +70,16 @@ static bool note_spans(rt_gc *gc, rt_snapshot *sn)
 
 /* ---- Objects --------------------------------------------------------------------------------------- */
 
-typedef struct finder {      /* what is being looked into, and where its edges go */
-	rt_marker k;         /* first */
-	rt_snapshot *sn;
-	rt_segs *to;
-	uint32_t *count;     /* of them; NULL: it is counted as soon as there is one */
-	uint32_t at;
-	rt_snaproot root;    /* what is counted then */
-} finder;
-
-/* The number of an object; 0: it is dead, or there is no memory. */
-static uint32_t number_of(const rt_gc *gc, rt_snapshot *sn, const rt_span *s, uint32_t index)
+uint32_t rt_finder_number(rt_finder *f, const rt_span *s, uint32_t index)
 {
+	rt_snapshot *sn = f->sn;
 	rt_snapspan *span = rt_segs_at(&sn->spans, s->number);
 	uint32_t *id = &sn->ids[span->first + index];
 	rt_snapobject *o;
 
-	if (*id != 0 || !is_there(gc, s, index))
+	if (*id != 0 || !rt_finder_alive(f->k.gc, s, index))
 		return *id;
-	if (sn->objects.n == UINT32_MAX) /* numbers are 32 bits: of a heap of 64 GiB or more */
+	if (sn->objects.n == RT_SNAP_MOST) /* numbers are 32 bits: of a heap of 64 GiB or more */
 		sn->full = true;
 	o = rt_snap_push(sn, &sn->objects);
 	if (o == NULL)
@@ -102,7 +91,7 @@ static uint32_t number_of(const rt_gc *gc, rt_snapshot *sn, const rt_span *s, ui
 	return *id;
 }
 
-static void begin_root(finder *f, uint8_t kind, uint64_t id, uint64_t size)
+static void begin_root(rt_finder *f, uint8_t kind, uint64_t id, uint64_t size)
 {
 	f->root = (rt_snaproot){ .kind = kind, .id = id, .size = size };
 	f->to = &f->sn->rootedges;
@@ -111,7 +100,7 @@ static void begin_root(finder *f, uint8_t kind, uint64_t id, uint64_t size)
 }
 
 /* Roots of some kinds are told also if they lead nowhere. */
-static rt_snaproot *tell_root(finder *f)
+static rt_snaproot *tell_root(rt_finder *f)
 {
 	rt_snaproot *r = rt_snap_push(f->sn, &f->sn->roots);
 
@@ -124,8 +113,8 @@ static rt_snaproot *tell_root(finder *f)
 
 static void found(rt_marker *k, rt_span *s, uint32_t index, uintptr_t obj)
 {
-	finder *f = (finder *)k;
-	uint32_t to = f->sn->full ? 0 : number_of(k->gc, f->sn, s, index);
+	rt_finder *f = (rt_finder *)k;
+	uint32_t to = f->sn->full ? 0 : rt_finder_number(f, s, index);
 	rt_snapedge *e;
 
 	(void)obj;
@@ -141,7 +130,7 @@ static void found(rt_marker *k, rt_span *s, uint32_t index, uintptr_t obj)
 }
 
 /* The word at `at` of what begins at base and has size bytes. */
-static inline void look(finder *f, uintptr_t base, size_t size, size_t at)
+static inline void look(rt_finder *f, uintptr_t base, size_t size, size_t at)
 {
 	uintptr_t w = rt_gc_word(f->k.gc, base + at);
 
@@ -151,13 +140,13 @@ static inline void look(finder *f, uintptr_t base, size_t size, size_t at)
 	rt_gc_grey(&f->k, w);
 }
 
-static void look_at_words(finder *f, uintptr_t base, size_t size)
+static void look_at_words(rt_finder *f, uintptr_t base, size_t size)
 {
 	for (size_t at = 0; at + sizeof(void *) <= size; at += sizeof(void *))
 		look(f, base, size, at);
 }
 
-static void look_at_bits(finder *f, const rt_span *s, uintptr_t obj)
+static void look_at_bits(rt_finder *f, const rt_span *s, uintptr_t obj)
 {
 	uint64_t bits = rt_heapbits_get(s, obj, (unsigned)(s->elemsize / sizeof(void *)));
 
@@ -165,7 +154,7 @@ static void look_at_bits(finder *f, const rt_span *s, uintptr_t obj)
 		look(f, obj, s->elemsize, (size_t)__builtin_ctzll(bits) * sizeof(void *));
 }
 
-static void look_at_typed(finder *f, const gort_type *t, uintptr_t obj, size_t size)
+static void look_at_typed(rt_finder *f, const gort_type *t, uintptr_t obj, size_t size)
 {
 	for (size_t at = 0; t->nptrs > 0 && at < size; at += t->period)
 		for (size_t i = 0; i < t->nptrs && at + t->ptrs[i] < size; i++)
@@ -173,7 +162,7 @@ static void look_at_typed(finder *f, const gort_type *t, uintptr_t obj, size_t s
 }
 
 /* All that an object points to; its type. */
-static const gort_type *look_inside(finder *f, const rt_span *s, uintptr_t obj)
+static const gort_type *look_inside(rt_finder *f, const rt_span *s, uintptr_t obj)
 {
 	const gort_type *t;
 
@@ -191,7 +180,7 @@ static const gort_type *look_inside(finder *f, const rt_span *s, uintptr_t obj)
 	return t;
 }
 
-static void walk(finder *f)
+void rt_finder_walk(rt_finder *f)
 {
 	rt_snapshot *sn = f->sn;
 
@@ -209,7 +198,7 @@ static void walk(finder *f)
 
 static void visit(void *data, void **slot)
 {
-	finder *f = data;
+	rt_finder *f = data;
 
 	rt_gc_grey(&f->k, *(uintptr_t *)slot);
 }
@@ -224,7 +213,7 @@ static uint32_t name_id(rt_snapshot *sn, const rt_g *gp)
 	return (uint32_t)sn->names.n;
 }
 
-static void goroutines(finder *f)
+static void goroutines(rt_finder *f)
 {
 	gort_runtime *rt = f->k.gc->rt;
 	rt_glist l;
@@ -236,6 +225,8 @@ static void goroutines(finder *f)
 	for (size_t i = 0; i < l.n; i++) {
 		rt_g *gp = l.g[i];
 
+		if (f->skip != NULL && f->skip(f, gp))
+			continue;
 		begin_root(f, RT_ROOT_GOROUTINE, gp->goid, 0);
 		f->root.status = (uint8_t)rt_load32_acq(&gp->status);
 		f->root.reason = gp->waitreason;
@@ -246,7 +237,7 @@ static void goroutines(finder *f)
 	rt_glist_free(&l);
 }
 
-static void added_roots(finder *f)
+static void added_roots(rt_finder *f)
 {
 	rt_gc *gc = f->k.gc;
 
@@ -264,7 +255,7 @@ static void added_roots(finder *f)
 /* On the reader's thread, while who takes the snapshot waits for it. */
 static void static_data(rt_gc *gc, void *arg, uintptr_t place, const void *from, const void *to)
 {
-	finder *f = arg;
+	rt_finder *f = arg;
 
 	(void)gc;
 	begin_root(f, RT_ROOT_DATA, place, (uintptr_t)to - (uintptr_t)from);
@@ -275,7 +266,7 @@ static void special(void *arg, rt_span *s, rt_special *sp)
 {
 	static const uint8_t kinds[] = { [RT_SP_FINALIZER] = RT_ROOT_FINALIZER, [RT_SP_WEAK] = RT_ROOT_WEAK,
 		                         [RT_SP_CLEANUP] = RT_ROOT_CLEANUP };
-	finder *f = arg;
+	rt_finder *f = arg;
 
 	begin_root(f, kinds[sp->kind], (uintptr_t)s->base + sp->offset, 0);
 	if (tell_root(f) != NULL)
@@ -286,7 +277,7 @@ static void special(void *arg, rt_span *s, rt_special *sp)
 /* When all else is found. */
 static void finalizer(void *arg, rt_span *s, rt_special *sp)
 {
-	finder *f = arg;
+	rt_finder *f = arg;
 	const rt_snapspan *span = rt_segs_at(&f->sn->spans, s->number);
 	uint32_t index = rt_span_index(s, (uintptr_t)s->base + sp->offset);
 
@@ -296,7 +287,7 @@ static void finalizer(void *arg, rt_span *s, rt_special *sp)
 	(void)look_inside(f, s, (uintptr_t)rt_span_object(s, index));
 }
 
-static void specials(finder *f, void (*fn)(void *arg, rt_span *s, rt_special *sp))
+static void specials(rt_finder *f, void (*fn)(void *arg, rt_span *s, rt_special *sp))
 {
 	uint32_t n = rt_special_parts(&f->k.gc->heap);
 
@@ -304,7 +295,7 @@ static void specials(finder *f, void (*fn)(void *arg, rt_span *s, rt_special *sp
 		rt_special_each(&f->k.gc->heap, i, fn, f);
 }
 
-static void due(finder *f)
+static void due(rt_finder *f)
 {
 	rt_finq *q = &f->k.gc->fin;
 
@@ -319,7 +310,7 @@ static void due(finder *f)
 	rt_unlock(&q->lock, RT_RANK_gcfin);
 }
 
-static void roots(finder *f)
+static void roots(rt_finder *f)
 {
 	gort_runtime *rt = f->k.gc->rt;
 
@@ -349,7 +340,7 @@ static void pause(gort_runtime *rt)
 }
 
 /* Until it is stopped and nobody who stands has the loader's lock, if that is wanted. */
-static void stop(gort_runtime *rt, finder *f)
+static void stop(gort_runtime *rt, rt_finder *f)
 {
 	for (int try = 0;; try++) {
 		rt_stop_world(rt, RT_STW_WATCH);
@@ -360,49 +351,68 @@ static void stop(gort_runtime *rt, finder *f)
 	}
 }
 
-static void fill(rt_gc *gc, rt_snapshot *sn, finder *f)
+void rt_finder_all(rt_finder *f)
 {
+	rt_gc *gc = f->k.gc;
+
+	/* The reader is let go all the same, and finds that it has nothing to do. */
+	if (!note_spans(gc, f->sn) || (f->ready != NULL && !f->ready(f)))
+		f->sn->full = true;
+	else
+		roots(f);
+	if (gc->data.on)
+		rt_data_go(gc);
+	rt_finder_walk(f);
+	if (!f->sn->full)
+		specials(f, finalizer);
+	rt_finder_walk(f);
+}
+
+RT_NOINLINE int rt_finder_run(gort_runtime *rt, rt_finder *f, size_t room)
+{
+	int64_t began;
+	rt_m *mp;
+
+	(void)rt_hold(); /* a goroutine may come out of the stop on another thread */
+	f->k.gc = rt->gc;
+	f->sn = rt_snap_new(rt, room);
+	if (f->sn != NULL && !f->sn->full) {
+		stop(rt, f);
+		began = be_nanotime();
+		mp = rt_self();
+		if (mp != NULL && mp->rt == rt && mp->p != NULL) /* as one who is away: his stack begins here */
+			rt_regs_keep(mp, __builtin_frame_address(0));
+		f->work(f);
+		f->sn->stopped = be_nanotime() - began;
+		rt_start_world(rt);
+	}
+	rt_unhold(rt_self());
+	if (f->sn != NULL && f->sn->full) {
+		rt_snapshot_free(f->sn);
+		f->sn = NULL;
+	}
+	return f->sn != NULL ? 0 : GORT_ENOMEM;
+}
+
+static void fill(rt_finder *f)
+{
+	rt_snapshot *sn = f->sn;
+	rt_gc *gc = f->k.gc;
+
 	sn->time = be_walltime();
 	sn->heaplive = rt_load64_rlx(&gc->heap.live);
 	sn->goal = rt_load64_rlx(&gc->goal);
 	sn->collections = rt_load32_rlx(&gc->ended);
 	sn->collector = gc->kind->name;
 	sn->types = gc->rt->debug.heaptypes != 0;
-	if (!note_spans(gc, sn)) /* the reader is let go all the same, and finds that it has nothing to do */
-		sn->full = true;
-	else
-		roots(f);
-	if (gc->data.on)
-		rt_data_go(gc);
-	walk(f);
-	if (!sn->full)
-		specials(f, finalizer);
-	walk(f);
+	rt_finder_all(f);
 }
 
-RT_NOINLINE int rt_snapshot_take(gort_runtime *rt, rt_snapshot **out, size_t room)
+int rt_snapshot_take(gort_runtime *rt, rt_snapshot **out, size_t room)
 {
-	rt_gc *gc = rt->gc;
-	finder f = { .k = { .gc = gc, .found = found } };
-	int64_t began;
-	rt_m *mp;
+	rt_finder f = { .k = { .found = found }, .work = fill };
+	int r = rt_finder_run(rt, &f, room);
 
-	(void)rt_hold(); /* a goroutine may come out of the stop on another thread */
-	f.sn = *out = rt_snap_new(rt, room);
-	if (f.sn != NULL && !f.sn->full) {
-		stop(rt, &f);
-		began = be_nanotime();
-		mp = rt_self();
-		if (mp != NULL && mp->rt == rt && mp->p != NULL) /* as one who is away: his stack begins here */
-			rt_regs_keep(mp, __builtin_frame_address(0));
-		fill(gc, f.sn, &f);
-		f.sn->stopped = be_nanotime() - began;
-		rt_start_world(rt);
-	}
-	rt_unhold(rt_self());
-	if (f.sn != NULL && f.sn->full) {
-		rt_snapshot_free(f.sn);
-		*out = NULL;
-	}
-	return *out != NULL ? 0 : GORT_ENOMEM;
+	*out = f.sn;
+	return r;
 }

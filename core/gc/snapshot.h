@@ -29,6 +29,7 @@ static inline void *rt_segs_at(const rt_segs *v, uint64_t i)
 }
 
 typedef struct rt_snapshot rt_snapshot;
+#define RT_SNAP_MOST (UINT32_MAX - 1) /* objects; the number above is free for who looks for something else */
 enum { RT_SNAP_UNTYPED = 0 };  /* rt_snapobject.type: nobody knows; else one more than its place among the types */
 
 typedef struct rt_snapobject {
@@ -102,12 +103,13 @@ struct rt_snapshot {
 int rt_snapshot_take(gort_runtime *rt, rt_snapshot **out, size_t room);
 void rt_snapshot_free(rt_snapshot *s);
 
-/* ---- snapstore.c, for snapshot.c ------------------------------------------------------------------ */
+/* ---- snapstore.c, for snapshot.c and leak.c ------------------------------------------------------------------ */
 
 rt_snapshot *rt_snap_new(gort_runtime *rt, size_t room); /* NULL: no memory */
 /* Zeroed; *bytes becomes what they are. NULL: no memory, and the snapshot is full. */
 void *rt_snap_pages(rt_snapshot *sn, size_t *bytes);
 void *rt_snap_push(rt_snapshot *sn, rt_segs *v);         /* a new element, zeroed; NULL: it is full */
+void rt_segs_free(rt_segs *v);                            /* of one that is not the snapshot's own */
 uint32_t rt_snap_type(rt_snapshot *sn, const gort_type *t); /* what rt_snapobject.type is for it */
 
 #endif

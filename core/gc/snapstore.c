@@ -50,7 +50,7 @@ void *rt_snap_push(rt_snapshot *sn, rt_segs *v)
 	return rt_segs_at(v, v->n - 1);
 }
 
-static void segs_free(rt_segs *v)
+void rt_segs_free(rt_segs *v)
 {
 	for (unsigned k = 0; k < RT_NSEGS && v->seg[k] != NULL; k++)
 		rt_pages_free(v->seg[k], seg_bytes(v, k));
@@ -125,7 +125,7 @@ rt_snapshot *rt_snap_new(gort_runtime *rt, size_t room)
 		return NULL;
 	sn->rt = rt;
 	sn->roombytes = room;
-	sn->room = rt_snap_pages(sn, &sn->roombytes);
+	sn->room = room > 0 ? rt_snap_pages(sn, &sn->roombytes) : NULL;
 	for (unsigned i = 0; i < RT_NELEM(elems); i++)
 		array_of(sn, i)->elem = elems[i];
 	rt_lock(&rt->gc->rootlock, RT_RANK_gcroots);
@@ -140,7 +140,7 @@ rt_snapshot *rt_snap_new(gort_runtime *rt, size_t room)
 static void release(rt_snapshot *sn)
 {
 	for (unsigned i = 0; array_of(sn, i) != NULL; i++)
-		segs_free(array_of(sn, i));
+		rt_segs_free(array_of(sn, i));
 	rt_pages_free(sn->ids, sn->idbytes);
 	rt_pages_free(sn->typeids, sn->typebytes);
 	rt_pages_free(sn->room, sn->roombytes);
