@@ -10,6 +10,7 @@
 #include "core/builtin/panic.h"
 #include "core/gc/gc.h"
 #include "core/sched/internal.h"
+#include "core/sync/chan.h"
 #include "core/sync/group.h"
 #include "core/sync/pool.h"
 #include "core/sync/sema.h"
@@ -246,6 +247,7 @@ GORT_API int gort_runtime_new(gort_runtime **out, const gort_config *cfg)
 	rt->up.goroutine_fault = rt_panic_fault;
 	rt->up.panic_roots = rt_panic_roots;
 	rt->up.pool_roots = rt_pool_roots;
+	rt->up.select_objects = rt_select_objects;
 	r = copy_config(rt, cfg);
 	if (r != 0) {
 		free(rt->debugtext);

@@ -208,6 +208,7 @@ typedef struct rt_report rt_report;
 rt_report *rt_report_new(rt_text *to, int level); /* NULL: no memory */
 void rt_report_free(rt_report *r);
 void rt_report_g(rt_report *r, rt_g *gp, int64_t now);
+void rt_report_note(rt_report *r, const char *note); /* " (leaked)": behind the state of those reported from now on */
 void rt_report_all(gort_runtime *rt, rt_report *r, const rt_g *but); /* world stopped */
 void rt_failure_begin(gort_runtime *rt, const rt_g *gp, bool fatal); /* then its frames */
 void rt_failure_report(gort_runtime *rt);  /* to rt->error, which has the message; world stopped */

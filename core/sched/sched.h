@@ -164,6 +164,8 @@ typedef struct rt_upcalls {
 	/* builtin, sync: words off the heap that may hold heap pointers. gp does not run; the world is stopped */
 	void (*panic_roots)(rt_g *gp, void (*visit)(void *data, void **slot), void *data);
 	void (*pool_roots)(gort_runtime *rt, void (*visit)(void *data, void **slot), void *data);
+	/* sync: the channels of a select, whose goroutine waits by w; world stopped */
+	void (*select_objects)(const rt_waiter *w, void (*visit)(void *data, const void *object), void *data);
 	/* gc. p_new: what a new P needs; false: no memory. p_flush: it dies, world stopped. p_free: tear-down */
 	bool (*p_new)(gort_runtime *rt, rt_p *pp);
 	void (*p_flush)(gort_runtime *rt, rt_p *pp);

@@ -144,6 +144,7 @@ struct rt_report {
 	size_t bytes;
 	int level;
 	rt_text *to;
+	const char *note; /* rt_report_note */
 	be_fault_trace trace;
 	named names[NAMES];
 	be_fault_files *files; /* behind the record */
@@ -159,6 +160,7 @@ rt_report *rt_report_new(rt_text *to, int level)
 	r->bytes = bytes;
 	r->level = level;
 	r->to = to;
+	r->note = "";
 	r->files = (be_fault_files *)(r + 1);
 	return r;
 }
@@ -299,7 +301,7 @@ static void add_header(rt_report *r, const rt_gstate *s, const char *status, int
 		    (void *)(uintptr_t)s->m);
 	else if (r->level >= 2)
 		ADD(r->to, " gp=%p m=nil", (void *)(uintptr_t)s->g);
-	ADD(r->to, " [%s", status);
+	ADD(r->to, " [%s%s", status, r->note);
 	if (waited >= MINUTE)
 		ADD(r->to, ", %llu minutes", (unsigned long long)(waited / MINUTE));
 	ADD(r->to, "%s]:\n", s->locked ? ", locked to thread" : "");
@@ -383,6 +385,11 @@ static void add_start(rt_report *r, const rt_g *gp)
 	be_fault_frame f = { .pc = (uintptr_t)gp->fn, .exact = true };
 
 	add_frame(r, &f, NULL);
+}
+
+void rt_report_note(rt_report *r, const char *note)
+{
+	r->note = note;
 }
 
 void rt_report_g(rt_report *r, rt_g *gp, int64_t now)

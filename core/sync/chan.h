@@ -221,6 +221,9 @@ int rt_chan_recv(gort_chan *c, void *elem, int64_t deadline);
 int rt_chan_try_send(gort_chan *c, const void *elem);
 int rt_chan_try_recv(gort_chan *c, void *elem);
 
+/* select.c: up-call select_objects */
+void rt_select_objects(const rt_waiter *w, void (*visit)(void *data, const void *object), void *data);
+
 /* sleep.c: parks until the deadline; GORT_FOREVER: without a timer. 0, or GORT_ECANCELED. */
 int rt_sleep_until(int64_t deadline, bool cancelable, rt_waitreason why);
 

@@ -323,6 +323,15 @@ static void unlink_all(rt_waiter *w) /* at the end of a run, world stopped */
 	(void)dequeue_all(w->on);
 }
 
+void rt_select_objects(const rt_waiter *w, void (*visit)(void *data, const void *object), void *data)
+{
+	const selection *s = w->on;
+
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->cases[i].chan != NULL)
+			visit(data, s->cases[i].chan);
+}
+
 static bool commit(rt_g *gp, void *arg) /* on g0 */
 {
 	selection *s = arg;

@@ -1,8 +1,9 @@
-/* goroutines.c: the list of goroutines, and the dump of their stacks.
+/* goroutines.c: the list of goroutines, and the dump of their stacks, of all or of those that are leaked.
  *
- * Both stop the world for as long as the list is copied, or the text made; what belongs to the caller (its
+ * They stop the world for as long as the list is copied, or the text made; what belongs to the caller (its
  * writer) is called afterwards, for it may want a lock that a stopped goroutine holds.
  */
+#include "core/gc/leak.h"
 #include "core/sched/internal.h"
 
 #include <string.h>
@@ -86,14 +87,29 @@ GORT_API size_t gort_goroutines_sized(gort_runtime *rt, gort_goroutine *out, siz
 	return have;
 }
 
-/* ---- The dump --------------------------------------------------------------------------------- */
+/* ---- The dumps -------------------------------------------------------------------------------- */
+
+/* Made before the world stops. NULL: no memory. */
+static rt_report *new_report(gort_runtime *rt, rt_text *text)
+{
+	return rt_report_new(text, rt->traceback.level < 1 ? 1 : rt->traceback.level);
+}
+
+/* The world runs. */
+static int finish(rt_report *r, rt_text *text, int err, gort_writer write, void *data)
+{
+	rt_report_free(r);
+	if (err == 0 && text->n > 0)
+		err = write(data, text->p, text->n);
+	rt_text_free(text);
+	return err;
+}
 
 GORT_API int gort_stack_dump(gort_runtime *rt, gort_writer write, void *data)
 {
 	rt_text text = { NULL, 0, 0 };
-	rt_report *r = rt_report_new(&text, rt->traceback.level < 1 ? 1 : rt->traceback.level);
+	rt_report *r = new_report(rt, &text);
 	rt_g *self;
-	int err = 0;
 
 	if (r == NULL)
 		return GORT_ENOMEM;
@@ -105,9 +121,25 @@ GORT_API int gort_stack_dump(gort_runtime *rt, gort_writer write, void *data)
 		rt_report_g(r, self, be_nanotime());
 	rt_report_all(rt, r, self);
 	start(rt);
-	rt_report_free(r);
-	if (text.n > 0)
-		err = write(data, text.p, text.n);
-	rt_text_free(&text);
-	return err;
+	return finish(r, &text, 0, write, data);
+}
+
+static void report_leaked(void *arg, rt_g *gp)
+{
+	rt_report_g(arg, gp, be_nanotime());
+}
+
+GORT_API int gort_leak_dump(gort_runtime *rt, gort_writer write, void *data)
+{
+	rt_text text = { NULL, 0, 0 };
+	int err = rt_runtime_alive(rt);
+	rt_report *r;
+
+	if (err != 0)
+		return err;
+	r = new_report(rt, &text);
+	if (r == NULL)
+		return GORT_ENOMEM;
+	rt_report_note(r, " (leaked)");
+	return finish(r, &text, rt_leaks_find(rt, report_leaked, r), write, data);
 }
