@@ -52,7 +52,7 @@ typedef struct family { /* heap object */
 struct member { /* heap object */
 	family *f;
 	int (*fn)(void *arg);
-	void *arg;
+	void *arg;               /* until its goroutine has it */
 	/* guarded by f->lock */
 	member *next, *prev;
 	rt_g *gp;
@@ -240,10 +240,12 @@ static void leave(member *m, rt_g *gp)
 	rt_g_uncancel(gp);
 }
 
-static void join(member *m)
+/* Returns the argument. The list, which others reach, keeps it no longer: what only this goroutine knows is its own. */
+static void *join(member *m)
 {
 	family *f = m->f;
 	rt_g *gp = rt_curg();
+	void *arg = m->arg;
 
 	lock(f);
 	m->gp = gp;
@@ -255,6 +257,8 @@ static void join(member *m)
 	if (f->canceled)
 		rt_g_cancel(gp);
 	unlock(f);
+	set(&m->arg, NULL);
+	return arg;
 }
 
 static void finish(member *m)
@@ -272,11 +276,16 @@ static void finish(member *m)
 	free_place(f);
 }
 
+typedef struct call {
+	member *m;
+	void *arg;
+} call;
+
 static void member_call(void *arg)
 {
-	member *m = arg;
+	call *c = arg;
 
-	m->code = m->fn(m->arg);
+	c->m->code = c->m->fn(c->arg);
 }
 
 static void member_end(void *arg)
@@ -290,12 +299,13 @@ static void member_end(void *arg)
 static void member_main(void *arg)
 {
 	member *m = arg;
+	call c = { .m = m };
 
 	(void)RT_ENTER();
-	join(m);
+	c.arg = join(m);
 	rt_leave();
 	gort_defer(member_end, m);
-	m->panicked = gort_try(member_call, m, &m->panic) != 0;
+	m->panicked = gort_try(member_call, &c, &m->panic) != 0;
 	if (m->panicked)
 		m->code = GORT_EPANIC;
 }

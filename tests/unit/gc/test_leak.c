@@ -442,18 +442,24 @@ static void test_chains(void **state)
 static gort_chan *ended;       /* roots */
 static gort_group *group;
 
-static int cancelable(void *c)
+static int cancelable(void *arg)
 {
-	int r = gort_chan_recv_until(c, NULL, GORT_FOREVER);
+	int r = gort_chan_recv_until(arg != NULL ? arg : channel(), NULL, GORT_FOREVER);
 
 	gort_chan_send(ended, &(bool){ true });
 	return r;
 }
 
-static RT_NOINLINE void start_members(gort_group *g)
+static RT_NOINLINE void start_members(gort_group *g, int (*fn)(void *arg))
 {
 	for (int i = 0; i < N; i++)
-		gort_group_go(g, cancelable, channel());
+		gort_group_go(g, fn, i % 2 == 0 ? channel() : NULL);
+}
+
+static int waits_for_good(void *c)
+{
+	gort_chan_recv(c != NULL ? c : channel(), NULL);
+	return 0;
 }
 
 /* Who has the group can wake its members. */
@@ -464,17 +470,21 @@ static void canceled(void *arg)
 	gort_root_add(gort_self(), &group, sizeof group);
 	gort_store(&ended, gort_chan_make(gort_type_of_bool(), N));
 	gort_store(&group, gort_new_array(gort_type_of_void_ptr(), 8));
-	start_members(group);
+	start_members(group, cancelable);
 	WAIT_UNTIL(waiting() == N);
 	CHECK(leaked() == 0);
 	gort_group_cancel(group, GORT_ECANCELED);
 	WAIT_UNTIL(gort_chan_len(ended) == N);
 	CHECK(gort_group_wait(group) == GORT_ECANCELED);
 	gort_store(&group, gort_new_array(gort_type_of_void_ptr(), 8));
-	start_members(group);
+	start_members(group, cancelable);
 	WAIT_UNTIL(waiting() == N);
 	gort_store(&group, NULL);
 	CHECK(leaked() >= N - FEW);
+	gort_store(&group, gort_new_array(gort_type_of_void_ptr(), 8));
+	start_members(group, waits_for_good); /* the group keeps none of what they were given */
+	WAIT_UNTIL(waiting() == 2 * N);
+	CHECK(leaked() >= 2 * (N - FEW));
 	gort_root_remove(gort_self(), &group);
 	gort_root_remove(gort_self(), &ended);
 }
