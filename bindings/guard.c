@@ -159,6 +159,11 @@ int binding_heap_dump(gort_runtime *rt, char **text, size_t *n)
 	return in_memory(gort_heap_dump, rt, text, n);
 }
 
+int binding_leak_dump(gort_runtime *rt, char **text, size_t *n)
+{
+	return in_memory(gort_leak_dump, rt, text, n);
+}
+
 void binding_free(void *p)
 {
 	free(p);

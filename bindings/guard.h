@@ -16,8 +16,9 @@ int binding_attach(gort_runtime *rt);
 int binding_detach(void);
 int binding_gosched(void);
 int binding_sleep(int64_t ns);
-/* gort_stack_dump into memory of its own, which binding_free gives back; GORT_ENOMEM. */
+/* gort_stack_dump and gort_leak_dump into memory of its own, which binding_free gives back; GORT_ENOMEM. */
 int binding_stack_dump(gort_runtime *rt, char **text, size_t *n);
+int binding_leak_dump(gort_runtime *rt, char **text, size_t *n);
 void binding_free(void *p);
 /* The same with gort_heap_dump. */
 int binding_heap_dump(gort_runtime *rt, char **text, size_t *n);

@@ -203,8 +203,8 @@ size_t rt_scav_due(const rt_mheap *h)
 }
 
 /* Chunk i, if it is on small pages and dense: its address. Not when it is made: the first touch of a huge page clears
- * all of it, which takes the system up to 10 ms where it has to look for one, and neither the goroutine nor a stop of the
- * world gets through meanwhile. Of pages in use it makes huge ones in its own time. */
+ * all of it, which takes the system up to 10 ms where it has to look for one, and neither the goroutine nor a stop of
+ * the world gets through meanwhile. Of pages in use it makes huge ones in its own time. */
 static char *dense_locked(rt_pagealloc *pa, size_t i)
 {
 	rt_chunk *c = rt_pageheap_chunk(pa, i);

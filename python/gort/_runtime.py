@@ -468,6 +468,13 @@ class Runtime:
         with self._using() as pointer:
             return _dump(lib.binding_stack_dump, pointer, "stack_dump").decode(errors="replace")
 
+    def leak_dump(self) -> str:
+        """The same of the goroutines that nobody can wake any more: what they wait for, without a
+        deadline, is reached by none but leaked goroutines. Stops the world for as long as a walk
+        through the whole heap takes."""
+        with self._using() as pointer:
+            return _dump(lib.binding_leak_dump, pointer, "leak_dump").decode(errors="replace")
+
     # ---- The heap ----
 
     def heap(self, path: "Optional[str | os.PathLike[str]]" = None) -> "Heap":

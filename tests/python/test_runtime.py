@@ -274,6 +274,11 @@ def test_metrics_of_the_heap():
     assert now["/gc/gogc:percent"] == second["/gc/gogc:percent"] == 100
 
 
+def test_leak_dump(rt, while_running):
+    assert rt.leak_dump() == ""
+    assert while_running(rt, rt.leak_dump) == ""
+
+
 def test_stack_dump(rt, while_running):
     assert rt.stack_dump() == ""
     text = while_running(rt, rt.stack_dump)
