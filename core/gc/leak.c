@@ -1,15 +1,18 @@
 /* leak.c: goroutines that nobody can wake any more.
  *
- * A suspect waits without a deadline, for objects (a channel or several, a mutex, semaphore, condition, wait group, the
- * members of a group) or for nothing at all (a nil channel, a select without cases). Whoever wakes it must come to one
- * of them. So all is looked for that can be reached from every root but what suspects hold: their stacks, arguments,
- * deferred calls, panics. If one of its objects is found, or is not in the heap (static data, memory of malloc, a
- * stack: anybody may know it), a suspect lives, and what it holds is looked into as well, which may find objects of
- * others. Those that are left when nothing is found any more are leaked: each is waited for by none but the others.
+ * A suspect waits without a deadline, for objects (a channel or several, a mutex, semaphore, condition, wait
+ * group, the members of a group) or for nothing at all (a nil channel, a select without cases). Whoever wakes it
+ * must come to one of them. So all is looked for that can be reached from every root but what suspects hold: their
+ * stacks, arguments, deferred calls, panics. If one of its objects is found, or is not in the heap (static data,
+ * memory of malloc, a stack: anybody may know it), a suspect lives, and what it holds is looked into as well, which
+ * may find objects of others. Those that are left when nothing is found any more are leaked: each is waited for by
+ * none but the others.
  * If a group may cancel the wait, its place in the group counts as one of its objects.
  *
- * It is never wrong about one that it names, but it may miss some, as it is conservative: a stale word on a living
- * stack, an object on a stack, what an object with a finalizer points to (the finalizer may find it there).
+ * It is never wrong about one that it names (pointers to heap objects are where the collector looks: gort.h), but it
+ * may miss some, as it is conservative: a stale word on a living stack, an object on a stack, what an object with a
+ * finalizer points to (the finalizer may find it there). Rejected: to look for words that lead to an object on the
+ * stack of a suspect. It is not the collector's, so a program may well remember it in memory of malloc only.
  *
  * This is a walk as snapshot.c does it, with the world stopped all through, tables of its own and nothing marked: it
  * does not matter what the collector is in the middle of, it works under every collector, and nothing is freed or

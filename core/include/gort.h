@@ -609,10 +609,11 @@ GORT_API size_t gort_proc_stats_read_sized(gort_runtime *rt, gort_proc_stats *ou
                                            size_t size);
 /* All goroutines with their backtraces, in Go's format. What write returned, GORT_ENOMEM, or 0. */
 GORT_API int gort_stack_dump(gort_runtime *rt, gort_writer write, void *data);
-/* The same of the leaked goroutines: they wait without a deadline, and what they wait for can be reached by none but
- * leaked goroutines. "chan receive (leaked)". Stops the world for as long as a walk through the whole heap takes, with
- * every collector. None that may go on is named, some that cannot may be missed: what lies on a stack or outside of the
- * heap counts as reachable. */
+/* The same of the leaked goroutines, "chan receive (leaked)": they wait without a deadline, and what they
+ * wait for can be reached by none but leaked goroutines. What lies on a stack or elsewhere outside of the
+ * heap counts as reachable, so some may be missed; none that may go on is named, if pointers to what is in
+ * the heap are where the collector looks. Stops the world for as long as a walk through the whole heap
+ * takes, with every collector. Also GORT_EINVAL (freed), GORT_EFORKED. */
 GORT_API int gort_leak_dump(gort_runtime *rt, gort_writer write, void *data);
 /* Every heap object with its type, size and pointers, one JSON object a line. What write returned,
  * GORT_ENOMEM, or 0. */
