@@ -1,6 +1,6 @@
 /* assist.c: who marks, and for how long.
  *
- * Markers run on g0 of an M that has a P, or as part of an allocation. There are three kinds (spec/04 6, 8):
+ * Markers run on g0 of an M that has a P, or as part of an allocation. There are four kinds (spec/04 6, 8):
  *
  *   share   a P that is about to run a goroutine marks first, if it has given less than its share:
  *           all of its time on as many Ps as the pacer calls dedicated, else a fraction
@@ -19,6 +19,9 @@
  * waits, for the end of marking, only if that has happened many times in a row and the heap is a tenth above its goal.
  * Rejected: to let it off. Two that allocate without a break then marked one at a time, and the heap grew to twice its
  * goal.
+ *
+ *   team    with the world stopped, under `stw`: who stopped it marks, and threads that have nothing to do help,
+ *           without a P and with buffers of their own (sched/stw.c, "A team")
  *
  * The end. Whoever has nothing to do leaves; the last one that leaves, if nothing can be seen to be
  * left, wakes the controller, which makes sure (cycle.c). It writes `waiting`, fences, looks at
@@ -52,6 +55,54 @@ bool rt_marker_leave(rt_gc *gc)
 		return false;
 	rt_goready(gc->controller);
 	return true;
+}
+
+/* ---- A team ---------------------------------------------------------------------------------------- */
+
+enum { SPINS = 200 };
+
+/* Who returns holds nothing grey and has seen the shared list empty after all that it put there; so when all have
+ * returned (rt_team_end) the list is empty, and marking is over. That some wait while others are `active` is for speed
+ * alone: those may find more than they can do. */
+static void mark_with_others(rt_marker *k)
+{
+	rt_gc *gc = k->gc;
+
+	do {
+		rt_add32_full(&gc->active, 1);
+		(void)rt_gc_drain(k, UINT64_MAX, NULL, NULL);
+		rt_add32_full(&gc->active, (uint32_t)-1);
+		for (int i = 1; rt_load32_acq(&gc->active) > 0 && rt_gc_nothing_left(gc); i++) {
+			be_cpu_pause();
+			if (i % SPINS == 0)
+				be_thread_nap(GORT_MICROSECOND);
+		}
+	} while (!rt_gc_nothing_left(gc));
+}
+
+static void help(void *arg)
+{
+	rt_gc *gc = arg;
+	rt_gcw w = { 0 };
+	rt_marker k = { .gc = gc, .w = &w };
+
+	rt_add32_full(&gc->helped, 1);
+	mark_with_others(&k);
+	rt_gcw_dispose(&gc->pool, &w);
+}
+
+void rt_mark_together(rt_marker *k)
+{
+	rt_gc *gc = k->gc;
+	int others = rt_gomaxprocs(gc->rt) - 1;
+
+	rt_store32_rlx(&gc->together, others > 0);
+	if (others > 0)
+		rt_team_begin(gc->rt, (uint32_t)others, help, gc);
+	mark_with_others(k);
+	if (others > 0)
+		rt_team_end(gc->rt);
+	rt_store32_rlx(&gc->together, 0);
 }
 
 /* ---- Assists --------------------------------------------------------------------------------------- */

@@ -324,7 +324,10 @@ static bool finished(rt_gc *gc, bool all)
 
 	flush_all(gc);
 	rt_roots_late(&k);
-	(void)rt_gc_drain(&k, all ? UINT64_MAX : LITTLE, NULL, NULL);
+	if (gc->kind->concurrent)
+		(void)rt_gc_drain(&k, all ? UINT64_MAX : LITTLE, NULL, NULL);
+	else
+		rt_mark_together(&k);
 	if (!all && (!rt_gcw_empty(&mine->w) || !rt_gc_nothing_left(gc))) {
 		rt_gcw_dispose(&gc->pool, &mine->w);
 		return false;

@@ -127,6 +127,8 @@ typedef struct rt_gc {
 	rt_atomic32 limited;     /* the collection in which the CPU limiter was last switched on; 0: none */
 	rt_atomic32 active;      /* markers at work */
 	rt_atomic32 hungry;      /* 1: somebody who owes work has found none */
+	rt_atomic32 together;    /* 1: the world is stopped, and other threads may help to mark */
+	rt_atomic32 helped;      /* how often one did; for tests */
 	rt_atomic32 jobs;        /* root jobs that were given out */
 	rt_atomic32 rootsleft;   /* 1: blocks of rt_root are left */
 	rt_atomicptr gcursor;    /* next goroutine to be scanned; NULL: none is left */
@@ -252,6 +254,7 @@ void rt_weak_clear(rt_gc *gc, rt_weak *r);               /* by who sweeps: its o
 
 /* ---- assist.c ------------------------------------------------------------------------------------ */
 
+void rt_mark_together(rt_marker *k);                     /* world stopped: until nothing is left; others help */
 void rt_marker_enter(rt_gc *gc);
 bool rt_marker_leave(rt_gc *gc);                         /* the caller has a P. True: it has readied the controller */
 bool rt_gc_nothing_left(rt_gc *gc);                      /* for now, as far as can be seen */

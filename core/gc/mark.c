@@ -236,7 +236,8 @@ static void share(rt_marker *k)
 
 	if (rt_workpool_any(&gc->pool))
 		return;
-	if (rt_load32_rlx(&gc->rt->sched.npidle) > 0 || rt_load32_rlx(&gc->active) > 1 || rt_load32_rlx(&gc->hungry)) {
+	if (rt_load32_rlx(&gc->rt->sched.npidle) > 0 || rt_load32_rlx(&gc->active) > 1 || rt_load32_rlx(&gc->hungry) ||
+	    rt_load32_rlx(&gc->together)) {
 		rt_store32_rlx(&gc->hungry, 0);
 		rt_gcw_balance(&gc->pool, k->w);
 	}

@@ -177,6 +177,7 @@ void rt_claim_reset(rt_g *gp); /* no waker is left: gp is dead, or the world is 
 void rt_preemptall(gort_runtime *rt);        /* raises the flags of all Ps; see rt_kick_all */
 void rt_gcstopm(rt_m *mp);
 void rt_syscall_gcstop(gort_runtime *rt, rt_p *pp);
+void rt_team_join_locked(rt_sched *sc);      /* there is one, and it wants somebody; lets go of sched.lock meanwhile */
 
 /* api/runtime.c: 0, GORT_EINVAL (freed before), GORT_EFORKED */
 int rt_runtime_alive(gort_runtime *rt);

@@ -317,6 +317,8 @@ bool rt_stopm(rt_m *mp)
 
 	RT_ASSERT(mp->p == NULL && !mp->spinning);
 	rt_lock(&sc->lock, RT_RANK_sched);
+	while (RT_UNLIKELY(sc->teamwanted > 0) && !rt_run_leaving(mp))
+		rt_team_join_locked(sc);
 	if (rt_run_leaving(mp)) {
 		rt_unlock(&sc->lock, RT_RANK_sched);
 		return false;

@@ -153,6 +153,10 @@ typedef enum rt_stwreason {
 } rt_stwreason;
 void rt_stop_world(gort_runtime *rt, rt_stwreason why);
 int64_t rt_start_world(gort_runtime *rt); /* when it went on */
+/* In between, by who stopped it: up to n threads that have nothing to do, now or until rt_team_end, call fn(arg) on
+ * their g0, without a P. It blocks on nothing but locks that only the team takes, and allocates nothing. */
+void rt_team_begin(gort_runtime *rt, uint32_t n, void (*fn)(void *arg), void *arg);
+void rt_team_end(gort_runtime *rt); /* none comes any more; returns when all have returned */
 
 /* What the rooms above put below: registered once by api/runtime.c for each runtime. */
 typedef struct rt_upcalls {

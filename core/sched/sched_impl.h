@@ -268,6 +268,11 @@ typedef struct rt_sched {
 	rt_atomic32 polling;     /* 1 = a thread waits in netpoll; by compare-and-swap */
 	rt_atomic64 polluntil;   /* until when; INT64_MAX = for ever */
 	rt_note stopnote;
+	/* a team: stw.c; guarded by lock */
+	uint32_t teamwanted, teambusy; /* threads that may still come; that are at work */
+	bool teamends;           /* the stopper waits until none is */
+	void (*teamfn)(void *arg);
+	void *teamarg;
 	rt_atomic64 stwbackouts; /* stops that were given up for a moment; written under stopworld */
 	rt_mutex stopworld;      /* rank stopworld */
 	rt_mutex preemptlock;    /* rank preempt: who stops threads holds it, and no thread detaches meanwhile */

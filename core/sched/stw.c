@@ -21,6 +21,14 @@
  * world again, lets it run and stops it anew, with more patience each time. Nothing else tells when that lock is free.
  * The world runs as long as the stopper had patience: so who holds the lock has half of the time, however much it
  * needs. (With a bound on the one, but not on the other, a slow machine gave it nearly nothing.)
+ * A team. Threads that gave up their P for a stop, and those that had none, come to rt_stopm to sleep. There, and
+ * only there, they may be asked to work for the stopper: they hold no lock, no goroutine and no P, and count as busy
+ * until they lie on the idle list again, which is before the world starts; so nobody takes them for asleep
+ * (rt_checkdead_locked) or makes new threads in their place. Those whose goroutine was stopped in place do not come:
+ * they stand in a signal handler, perhaps under a lock of foreign code. Those that come to rt_stopm while there is a
+ * team join it, since the last thread to stop is still on its way there when the stop is done. Those that leave their
+ * loop since the run ends do not.
+ *
  * Rejected: not to wait for sleepers (the collector could not see their registers, and they wake at any moment).
  */
 #include "core/sched/internal.h"
@@ -234,6 +242,52 @@ void rt_stop_world(gort_runtime *rt, rt_stwreason why)
 	sc->stwstopped = be_nanotime();
 	sc->stwgc = why == RT_STW_GC_BEGIN || why == RT_STW_GC_END;
 }
+
+/* ---- A team ---------------------------------------------------------------------------------------- */
+
+void rt_team_join_locked(rt_sched *sc)
+{
+	void (*fn)(void *arg) = sc->teamfn;
+	void *arg = sc->teamarg;
+
+	sc->teamwanted--;
+	sc->teambusy++;
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	fn(arg);
+	rt_lock(&sc->lock, RT_RANK_sched);
+	if (--sc->teambusy == 0 && sc->teamends)
+		rt_note_wakeup(&sc->stopnote);
+}
+
+void rt_team_begin(gort_runtime *rt, uint32_t n, void (*fn)(void *arg), void *arg)
+{
+	rt_sched *sc = &rt->sched;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	sc->teamfn = fn;
+	sc->teamarg = arg;
+	sc->teamwanted = n;
+	while (n-- > 0 && sc->midle != NULL)
+		rt_m_unidle_locked(sc->midle);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+}
+
+void rt_team_end(gort_runtime *rt)
+{
+	rt_sched *sc = &rt->sched;
+	bool wait;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	sc->teamwanted = 0;
+	wait = sc->teamends = sc->teambusy > 0;
+	rt_note_clear(&sc->stopnote);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	if (wait)
+		rt_note_sleep(&sc->stopnote);
+	sc->teamends = false; /* nobody is left to read it */
+}
+
+/* ---- Start ----------------------------------------------------------------------------------------- */
 
 /* As if the caller had been preempted there and had started here, which is what a trace is told. */
 static void move_to_first(gort_runtime *rt, rt_m *mp)
