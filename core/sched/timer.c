@@ -67,13 +67,14 @@ enum { OUT = 0, SET = 1, DEAD = 2 };
 
 /* ---- The heap -------------------------------------------------------------------------------- */
 
-/* As rt_plock; but the end of a run comes here with the world stopped and no P. */
+/* As rt_plock; but the end of a run comes here with the world stopped and no P, and a snapshot perhaps on a thread
+ * without an M. */
 static bool elided(void)
 {
 #ifdef NDEBUG
 	rt_m *mp = rt_self();
 
-	return mp->p != NULL && mp->p->alone;
+	return mp != NULL && mp->p != NULL && mp->p->alone;
 #else
 	return false;
 #endif
