@@ -87,6 +87,18 @@ static int waiting(void)
 	return k;
 }
 
+/* A word that is left on the stack or in a register may keep many; turns of others come over those. */
+static bool leaked_at_least(int n)
+{
+	for (int i = 0; i < 5; i++) {
+		if (leaked() >= n)
+			return true;
+		collect();
+		(void)waiting();
+	}
+	return false;
+}
+
 /* ---- Every way to wait ----------------------------------------------------------------------------- */
 
 static gort_chan *channel(void)
@@ -303,8 +315,7 @@ static void one_way(void *arg)
 	CHECK(w->make != nothing || goids.all == 2 * N);
 	for (int i = 0; i < N; i++)
 		gort_store(&kept[i], NULL);
-	n = leaked();
-	CHECK(n >= 2 * (N - FEW) * w->each);
+	CHECK(leaked_at_least(2 * (N - FEW) * w->each));
 	gort_root_remove(gort_self(), kept);
 }
 
@@ -447,7 +458,7 @@ static void chains(void *arg)
 	CHECK(leaked() == 0);
 	gort_store(&heads[0], NULL);
 	wash();
-	CHECK(leaked() > 0); /* a word that is left keeps the whole rest of a chain */
+	CHECK(leaked_at_least(1)); /* a word that is left keeps the whole rest of a chain */
 	CHECK(goids.all <= N);
 	gort_chan_close(heads[1]);
 	WAIT_UNTIL(waiting() == N);
@@ -462,8 +473,10 @@ static void test_chains(void **state)
 
 /* ---- Groups ------------------------------------------------------------------------------------------ */
 
+enum { GROUPS = 10 };
+
 static gort_chan *ended;       /* roots */
-static gort_group *group;
+static gort_group *groups[GROUPS];
 
 static int cancelable(void *arg)
 {
@@ -473,14 +486,38 @@ static int cancelable(void *arg)
 	return r;
 }
 
-/* Of a group that is new; a word that leads there would keep all of them. */
+static int ends(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+/* What the frames of gort_group_go leave behind leads to a group that is over. */
+static RT_NOINLINE void start_another(void)
+{
+	gort_group g = GORT_INIT;
+
+	gort_group_go(&g, ends, channel());
+	gort_group_wait(&g);
+}
+
+/* Of groups that are new; a word that leads to one keeps all of its members. */
 static RT_NOINLINE void start_members(int (*fn)(void *arg))
 {
-	gort_group *g = (gort_group *)gort_new_array(gort_type_of_void_ptr(), 8);
-
-	gort_store(&group, g);
+	for (int i = 0; i < GROUPS; i++)
+		gort_store(&groups[i], gort_new_array(gort_type_of_void_ptr(), 8));
 	for (int i = 0; i < N; i++)
-		gort_group_go(g, fn, i % 2 == 0 ? channel() : NULL);
+		gort_group_go(groups[i % GROUPS], fn, i / GROUPS % 2 == 0 ? channel() : NULL);
+	start_another();
+}
+
+static RT_NOINLINE void cancel_all(void)
+{
+	for (int i = 0; i < GROUPS; i++)
+		gort_group_cancel(groups[i], GORT_ECANCELED);
+	WAIT_UNTIL(gort_chan_len(ended) == N);
+	for (int i = 0; i < GROUPS; i++)
+		CHECK(gort_group_wait(groups[i]) == GORT_ECANCELED);
 }
 
 static int waits_for_good(void *c)
@@ -494,22 +531,23 @@ static void canceled(void *arg)
 {
 	(void)arg;
 	gort_root_add(gort_self(), &ended, sizeof ended);
-	gort_root_add(gort_self(), &group, sizeof group);
+	gort_root_add(gort_self(), groups, sizeof groups);
 	gort_store(&ended, gort_chan_make(gort_type_of_bool(), N));
 	start_members(cancelable);
 	WAIT_UNTIL(waiting() == N);
 	CHECK(leaked() == 0);
-	gort_group_cancel(group, GORT_ECANCELED);
-	WAIT_UNTIL(gort_chan_len(ended) == N);
-	CHECK(gort_group_wait(group) == GORT_ECANCELED);
+	cancel_all();
 	start_members(cancelable);
 	WAIT_UNTIL(waiting() == N);
-	gort_store(&group, NULL);
-	CHECK(leaked() >= N - FEW);
+	for (int i = 0; i < GROUPS; i++)
+		gort_store(&groups[i], NULL);
+	wash(); /* here, too: what is left there lies under frames that are scanned */
+	CHECK(leaked_at_least(N - FEW));
 	start_members(waits_for_good); /* the group keeps none of what they were given */
 	WAIT_UNTIL(waiting() == 2 * N);
-	CHECK(leaked() >= 2 * (N - FEW));
-	gort_root_remove(gort_self(), &group);
+	wash();
+	CHECK(leaked_at_least(2 * (N - FEW)));
+	gort_root_remove(gort_self(), groups);
 	gort_root_remove(gort_self(), &ended);
 }
 
