@@ -168,6 +168,7 @@ static void program(void *arg)
 	if (gort_waitgroup_wait_until(&wg, gort_nanotime() + 20 * GORT_MILLISECOND) != 0 && first != quit)
 		gort_chan_close(quit);
 	gort_waitgroup_wait(&wg);
+	drain(arg); /* one that came late may have sent into a buffer meanwhile */
 }
 
 int main(int argc, char **argv)
