@@ -7,6 +7,8 @@
  *   idle    a P without work marks until there is some
  *   assist  a goroutine that allocates pays for it: scan work for each byte, by the ratio that the
  *           pacer sets. It takes what was done in the background first
+ *   team    with the world stopped, under `stw`: who stopped it marks, and threads that have nothing to do help,
+ *           without a P and with buffers of their own (sched/stw.c, "A team")
  *
  * Go has a goroutine for each P to mark on. Here the scheduler's own stack does, since marking
  * never parks: nothing has to be readied, no turn is lost by a switch, and no goroutine has to be
@@ -19,9 +21,6 @@
  * waits, for the end of marking, only if that has happened many times in a row and the heap is a tenth above its goal.
  * Rejected: to let it off. Two that allocate without a break then marked one at a time, and the heap grew to twice its
  * goal.
- *
- *   team    with the world stopped, under `stw`: who stopped it marks, and threads that have nothing to do help,
- *           without a P and with buffers of their own (sched/stw.c, "A team")
  *
  * The end. Whoever has nothing to do leaves; the last one that leaves, if nothing can be seen to be
  * left, wakes the controller, which makes sure (cycle.c). It writes `waiting`, fences, looks at

@@ -21,15 +21,19 @@ enum maker { RUNTIME, PROGRAM };
  * since most are made by quick.h. */
 static void charge(rt_gc *gc, rt_gcp *p, rt_span *s)
 {
+	size_t bytes = 0;
+
 	if (s == NULL)
 		return;
 	if (rt_span_large(s))
 		rt_gc_mark_large(gc, p, s);
 	if (s->elemsize > RT_FINE_MAX)
-		rt_assist(gc, s->elemsize);
+		bytes = s->elemsize;
 	else if (p->mc.fresh)
-		rt_assist(gc, (1 + (unsigned)__builtin_popcountll(s->cache)) * s->elemsize);
-	rt_self()->p->gc->mc.fresh = false;
+		bytes = (1 + (unsigned)__builtin_popcountll(s->cache)) * s->elemsize;
+	p->mc.fresh = false; /* before the assist, which may come back on another P */
+	if (bytes > 0)
+		rt_assist(gc, bytes);
 }
 
 /* What allocation leaves to be done; o is new. */

@@ -21,6 +21,7 @@
  * world again, lets it run and stops it anew, with more patience each time. Nothing else tells when that lock is free.
  * The world runs as long as the stopper had patience: so who holds the lock has half of the time, however much it
  * needs. (With a bound on the one, but not on the other, a slow machine gave it nearly nothing.)
+ *
  * A team. Threads that gave up their P for a stop, and those that had none, come to rt_stopm to sleep. There, and
  * only there, they may be asked to work for the stopper: they hold no lock, no goroutine and no P, and count as busy
  * until they lie on the idle list again, which is before the world starts; so nobody takes them for asleep
