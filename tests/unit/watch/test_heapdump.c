@@ -648,11 +648,13 @@ static void writers(void *arg)
 	CHECK(gort_heap_dump(gort_self(), dump_write, &d) == 7 && d.calls == 1);
 	dump_free(&d);
 	CHECK(gort_heap_dump(gort_self(), third, &n) == -77 && n == 3);
+	gort_root_add(gort_self(), &gate, sizeof gate); /* nobody else has it until the taker waits */
 	gate = gort_chan_make(gort_type_of_uint64_t(), 0);
 	gort_go(take, NULL);
 	n = 0;
 	CHECK(gort_heap_dump(gort_self(), use_the_runtime, &n) == 0 && n > 3);
 	gort_chan_close(gate);
+	gort_root_remove(gort_self(), &gate);
 	for (int i = 0; i < 3; i++)
 		CHECK(gort_try(dump_and_panic, NULL, &v));
 	gort_root_remove(gort_self(), slots);
