@@ -115,6 +115,16 @@ rt_g *rt_runq_get(rt_p *pp, bool *inherit)
 	}
 }
 
+/* Two that wake one another share a slice by runnext, and may be in the runtime whenever it is asked back: then its
+ * end is here, or those who wait never get a turn. As who is preempted, it goes behind all others. */
+void rt_runq_end_slice(rt_p *pp)
+{
+	rt_g *gp = rt_loadptr_rlx(&pp->runnext);
+
+	if (gp != NULL && rt_casptr_acq(&pp->runnext, gp, NULL))
+		rt_yielded_put(pp, gp);
+}
+
 /* Any thread: nothing in ring, runnext and part. Head, tail and runnext cannot be read at once:
  * runq_put moves what it kicks out of runnext to the ring, so an unchanged tail around the other
  * two reads proves that nothing hid between. */

@@ -194,6 +194,31 @@ static void test_end_of_run(void **state)
 	}
 }
 
+/* Who asks for collections and who collects wake one another, and stop the world when their turn should end. */
+static void collects_beside(void *arg)
+{
+	(void)arg;
+	while (!rt_load32_rlx(&stop))
+		gort_gc();
+}
+
+static void others_get_turns(void *arg)
+{
+	(void)arg;
+	begin(0);
+	gort_go(collects_beside, NULL);
+	for (int i = 0; i < 3; i++)
+		gort_gosched();
+	finish();
+}
+
+static void test_others_get_turns(void **state)
+{
+	(void)state;
+	assert_int_equal(collected(1, "stw", others_get_turns, NULL), 0);
+	assert_int_equal(collected(1, "concurrent", others_get_turns, NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -201,6 +226,7 @@ int main(void)
 		cmocka_unit_test(test_alone),
 		cmocka_unit_test(test_short_of_buffers),
 		cmocka_unit_test(test_end_of_run),
+		cmocka_unit_test(test_others_get_turns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
