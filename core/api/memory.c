@@ -171,8 +171,7 @@ GORT_API void gort_gc(void)
 GORT_API void gort_free_os_memory(void)
 {
 	(void)RT_ENTER();
-	rt_gc_force(rt_self()->rt, __func__);
-	rt_gc_give_back(rt_self()->rt);
+	rt_gc_give_back(rt_self()->rt, __func__);
 	rt_leave();
 }
 

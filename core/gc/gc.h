@@ -40,7 +40,9 @@ void *rt_gc_object(const void *p, size_t *size);    /* that p, any word, points 
 
 /* A full collection, swept; nothing with the collector `none`. Parks; `who` is the public function. */
 void rt_gc_force(gort_runtime *rt, const char *who);
-void rt_gc_give_back(gort_runtime *rt);             /* every page that nobody uses now; yields in between */
+/* Collects, and gives back every page that nobody uses then, those of parked stacks, too; yields in between. who:
+ * the caller's, as for rt_gc_force. */
+void rt_gc_give_back(gort_runtime *rt, const char *who);
 int rt_gc_set_percent(gort_runtime *rt, int percent); /* both return the value before */
 int64_t rt_gc_set_limit(gort_runtime *rt, int64_t limit);
 void rt_gc_stats(gort_runtime *rt, gort_mem_stats *out); /* world stopped */

@@ -159,6 +159,9 @@ typedef struct rt_gc {
 	uint32_t alarmjobs;      /* of specials, behind so many of alarms */
 	bool dirty;              /* marking was broken off: old mark bits are left */
 	bool forced;             /* somebody asked for this one */
+	uint8_t trims;           /* stacks, in this collection: RT_TRIM_* */
+	rt_atomic32 trimall;     /* the next gives back what is unused of all parked stacks */
+	int64_t trimmed;         /* when one began that did */
 	uint32_t bornoutside;    /* sched.nbornoutside when marking began */
 	int64_t began, stopped;  /* times of this collection */
 	int64_t pause1, pause2;

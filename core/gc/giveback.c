@@ -22,11 +22,13 @@ static void flush_pages(rt_gc *gc)
 	rt_start_world(rt);
 }
 
-void rt_gc_give_back(gort_runtime *rt)
+void rt_gc_give_back(gort_runtime *rt, const char *who)
 {
 	rt_gc *gc = rt->gc;
 	uint64_t left;
 
+	rt_xchg32_full(&gc->trimall, 1);
+	rt_gc_force(rt, who);
 	flush_pages(gc);
 	left = rt_load64_rlx(&gc->heap.free);
 	while (left > 0) {

@@ -34,12 +34,21 @@
  * Goroutines born while marking are black: their argument is shaded. Threads without a P cannot do
  * that; what they have made is looked for at the end (rt_roots_late).
  *
+ * Who is parked holds pages that it once needed: what lies below its registers goes back to the system, when it has
+ * not run from one collection that looks for that to the next, or if gort_free_os_memory asks. Go halves such stacks
+ * and copies them; here an address stays where it is, and pages go. Only who holds the claim may do that. Who runs,
+ * stands on its thread or is in a system call keeps all: it will be back soon, or its thread is on that stack.
+ *
  * Registered roots are blocks under rootlock, which is held while one is scanned: a root that is
  * removed has been scanned before, and one that is added is scanned at once, whoever calls.
  */
 #include "core/gc/gc_impl.h"
 
 enum { RED_ZONE = 128, BATCH = 16 };
+/* A stack that is given back costs a call of the system, and its pages a fault each when they are used again: not more
+ * often than this. */
+#define TRIM_EVERY (5 * GORT_SECOND)
+enum { RT_TRIM_NONE = 0, RT_TRIM_SAME /* who has not run since the last time */, RT_TRIM_ALL };
 
 static void visit(void *data, void **slot)
 {
@@ -102,8 +111,18 @@ void rt_roots_goroutine(rt_marker *k, rt_g *gp)
 	scan_stack(k, from, hi);
 }
 
-/* True: it is scanned now, by us or by somebody else. */
-static void scan_once(rt_marker *k, rt_g *gp)
+/* The caller has claimed gp. Runs are counted when one begins, by who had to claim it before. */
+static void trim(const rt_gc *gc, rt_g *gp)
+{
+	rt_stack *s = gp->stack;
+
+	if (s != NULL && gp->ctx != NULL && !gp->dropped && rt_load32_acq(&gp->status) == RT_G_WAITING)
+		(void)rt_stack_trim(gc->rt->stacks, s, be_context_sp(gp->ctx), rt_g_runs(gp),
+		                    gc->trims == RT_TRIM_ALL);
+}
+
+/* It is scanned now, by us or by somebody else. idle: nobody waits for that. */
+static void scan_once(rt_marker *k, rt_g *gp, bool idle)
 {
 	uint8_t mark = k->gc->mark;
 
@@ -119,6 +138,8 @@ static void scan_once(rt_marker *k, rt_g *gp)
 		if (!rt_cas8_full(&gp->gcscan, was, mark | 1))
 			continue;
 		rt_roots_goroutine(k, gp);
+		if (RT_UNLIKELY(idle && k->gc->trims != RT_TRIM_NONE))
+			trim(k->gc, gp);
 		rt_store8_rel(&gp->gcscan, mark);
 		return;
 	}
@@ -130,7 +151,7 @@ void rt_roots_scan(rt_g *gp)
 	rt_gcw w = { 0 };
 	rt_marker k = { .gc = gc, .w = &w };
 
-	scan_once(&k, gp);
+	scan_once(&k, gp, false);
 	rt_gc_tell(&k);
 	rt_gcw_dispose(&gc->pool, &w);
 }
@@ -157,7 +178,7 @@ static bool goroutines(rt_marker *k)
 			to = to->alllink;
 	} while (!rt_casptr_full(&gc->gcursor, from, to));
 	for (; from != to; from = from->alllink)
-		scan_once(k, from);
+		scan_once(k, from, true);
 	return true;
 }
 
@@ -177,7 +198,7 @@ void rt_roots_late(rt_marker *k)
 	gp = sc->allg;
 	rt_unlock(&sc->allglock, RT_RANK_allg);
 	for (; gp != NULL; gp = gp->alllink)
-		scan_once(k, gp);
+		scan_once(k, gp, false);
 }
 
 void rt_roots_alarms(rt_gc *gc, rt_gcw *w, rt_p *pp)
@@ -290,11 +311,23 @@ void rt_roots_fini(rt_gc *gc)
 
 /* ---- Jobs ------------------------------------------------------------------------------------------ */
 
+static void choose_trims(rt_gc *gc)
+{
+	gc->trims = RT_TRIM_NONE;
+	if (rt_xchg32_full(&gc->trimall, 0))
+		gc->trims = RT_TRIM_ALL;
+	else if (gc->began - gc->trimmed >= TRIM_EVERY)
+		gc->trims = RT_TRIM_SAME;
+	if (gc->trims != RT_TRIM_NONE)
+		gc->trimmed = gc->began;
+}
+
 void rt_roots_prepare(rt_marker *k)
 {
 	rt_gc *gc = k->gc;
 	rt_sched *sc = &gc->rt->sched;
 
+	choose_trims(gc);
 	gc->alarmjobs = (uint32_t)rt_gomaxprocs(gc->rt);
 	rt_store32_rlx(&gc->njobs, gc->alarmjobs + rt_special_parts(&gc->heap));
 	rt_store32_rlx(&gc->jobs, 0);

@@ -118,7 +118,7 @@ void rt_g_free(gort_runtime *rt, rt_p *pp, rt_g *gp)
 	gp->panics = NULL;
 	gp->attached = gp->ismain = gp->system = gp->finalizes = false;
 	gp->dropped = 0;
-	gp->turns = 0;
+	rt_store64_rlx(&gp->turns, 0);
 	if (pp == NULL) {
 		rt_lock(&rt->sched.lock, RT_RANK_sched);
 		rt_gqueue_push(&rt->sched.gfree, gp);

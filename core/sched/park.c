@@ -190,13 +190,14 @@ RT_NOINLINE void rt_latency_begin(rt_g *gp)
 {
 	uint32_t t = (uint32_t)(be_nanotime() >> LATENCY_SHIFT) & LATENCY_MASK;
 
-	gp->turns = (gp->turns & ~(uint64_t)LATENCY_MASK) | (t != 0 ? t : 1);
+	rt_store64_rlx(&gp->turns, (rt_load64_rlx(&gp->turns) & ~(uint64_t)LATENCY_MASK) | (t != 0 ? t : 1));
 }
 
 RT_NOINLINE void rt_latency_end(rt_p *pp, rt_g *gp)
 {
-	uint32_t t = (uint32_t)(be_nanotime() >> LATENCY_SHIFT) - (uint32_t)gp->turns;
+	uint64_t turns = rt_load64_rlx(&gp->turns);
+	uint32_t t = (uint32_t)(be_nanotime() >> LATENCY_SHIFT) - (uint32_t)turns;
 
-	gp->turns &= ~(uint64_t)LATENCY_MASK;
+	rt_store64_rlx(&gp->turns, turns & ~(uint64_t)LATENCY_MASK);
 	rt_hist_add_owner(&pp->latencies, (int64_t)(t & LATENCY_MASK) << LATENCY_SHIFT);
 }

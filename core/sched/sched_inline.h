@@ -31,7 +31,7 @@ static inline rt_m *rt_enter(const char *function)
 
 static inline uint64_t rt_g_runs(const rt_g *gp)
 {
-	return gp->turns / RT_TURN;
+	return rt_load64_rlx(&gp->turns) / RT_TURN;
 }
 
 void rt_latency_begin(rt_g *gp);
@@ -47,9 +47,9 @@ static inline void rt_runnable(rt_g *gp)
 
 static inline void rt_runs(rt_p *pp, rt_g *gp)
 {
-	if (RT_UNLIKELY(gp->turns % RT_TURN != 0))
+	if (RT_UNLIKELY(rt_load64_rlx(&gp->turns) % RT_TURN != 0))
 		rt_latency_end(pp, gp);
-	gp->turns += RT_TURN;
+	rt_count64_owner(&gp->turns, RT_TURN);
 }
 
 /* Of this thread; NULL outside a goroutine. */

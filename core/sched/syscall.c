@@ -266,7 +266,7 @@ GORT_API int gort_attach(gort_runtime *rt)
 	rt_self_set(mp);
 	rt_preempt_attach(mp);
 	attach_p(mp, gp);
-	gp->turns += RT_TURN;
+	rt_count64_owner(&gp->turns, RT_TURN);
 	RT_TRACE(mp, SCHED, GO_START, gp, rt_g_runs(gp), 0, 0);
 	rt_leave();
 	return 0;

@@ -347,6 +347,23 @@ static rt_stack *sort(rt_stack *list)
 	return sorted;
 }
 
+bool rt_stack_trim(const rt_stackpool *sp, rt_stack *s, const void *at, uint64_t run, bool now)
+{
+	const be_arena_caps *a = sp->arena;
+	size_t size = (size_t)((const char *)at - s->lo) & ~(a->page - 1);
+	uint64_t seen = run << 1, done = seen | 1;
+
+	RT_ASSERT((const char *)at >= s->lo && (const char *)at <= s->hi);
+	if (!a->lazy_commit || size == 0 || s->seen == done)
+		return false;
+	if (!now && s->seen != seen) {
+		s->seen = seen;
+		return false;
+	}
+	s->seen = done; /* also if the system does not want them: asking again would not help */
+	return !(sp->debug != NULL && rt_fail_now(sp->debug, "trim")) && be_arena_discard(s->lo, size) == 0;
+}
+
 /* The pages of the run of neighbours s..last. True: they are gone. */
 static bool drop_run(const be_arena_caps *a, rt_stack *s, rt_stack *last)
 {

@@ -17,7 +17,10 @@
 struct rt_stack {      /* the record of one slot; lives outside the slot; one cache line */
 	char *lo, *hi;     /* usable bytes [lo, hi); the guard lies below lo */
 	rt_stack *next;    /* free list */
-	rt_stack *prev;    /* pool.c: the other way along the list of hot slots */
+	union {
+		rt_stack *prev; /* free: the other way along the list of hot slots */
+		uint64_t seen;  /* in use: rt_stack_trim */
+	};
 	void *tsan_fiber;  /* sched/switch.c: sanitizers and Valgrind know the stack by these */
 	unsigned valgrind_id;
 	unsigned flags;    /* RT_STACK_* */
@@ -50,6 +53,12 @@ rt_stack *rt_stack_get(rt_stackpool *sp, rt_stackcache *cache, size_t size);
 void rt_stack_put(rt_stackpool *sp, rt_stackcache *cache, rt_stack *s);
 /* Gives the cache's slots back to the pool: a P goes away. */
 void rt_stackcache_flush(rt_stackpool *sp, rt_stackcache *cache);
+
+/* s is in use, its goroutine does not run and has its registers at `at`: what lies below goes back to the system, if
+ * the last call saw the same `run` of it, or `now`; once in a run. True: it has gone. Its pages are zero when they are
+ * touched again. Where stacks are committed page by page nothing happens: how far this one has come is known to the
+ * system, too (be_context_grows), and would be wrong. */
+bool rt_stack_trim(const rt_stackpool *sp, rt_stack *s, const void *at, uint64_t run, bool now);
 
 /* Every second, by any thread: gives back the pages of slots that were free since the last tick. */
 void rt_stackpool_tick(rt_stackpool *sp);
