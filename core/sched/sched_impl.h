@@ -73,8 +73,8 @@ struct rt_g {
 	rt_m *lockedm;         /* that it is wired to, or NULL */
 	rt_waiter *waiting;    /* what it waits on, or NULL */
 	rt_atomic64 turns;     /* written by its owner: how often it was started, times RT_TURN; plus, if that is
-	                        * measured, when it became runnable, in 64 ns: rt_latency_begin. Counting wraps and needs
-	                        * no mask */
+	                        * measured, when it became runnable, in 64 ns: rt_latency_begin. Counting wraps,
+	                        * and needs no mask */
 
 	/* set once by newproc, if nothing else is said */
 	rt_atomicptr ahead;    /* RT_AHEAD further on when it was queued: only prefetched, may be stale */
