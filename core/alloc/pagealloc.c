@@ -113,13 +113,9 @@ static bool set_sum(rt_sum *to, rt_sum s)
 	return changed;
 }
 
-/* Chunks [lo, hi] have changed. */
-static void update(rt_pagealloc *pa, size_t lo, size_t hi)
+/* The summaries of chunks [lo, hi] have changed, if `changed`. */
+static void update_above(rt_pagealloc *pa, size_t lo, size_t hi, bool changed)
 {
-	bool changed = false;
-
-	for (size_t i = lo; i <= hi; i++)
-		changed |= set_sum(&pa->level[0][i], chunk_sum(rt_pageheap_chunk(pa, i)));
 	for (unsigned l = 1; l < pa->nlevels && changed; l++) {
 		changed = false;
 		lo /= RT_SUM_FAN;
@@ -129,6 +125,65 @@ static void update(rt_pagealloc *pa, size_t lo, size_t hi)
 				set_sum(&pa->level[l][i], merge(&pa->level[l - 1][i * RT_SUM_FAN],
 			                                        (uint32_t)1 << level_shift(l - 1)));
 	}
+}
+
+/* Chunks [lo, hi] have changed. */
+static void update(rt_pagealloc *pa, size_t lo, size_t hi)
+{
+	bool changed = false;
+
+	for (size_t i = lo; i <= hi; i++)
+		changed |= set_sum(&pa->level[0][i], chunk_sum(rt_pageheap_chunk(pa, i)));
+	update_above(pa, lo, hi, changed);
+}
+
+static size_t free_below(const uint64_t *used, size_t i)
+{
+	size_t n = 0;
+
+	while (i > 0) {
+		unsigned bits = (unsigned)((i - 1) % 64 + 1);
+		uint64_t top = used[(i - 1) / 64] << (64 - bits); /* bit i - 1 and those below */
+
+		if (top != 0)
+			return n + (unsigned)__builtin_clzll(top);
+		n += bits;
+		i -= bits;
+	}
+	return n;
+}
+
+static size_t free_above(const uint64_t *used, size_t i)
+{
+	size_t n = 0;
+
+	while (i < RT_CHUNK_PAGES) {
+		uint64_t rest = used[i / 64] >> i % 64;
+
+		if (rest != 0)
+			return n + (unsigned)__builtin_ctzll(rest);
+		n += 64 - i % 64;
+		i += 64 - i % 64;
+	}
+	return n;
+}
+
+/* Pages [lo, hi) of a chunk were freed: no run has changed but the one that they are a part of now. Each page that is
+ * freed alone comes this way, and to look at all of the chunk was an eighth of an allocation of 1 KiB. */
+static void update_freed(rt_pagealloc *pa, size_t chunk, size_t lo, size_t hi)
+{
+	const rt_chunk *c = rt_pageheap_chunk(pa, chunk);
+	rt_sum s = pa->level[0][chunk];
+
+	lo -= free_below(c->alloc, lo);
+	hi += free_above(c->alloc, hi);
+	if (lo == 0)
+		s.start = (uint32_t)hi;
+	if (hi == RT_CHUNK_PAGES)
+		s.end = (uint32_t)(hi - lo);
+	if (hi - lo > s.max)
+		s.max = (uint32_t)(hi - lo);
+	update_above(pa, chunk, chunk, set_sum(&pa->level[0][chunk], s));
 }
 
 /* ---- Tables --------------------------------------------------------------------------------- */
@@ -457,7 +512,10 @@ void rt_pageheap_free(rt_pagealloc *pa, size_t page, size_t n)
 		chunk_count(pa, c, 0, hi - lo);
 	}
 	freed(pa, page, last);
-	update(pa, first, last);
+	if (first == last)
+		update_freed(pa, first, page % RT_CHUNK_PAGES, page % RT_CHUNK_PAGES + n);
+	else
+		update(pa, first, last);
 }
 
 void rt_pageheap_set_scavenged(rt_pagealloc *pa, size_t page, size_t n)
