@@ -36,21 +36,22 @@ static void charge(rt_gc *gc, rt_gcp *p, rt_span *s)
 		rt_assist(gc, bytes);
 }
 
-/* What allocation leaves to be done; o is new. */
-static RT_NOINLINE void settle(rt_slot o, enum maker by)
+/* What allocation leaves to be done; (s, p, index) is new. Not as one argument: that would be copied through memory in
+ * larger pieces than it was written in, which waits until all stores before it are done, those that cleared it too. */
+static RT_NOINLINE void settle(rt_span *s, void *p, uint32_t index, enum maker by)
 {
 	rt_m *mp = rt_self();
 	rt_gc *gc = rt_gc_of(mp);
-	rt_gcp *p = mp->p->gc;
+	rt_gcp *mine = mp->p->gc;
 
 	if (rt_load32_rlx(&mp->rt->gcmark) != 0) {
-		if (RT_UNLIKELY(gc->compares) && o.s != NULL)
-			rt_shadow_made(gc, o, by == PROGRAM);
-		charge(gc, p, o.s);
+		if (RT_UNLIKELY(gc->compares) && s != NULL)
+			rt_shadow_made(gc, (rt_slot){ s, p, index }, by == PROGRAM);
+		charge(gc, mine, s);
 	}
-	p = rt_self()->p->gc;
-	if (p->mc.grown) {
-		p->mc.grown = false;
+	mine = rt_self()->p->gc;
+	if (mine->mc.grown) {
+		mine->mc.grown = false;
 		if (RT_UNLIKELY(gc->stress > 0) ||
 		    rt_load64_rlx(&gc->heap.live) >= rt_load64_rlx(&gc->trigger))
 			rt_gc_trigger(gc);
@@ -62,7 +63,7 @@ static inline void *done(rt_m *mp, rt_mcache *mc, rt_slot o, enum maker by)
 	if (RT_UNLIKELY(o.p == NULL))
 		out_of_memory();
 	if (RT_UNLIKELY(mc->grown | (rt_load32_rlx(&mp->rt->gcmark) != 0)))
-		settle(o, by);
+		settle(o.s, o.p, o.index, by);
 	return o.p;
 }
 
@@ -77,7 +78,7 @@ static RT_NOINLINE void *new_large(size_t size, const gort_type *t, enum maker b
 	p = o.p;
 	if (p == NULL)
 		out_of_memory();
-	settle(o, by);
+	settle(o.s, o.p, o.index, by);
 	if (o.s->needzero) {
 		for (size_t at = 0; at < o.s->elemsize; at += RT_ZERO_CHUNK) {
 			size_t left = o.s->elemsize - at;
