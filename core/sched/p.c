@@ -84,6 +84,8 @@ static rt_p *p_new(gort_runtime *rt, int id)
 		return NULL;
 	memset(pp, 0, sizeof *pp);
 	pp->id = id;
+	rt_store32_rlx(&pp->wanttick, UINT32_MAX); /* no turn that comes soon */
+	rt_store32_rlx(&pp->urgetick, UINT32_MAX);
 	rt_store32_rlx(&pp->status, RT_P_DEAD);
 	rt_timerheap_init(&pp->timers);
 	if (!rt->up.p_new(rt, pp)) {

@@ -115,8 +115,9 @@ rt_g *rt_runq_get(rt_p *pp, bool *inherit)
 	}
 }
 
-/* Two that wake one another share a slice by runnext, and may be in the runtime whenever it is asked back: then its
- * end is here, or those who wait never get a turn. As who is preempted, it goes behind all others. */
+/* Two that wake one another share a slice by runnext, and may be in the runtime whenever it is asked back. If that was
+ * in vain twice, its end is here, or those who wait never get a turn. As who is preempted, it goes behind all others.
+ * Rejected: at the first time. Who was woken just before the end of a slice would often lose its place. */
 void rt_runq_end_slice(rt_p *pp)
 {
 	rt_g *gp = rt_loadptr_rlx(&pp->runnext);

@@ -146,6 +146,7 @@ struct rt_p {
 	/* any thread, on lines of their own */
 	RT_CACHE_ALIGNED rt_atomic32 preempt; /* 1: look at once whether the turn is to end; preempt.c */
 	rt_atomic32 wanttick;    /* the slice that sysmon wants ended */
+	rt_atomic32 urgetick;    /* ... and had asked for before */
 	rt_atomic64 stolen;
 	rt_timerheap timers;
 	/* The local run queue: models/runq.pml and models/runq_relacy.cc. runqtail: the owner stores

@@ -119,6 +119,8 @@ static void end_turn(sysmon *s, rt_p *pp, rt_m *mp)
 	bool again = rt_load32_rlx(&pp->wanttick) == pp->seentick;
 
 	rt_store32_rlx(&pp->wanttick, pp->seentick);
+	if (again)
+		rt_store32_rlx(&pp->urgetick, pp->seentick);
 	rt_store32_rel(&pp->preempt, 1);
 	if (!sc->inplace)
 		return;
