@@ -37,8 +37,8 @@ void rt_run_wake(gort_runtime *rt)
 	rt_kick_all(rt);
 }
 
-/* An M is about to sleep: can anything still happen? Threads in system calls and attached threads
- * that run count as awake. */
+/* An M is about to sleep: can anything still happen? Threads in system calls, attached threads
+ * that run and who starts the world from outside count as awake. */
 void rt_checkdead_locked(gort_runtime *rt)
 {
 	rt_sched *sc = &rt->sched;
@@ -51,7 +51,7 @@ void rt_checkdead_locked(gort_runtime *rt)
 		rt_poll_look(rt);
 	if (sc->mcount > asleep || sc->nmake + sc->nmaking > 0)
 		return;
-	if (rt_load32_rlx(&sc->gcwaiting) || (rt->cfg.flags & GORT_LIBRARY) ||
+	if (rt_load32_rlx(&sc->gcwaiting) || sc->starting || (rt->cfg.flags & GORT_LIBRARY) ||
 	    rt_load32_rlx(&rt->runstate) != RT_RUN_ACTIVE)
 		return;
 	if (rt_load32_rlx(&sc->runqsize) > 0 || rt_timers_next(rt) != INT64_MAX)

@@ -258,6 +258,7 @@ typedef struct rt_sched {
 	uint32_t nbornoutside;   /* goroutines that threads without a P have made */
 	uint32_t nattached;
 	bool shutdown;           /* workers end */
+	bool starting;           /* who is no M starts the world, and still has Ps to give away: it counts as awake */
 	rt_atomic32 dropping;    /* 1: goroutines are dropped, and nobody comes: rt_lock_comer parks on it */
 	/* atomics: read without the lock, written under it unless noted */
 	rt_atomic32 runqsize;

@@ -30,6 +30,10 @@
  * team join it, since the last thread to stop is still on its way there when the stop is done. Those that leave their
  * loop since the run ends do not.
  *
+ * From outside. A stopper that is no M is in no count of threads. While it starts the world the Ps that it has still to
+ * give away are nobody's, and an M that comes to lie down only then would be taken for the last one awake, though
+ * goroutines wait on those Ps. So the stopper counts as awake until it is done (`starting`), and then looks itself.
+ *
  * Rejected: not to wait for sleepers (the collector could not see their registers, and they wake at any moment).
  */
 #include "core/sched/internal.h"
@@ -322,6 +326,17 @@ static void forget_taken_locked(rt_sched *sc)
 		mp->stwcounted = false;
 }
 
+/* A thread that is no M has given all Ps away: from here on it does not count as awake. */
+static void started(gort_runtime *rt)
+{
+	rt_sched *sc = &rt->sched;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	sc->starting = false;
+	rt_checkdead_locked(rt);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+}
+
 /* Also in the middle of a stop: Ps that have not stopped go on as they are. Who comes to stop looks at gcwaiting
  * under sched.lock. */
 static int64_t start(gort_runtime *rt)
@@ -335,6 +350,7 @@ static int64_t start(gort_runtime *rt)
 	rt_lock(&sc->lock, RT_RANK_sched);
 	caller_p(rt, mp);
 	rt_xchg32_full(&sc->gcwaiting, 0);
+	sc->starting = mp == NULL;
 	if (sc->stopwait > 0)
 		forget_taken_locked(sc);
 	sc->stopwait = 0;
@@ -380,6 +396,8 @@ static int64_t start(gort_runtime *rt)
 	if (mp != NULL)
 		RT_TRACE(mp, GC, STW_END, mp->curg, sc->stwstopped - sc->stwbegin,
 		         goes_on - sc->stwstopped, 0);
+	else
+		started(rt);
 	return goes_on;
 }
 

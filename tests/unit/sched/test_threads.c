@@ -1,4 +1,5 @@
-/* Threads that end and threads that are wanted: neither pile up. */
+/* Threads that end and threads that are wanted: neither pile up. Threads that are none of the runtime's count where
+ * they matter. */
 #include "core/sched/internal.h"
 #include "tests/support/goroutines.h"
 
@@ -96,11 +97,107 @@ static void test_no_more_wishes_than_idle_ps(void **state)
 	assert_int_equal(gort_runtime_free(rt), 0);
 }
 
+/* ---- Who stops the world from outside ----------------------------------------------------------- */
+
+enum { STOPS = 5000, RUNS = 200 };
+
+static rt_atomic32 done, ended;
+
+static void stop_often(void *arg)
+{
+	for (int i = 0; i < STOPS; i++) {
+		rt_stop_world(arg, RT_STW_WATCH);
+		rt_start_world(arg);
+	}
+	rt_store32_rel(&done, 1);
+}
+
+/* Who wants the lock gets it between any two that hold it. looks: as a thread that ends, which may be at any moment. */
+static void lock_often(gort_runtime *rt, bool looks)
+{
+	while (!rt_load32_acq(&ended)) {
+		rt_lock(&rt->sched.lock, RT_RANK_sched);
+		if (looks)
+			rt_checkdead_locked(rt);
+		rt_unlock(&rt->sched.lock, RT_RANK_sched);
+	}
+}
+
+static void look(void *arg)
+{
+	lock_often(arg, true);
+}
+
+static void be_in_the_way(void *arg)
+{
+	lock_often(arg, false);
+}
+
+static int run_beside(gort_runtime *rt, gort_func fn, gort_func stops, gort_func other)
+{
+	be_thread stopper, locker;
+	int r;
+
+	rt_store32_rlx(&done, 0);
+	rt_store32_rlx(&ended, 0);
+	assert_int_equal(be_thread_start(&stopper, stops, rt, 0), 0);
+	assert_int_equal(be_thread_start(&locker, other, rt, 0), 0);
+	r = gort_runtime_run(rt, fn, NULL);
+	be_thread_join(&stopper);
+	rt_store32_rel(&ended, 1);
+	be_thread_join(&locker);
+	return r;
+}
+
+static void yields(void *arg)
+{
+	(void)arg;
+	while (!rt_load32_acq(&done))
+		gort_gosched();
+}
+
+/* While he starts it all threads of the runtime may sleep, and the only P is in his hands. */
+static void test_nobody_is_dead_while_it_starts(void **state)
+{
+	gort_runtime *rt = runtime(1);
+
+	(void)state;
+	assert_int_equal(run_beside(rt, yields, stop_often, look), 0);
+	assert_int_equal(gort_runtime_free(rt), 0);
+}
+
+static void stop_once(void *arg)
+{
+	rt_stop_world(arg, RT_STW_WATCH);
+	rt_store32_rel(&done, 1);
+	rt_start_world(arg);
+}
+
+static void blocks(void *arg)
+{
+	yields(arg);
+	gort_select(NULL, 0, GORT_FOREVER);
+}
+
+/* And who falls asleep meanwhile is found afterwards, or this does not end. */
+static void test_the_dead_are_found_when_it_has_started(void **state)
+{
+	(void)state;
+	for (int i = 0; i < RUNS; i++) {
+		gort_runtime *rt = runtime(1);
+
+		assert_int_equal(run_beside(rt, blocks, stop_once, be_in_the_way), GORT_EDEADLOCK);
+		assert_int_equal(gort_runtime_free(rt), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_joins_those_before),
 		cmocka_unit_test(test_no_more_wishes_than_idle_ps),
+		cmocka_unit_test(test_nobody_is_dead_while_it_starts),
+		cmocka_unit_test(test_the_dead_are_found_when_it_has_started),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
