@@ -12,8 +12,9 @@
  * so that nobody else asks. One that comes for some P serves any: of wishes there are not more than idle Ps,
  * however slow the maker is while Ps come and go.
  *
- * Threads are refused sometimes (EAGAIN): then the P stays idle and the work queued, and the next
- * wake-up asks again; nothing is lost as long as one M runs.
+ * Threads are refused sometimes (EAGAIN): then the P stays idle and the work queued. An M that fell asleep meanwhile
+ * gets them, or the maker tries again a moment later, for as long as work waits beside an idle P: those that run may
+ * never come for it, as they are in the system or compute, and perhaps none runs.
  */
 #include "core/sched/internal.h"
 
@@ -170,6 +171,27 @@ void rt_maker_ask_locked(gort_runtime *rt, bool spinning)
 		be_thread_wake(&sc->makerword, 1);
 }
 
+/* A thread that was to come for what waits will not. An idle P that is not on the list is in the hands of somebody who
+ * finds a thread for it. */
+static void instead_locked(gort_runtime *rt)
+{
+	rt_sched *sc = &rt->sched;
+	bool timers = rt_timers_next(rt) != INT64_MAX && !rt_load32_rlx(&sc->polling);
+	rt_m *mp;
+
+	if (sc->pidle == NULL || !(timers || rt_anywork(rt)))
+		return;
+	mp = rt_midle_get_locked(sc);
+	if (mp == NULL) {
+		rt_add32_full(&sc->nmspinning, 1); /* one that only comes to be there looks for no timers */
+		rt_maker_ask_locked(rt, true);
+		return;
+	}
+	mp->nextp = rt_pidle_get_locked(rt);
+	mp->spinning = false;
+	rt_note_wakeup(&mp->park);
+}
+
 /* No thread: its place in the search is given up. The M that waits for timers is asked to look
  * instead. */
 static void not_made(gort_runtime *rt, bool spinning)
@@ -181,26 +203,29 @@ static void not_made(gort_runtime *rt, bool spinning)
 	rt_lock(&sc->lock, RT_RANK_sched);
 	sc->nmaking--;
 	rt_stand_no_thread_locked(sc);
+	if (sc->nmake == 0)
+		instead_locked(rt);
 	rt_checkdead_locked(rt);
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	be_netpoll_break(&sc->poll);
 }
 
-static void make(gort_runtime *rt, bool spinning)
+/* False: refused. */
+static bool make(gort_runtime *rt, bool spinning)
 {
 	rt_sched *sc = &rt->sched;
 	rt_m *mp = rt_m_new(rt);
 
 	if (mp == NULL) {
 		not_made(rt, spinning);
-		return;
+		return false;
 	}
 	mp->spinning = spinning;
 	if (!rt_fail_now(&rt->debug, "thread") && be_thread_start(&mp->thread, worker, mp, 0) == 0) {
 		rt_lock(&sc->lock, RT_RANK_sched);
 		mp->started = true;
 		rt_unlock(&sc->lock, RT_RANK_sched);
-		return;
+		return true;
 	}
 	rt_lock(&sc->preemptlock, RT_RANK_preempt);
 	rt_lock(&sc->lock, RT_RANK_sched);
@@ -209,6 +234,7 @@ static void make(gort_runtime *rt, bool spinning)
 	rt_unlock(&sc->preemptlock, RT_RANK_preempt);
 	rt_fixalloc_put(&sc->ms, mp);
 	not_made(rt, spinning);
+	return false;
 }
 
 /* True: there is one to be made. */
@@ -239,7 +265,8 @@ static void maker(void *arg)
 		if (rt_load32_acq(&sc->ending))
 			return;
 		while (next_wish(rt, &spinning))
-			make(rt, spinning);
+			if (!make(rt, spinning))
+				be_thread_nap(GORT_MILLISECOND); /* a back-off: nothing tells when there can be one */
 	}
 }
 

@@ -3,15 +3,23 @@
 #include "core/sched/internal.h"
 #include "tests/support/goroutines.h"
 
-static gort_runtime *runtime(int procs)
+static rt_atomic32 done, ended;
+
+static gort_runtime *runtime_with(int procs, const char *debug)
 {
 	gort_runtime *rt;
 	gort_config cfg;
 
 	gort_config_init(&cfg);
 	cfg.procs = procs;
+	cfg.debug = debug;
 	assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
 	return rt;
+}
+
+static gort_runtime *runtime(int procs)
+{
+	return runtime_with(procs, NULL);
 }
 
 /* ---- Threads that end ------------------------------------------------------------------------- */
@@ -97,11 +105,107 @@ static void test_no_more_wishes_than_idle_ps(void **state)
 	assert_int_equal(gort_runtime_free(rt), 0);
 }
 
+/* ---- Threads that are refused ------------------------------------------------------------------ */
+
+enum { REFUSALS = 8 };
+
+static void yields_often(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 100; i++)
+		gort_gosched();
+}
+
+static void sleeps(void *arg)
+{
+	(void)arg;
+	gort_sleep(GORT_MILLISECOND);
+}
+
+static void set(void *arg)
+{
+	rt_store32_rel(arg, 1);
+}
+
+/* Its thread is awake and looks for nothing until another goroutine has run. */
+static void is_in_the_system(void *arg)
+{
+	rt_atomic32 there;
+
+	(void)arg;
+	rt_store32_rlx(&there, 0);
+	CHECK(gort_go(set, &there) == 0);
+	gort_entersyscall();
+	while (!rt_load32_acq(&there))
+		be_thread_nap(GORT_MICROSECOND);
+	gort_exitsyscall();
+}
+
+static void collects(void *arg)
+{
+	(void)arg;
+	gort_gc();
+}
+
+typedef struct refuser {
+	gort_runtime *rt;
+	int left;
+} refuser;
+
+/* All that are asked for, until there were so many. */
+static void refuse(void *arg)
+{
+	refuser *r = arg;
+
+	while (r->left > 0 && !rt_load32_acq(&ended)) {
+		rt_atomic32 *next = &r->rt->debug.failleft;
+
+		if (rt_load32_rlx(next) == 0) {
+			rt_store32_rlx(next, 1);
+			r->left--;
+		}
+		be_thread_nap(GORT_MICROSECOND);
+	}
+}
+
+static void run_refused(int procs, int first, int times, gort_func fn)
+{
+	char debug[32];
+	refuser r = { .left = times - 1 };
+	be_thread t;
+
+	snprintf(debug, sizeof debug, "syscallfail=thread:%d", first);
+	r.rt = runtime_with(procs, debug);
+	rt_store32_rlx(&failures, 0);
+	rt_store32_rlx(&ended, 0);
+	if (times > 1)
+		assert_int_equal(be_thread_start(&t, refuse, &r, 0), 0);
+	assert_int_equal(gort_runtime_run(r.rt, fn, NULL), 0);
+	assert_int_equal(rt_load32_acq(&failures), 0);
+	if (times > 1) {
+		rt_store32_rel(&ended, 1);
+		be_thread_join(&t);
+	}
+	assert_int_equal(gort_runtime_free(r.rt), 0);
+}
+
+/* Nobody is taken for dead, and nothing is forgotten. */
+static void test_refused_threads(void **state)
+{
+	static const gort_func programs[] = { yields_often, sleeps, is_in_the_system, collects };
+
+	(void)state;
+	for (size_t i = 0; i < RT_NELEM(programs); i++)
+		for (int procs = 1; procs <= 2; procs++) {
+			for (int n = 1; n <= 3; n++)
+				run_refused(procs, n, 1, programs[i]);
+			run_refused(procs, 1, REFUSALS, programs[i]);
+		}
+}
+
 /* ---- Who stops the world from outside ----------------------------------------------------------- */
 
 enum { STOPS = 5000, RUNS = 200 };
-
-static rt_atomic32 done, ended;
 
 static void stop_often(void *arg)
 {
@@ -196,6 +300,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_joins_those_before),
 		cmocka_unit_test(test_no_more_wishes_than_idle_ps),
+		cmocka_unit_test(test_refused_threads),
 		cmocka_unit_test(test_nobody_is_dead_while_it_starts),
 		cmocka_unit_test(test_the_dead_are_found_when_it_has_started),
 	};
