@@ -35,7 +35,7 @@
 
 /* ---- Nobody waits for malloc while the world is stopped ------------------------------------------ */
 
-enum { MALLOCS = 8, ROUNDS = 15 };
+enum { MALLOCS = 8, ROUNDS = 15, MARKS = 500 };
 
 static int codes[2];
 static rt_atomic32 enough;
@@ -101,11 +101,12 @@ static void read_among_mallocs(void *arg)
 		gort_waitgroup_go(&group, mallocs, NULL);
 	codes[0] = gort_trace_buffer_new(&buffer, 0);
 	codes[0] |= gort_trace_start(gort_self(), gort_trace_buffer_listener(buffer));
-	/* Each round is a few events; each chunk of the buffer asks malloc. */
+	/* Each chunk of the buffer asks malloc. The events are marks: in a round all others have a turn, which may be a
+	 * whole slice for each. */
 	while (gort_trace_buffer_len(buffer) < 20000) {
-		gort_trace_mark("round", 0);
-		for (int i = 0; i < 200; i++)
-			gort_gosched();
+		for (int i = 0; i < MARKS; i++)
+			gort_trace_mark("mark", 0);
+		gort_gosched();
 		(void)gort_trace_buffer_read(buffer, 0, some, 8);
 	}
 	codes[1] = gort_trace_stop(gort_self());
