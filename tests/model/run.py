@@ -1,7 +1,7 @@
 """Checks the models of the lock-free protocols and prints a table.
 
 usage: run.py [NAME...]     NAME: parkready timerpoll timerheap runq mutex cancel takep syscall
-               stwpreempt news barrier weak trace relacy
+               stwpreempt dead news barrier weak trace relacy
 
 Each row is a model, a variant and what is expected. A mutant lacks one fence, re-check or order and must
 fail; one that passes means that the model no longer sees what it is there for, so the run fails too.
@@ -108,6 +108,9 @@ for scenario, mutant in (
         ('TAKE', 'LOCKS_LATE'), ('TAKE', 'KICK_ONCE'), ('DROP', 'NO_UNCOUNT_DROPPED'),
         ('TURN', 'NO_NAME'), ('ONCE', 'LEAVE_EARLY'), ('ONCE', 'PENDING_LATE')):
     rows('stwpreempt', (scenario,), ('' if scenario == 'ONCE' else 'CALLS=0',), False, mutant)
+ROWS += [('dead', ['STOPS=1'], True), ('dead', ['REFUSALS=0'], True)] # both would take more than 2 GB
+for mutant in ('NO_STARTING', 'NO_LOOK', 'NO_RETRY', 'NO_INSTEAD'):
+    rows('dead', ('STOPS=1',), ('',), False, mutant)
 rows('news', ('ONE', 'RELAY'), BOTH)
 for scenario, memory, mutant in (
         ('ONE', '', 'NO_NEWS'), ('ONE', '', 'NEWS_FIRST'), ('ONE', 'WEAK', 'NEWS_RELAXED'),
