@@ -151,6 +151,7 @@ static void starve(gort_func victim)
 	norder = 0;
 	gort_mutex_lock(&mu);
 	gort_go(victim, (void *)0);
+	YIELD_UNTIL(state() == (LOCKED | WAITER)); /* on a busy machine a sleep may be over before it begins to wait */
 	gort_sleep(2 * GORT_MILLISECOND);
 	CHECK(state() == (LOCKED | WAITER));
 	gort_mutex_unlock(&mu);
