@@ -72,10 +72,16 @@ static inline rt_arena *rt_arena_of(const rt_arenamap *m, uintptr_t p)
 	return rt_loadptr_acq(&table[p >> RT_ARENA_SHIFT & ((1 << RT_MAP_BITS) - 1)]);
 }
 
-/* The span whose pages p is in, or NULL. Its state is to be looked at before anything else. */
+/* Where the span whose pages p is in stands. */
+static inline const rt_atomicptr *rt_arena_entry(const rt_arena *a, uintptr_t p)
+{
+	return &a->spans[p >> RT_PAGE_SHIFT & (RT_ARENA_PAGES - 1)];
+}
+
+/* That span, or NULL. Its state is to be looked at before anything else. */
 static inline rt_span *rt_arena_span(const rt_arena *a, uintptr_t p)
 {
-	return rt_loadptr_acq(&a->spans[p >> RT_PAGE_SHIFT & (RT_ARENA_PAGES - 1)]);
+	return rt_loadptr_acq(rt_arena_entry(a, p));
 }
 
 static inline unsigned rt_arena_page(uintptr_t p)

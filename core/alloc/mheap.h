@@ -93,16 +93,19 @@ void rt_span_free(rt_mheap *h, rt_mcache *mc, rt_span *s);
 /* Sets or clears the arena's bit after the list of specials has changed; under s->speciallock. */
 void rt_span_note_specials(rt_mheap *h, rt_span *s);
 
+/* Whether s is in use and p points between its first and last object. Any record, any word. */
+static inline bool rt_span_holds(const rt_span *s, uintptr_t p)
+{
+	return rt_load32_acq(&s->state) == RT_SPAN_INUSE && p < (uintptr_t)s->limit && p >= (uintptr_t)s->base;
+}
+
 /* The span in use that p points into, between its first and last object; or NULL. Any word. */
 static inline rt_span *rt_span_of(const rt_mheap *h, uintptr_t p)
 {
 	rt_arena *a = rt_arena_of(&h->map, p);
 	rt_span *s = a != NULL ? rt_arena_span(a, p) : NULL;
 
-	if (s == NULL || rt_load32_acq(&s->state) != RT_SPAN_INUSE || p >= (uintptr_t)s->limit ||
-	    p < (uintptr_t)s->base)
-		return NULL;
-	return s;
+	return s != NULL && rt_span_holds(s, p) ? s : NULL;
 }
 
 /* s has a marked object: reclaiming passes by spans without one. */

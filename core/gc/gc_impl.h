@@ -41,6 +41,7 @@ typedef struct rt_marker {
 	void (*found)(struct rt_marker *k, rt_span *s, uint32_t index, uintptr_t obj); /* instead of marking; or NULL */
 	uintptr_t from;          /* the object that is scanned, for check.c */
 	size_t fromsize;
+	struct rt_ways *ways;    /* mark.c, while it works through the heap; else NULL */
 } rt_marker;
 
 typedef struct rt_root {     /* of gort_root_add */

@@ -7,9 +7,12 @@
  * Any word may be asked about: rt_object_find answers only for initialised objects of spans in use.
  * Typed words are asked about in the same way, since a C program may leave in them what it likes.
  *
- * Memory that a word leads to is cold. The objects taken from the buffer go through a short ring:
- * their first line and what tells about their span are prefetched on entry, and they are scanned a
- * few objects later. A large object is scanned in pieces of 128 KiB, which others may take.
+ * Memory that a word leads to is cold: its entry in the arena's table, the span, the bits, and then the object, each
+ * found by the one before. So while the heap is marked, a word waits in a short queue (rt_ways) and goes one step at a
+ * time: each step prefetches what the next one reads, STEP words later. Waiting for the four misses one by one was most
+ * of marking a large heap. The objects taken from the buffer go through a ring in the same way: their first line and
+ * their pointers' bits are prefetched on entry. With nothing else to do the words on their way are finished at once, so
+ * that a list of single objects is not slower. A large object is scanned in pieces of 128 KiB, which others may take.
  *
  * Scanning follows the list of offsets of a type for objects above 512 bytes, the bitmap of the
  * span below. What runs concurrently with the program reads words that are being written: each is
@@ -21,7 +24,19 @@
  */
 #include "core/gc/gc_impl.h"
 
-enum { RING = 8 };
+enum { RING = 8, STEP = 8, WAYS = 32 /* a power of two above 3 * STEP */ };
+
+struct rt_ways { /* words [marked, asked) are on their way; each count is of words that took the step */
+	struct {
+		uintptr_t word;
+		union {
+			const rt_atomicptr *entry; /* until it took the step `seen` */
+			rt_span *s;                /* from then on. NULL: it leads to no object */
+		};
+		uint32_t index;                    /* from `placed` on */
+	} at[WAYS];
+	unsigned asked, seen, placed, marked;
+};
 
 static inline void queue(rt_marker *k, uintptr_t obj)
 {
@@ -73,6 +88,83 @@ static inline RT_ALWAYS_INLINE void grey(rt_marker *k, uintptr_t word)
 		grey_object(k, s, index, obj);
 }
 
+/* ---- Words on their way ------------------------------------------------------------------------------ */
+
+static inline RT_ALWAYS_INLINE void see(struct rt_ways *y)
+{
+	unsigned i = y->seen++ % WAYS;
+	rt_span *s = rt_loadptr_acq(y->at[i].entry);
+
+	y->at[i].s = s;
+	RT_PREFETCH_R(s); /* of NULL, too: that does nothing */
+}
+
+static inline RT_ALWAYS_INLINE void place(struct rt_ways *y)
+{
+	unsigned i = y->placed++ % WAYS;
+	rt_span *s = y->at[i].s;
+	uint32_t index;
+
+	if (s == NULL)
+		return;
+	if (!rt_span_holds(s, y->at[i].word)) {
+		y->at[i].s = NULL;
+		return;
+	}
+	y->at[i].index = index = rt_span_index(s, y->at[i].word);
+	RT_PREFETCH_W(&rt_span_markbits(s)[index / 64]);
+	if (index >= rt_load32_rlx(&s->freeindex))
+		RT_PREFETCH_R(&rt_span_allocbits(s)[index / 64]);
+}
+
+static inline RT_ALWAYS_INLINE void grey_placed(rt_marker *k, struct rt_ways *y)
+{
+	unsigned i = y->marked++ % WAYS;
+	rt_span *s = y->at[i].s;
+	uint32_t index = y->at[i].index;
+
+	if (s != NULL && rt_span_allocated(s, index))
+		grey_object(k, s, index, (uintptr_t)rt_span_object(s, index));
+}
+
+static void finish_ways(rt_marker *k)
+{
+	struct rt_ways *y = k->ways;
+
+	while (y->seen != y->asked)
+		see(y);
+	while (y->placed != y->asked)
+		place(y);
+	while (y->marked != y->asked)
+		grey_placed(k, y);
+}
+
+/* As grey, in its own time. */
+static inline RT_ALWAYS_INLINE void ask(rt_marker *k, uintptr_t word)
+{
+	struct rt_ways *y = k->ways;
+	const rt_arena *a;
+	unsigned i;
+
+	if (y == NULL) {
+		grey(k, word);
+		return;
+	}
+	a = rt_arena_of(&k->gc->heap.map, word);
+	if (a == NULL)
+		return;
+	i = y->asked++ % WAYS;
+	y->at[i].word = word;
+	y->at[i].entry = rt_arena_entry(a, word);
+	RT_PREFETCH_R(y->at[i].entry);
+	if (y->asked - y->seen > STEP)
+		see(y);
+	if (y->seen - y->placed > STEP)
+		place(y);
+	if (y->placed - y->marked > STEP)
+		grey_placed(k, y);
+}
+
 void rt_gc_grey(rt_marker *k, uintptr_t word)
 {
 	grey(k, word);
@@ -119,7 +211,7 @@ static inline RT_LOOKS_ANYWHERE void look(rt_marker *k, uintptr_t at, uintptr_t 
 	uintptr_t w = rt_gc_word(k->gc, at);
 
 	if (leads_out(w, obj, size))
-		rt_gc_grey(k, w);
+		ask(k, w);
 }
 
 static RT_NOINLINE void scan_small_watched(rt_marker *k, uint64_t bits, uintptr_t obj, size_t size)
@@ -143,7 +235,7 @@ static RT_LOOKS_ANYWHERE size_t scan_small(rt_marker *k, const rt_span *s, uintp
 		uintptr_t w = ((const volatile uintptr_t *)obj)[__builtin_ctzll(bits)];
 
 		if (leads_out(w, obj, size))
-			grey(k, w);
+			ask(k, w);
 	}
 	return end;
 }
@@ -259,8 +351,12 @@ static uintptr_t next_object(rt_marker *k, ring *r, rt_span **s)
 	while (r->n < RING) {
 		uintptr_t obj = rt_gcw_get(&k->gc->pool, k->w);
 
-		if (obj == 0)
-			break;
+		if (obj == 0) {
+			if (r->n > 0 || k->ways->asked == k->ways->marked)
+				break;
+			finish_ways(k);
+			continue;
+		}
 		at = (r->at + r->n++) % RING;
 		r->obj[at].at = obj;
 		r->obj[at].s = rt_arena_span(rt_arena_of(&k->gc->heap.map, obj), obj);
@@ -279,6 +375,7 @@ static uintptr_t next_object(rt_marker *k, ring *r, rt_span **s)
 uint64_t rt_gc_drain(rt_marker *k, uint64_t budget, bool (*stop)(void *arg), void *arg)
 {
 	uint64_t done = 0, looked = 0;
+	struct rt_ways ways;
 	ring r = { .n = 0 };
 	rt_span *s;
 	uintptr_t obj;
@@ -289,6 +386,9 @@ uint64_t rt_gc_drain(rt_marker *k, uint64_t budget, bool (*stop)(void *arg), voi
 		if (done >= budget || (stop != NULL && stop(arg)))
 			return done;
 	}
+	RT_ASSERT(k->found == NULL); /* it wants to know where the word was */
+	ways.asked = ways.seen = ways.placed = ways.marked = 0;
+	k->ways = &ways;
 	while ((obj = next_object(k, &r, &s)) != 0) {
 		size_t n = scan_object(k, s, obj);
 
@@ -302,6 +402,8 @@ uint64_t rt_gc_drain(rt_marker *k, uint64_t budget, bool (*stop)(void *arg), voi
 		if (done >= budget || (stop != NULL && stop(arg)))
 			break;
 	}
+	finish_ways(k);
+	k->ways = NULL;
 	while (r.n > 0) {
 		r.n--;
 		queue(k, r.obj[r.at++ % RING].at);
