@@ -518,6 +518,11 @@ rt_span *rt_span_alloc(rt_mheap *h, rt_mcache *mc, size_t npages, unsigned spc, 
 	}
 	set_fields(h, s, p, npages, spc, elemsize);
 	s->needzero = !zeroed;
+	/* Who describes objects reads before it writes (rt_heapbits_word). Of memory that is read first Linux gives the
+	 * page of zeros, and another when it is written: two faults, and the second interrupts all CPUs that we run on
+	 * to forget the first. */
+	if (zeroed && rt_spc_bitmap(spc))
+		rt_store64_rlx(rt_span_heapbits(s), 0);
 	if (!set_bits(h, s, s->nelems)) {
 		put_memory(h, p, npages);
 		put_record(h, mc, s);
