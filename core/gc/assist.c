@@ -197,6 +197,7 @@ typedef struct worker {
 	bool idle, dedicated;
 	unsigned looks;
 	int64_t began, share; /* share: how long a fraction may last */
+	int64_t told;         /* its time up to then is counted; 0: none is, it sweeps */
 } worker;
 
 bool rt_gc_any(gort_runtime *rt)
@@ -208,23 +209,38 @@ bool rt_gc_any(gort_runtime *rt)
 	return gc->kind->collects && !rt_sweep_done(&gc->heap);
 }
 
-static bool wanted_elsewhere(const worker *w)
+static bool wanted_elsewhere(const worker *w, int64_t now)
 {
 	gort_runtime *rt = w->mp->rt;
 
-	return rt_goroutines_wait(rt) || rt_timers_next(rt) <= be_nanotime();
+	return rt_goroutines_wait(rt) || rt_timers_next(rt) <= now;
+}
+
+/* Not only when it is done: the CPU limiter wants to know, and one that is dedicated goes on for long. */
+static int64_t tell_time(worker *w)
+{
+	int64_t now = be_nanotime();
+
+	if (w->told != 0)
+		rt_add64_full(w->idle ? &w->gc->idle_ns : &w->gc->worker_ns, (uint64_t)(now - w->told));
+	w->told = w->told != 0 ? now : 0;
+	return now;
 }
 
 static bool stop(void *arg)
 {
 	worker *w = arg;
 	rt_m *mp = w->mp;
+	int64_t now;
 
 	if (rt_load32_rlx(&mp->rt->sched.gcwaiting) || rt_load32_rlx(&mp->p->preempt) || rt_run_leaving(mp))
 		return true;
-	if (w->dedicated || ++w->looks % LOOKS != 0)
+	if (++w->looks % LOOKS != 0)
 		return false;
-	return w->idle ? wanted_elsewhere(w) : be_nanotime() - w->began >= w->share;
+	now = tell_time(w);
+	if (w->dedicated)
+		return false;
+	return w->idle ? wanted_elsewhere(w, now) : now - w->began >= w->share;
 }
 
 /* Whether this P owes marking before it runs anything; how much. */
@@ -266,15 +282,15 @@ bool rt_gc_work(rt_m *mp, bool idle)
 	rt_gc *gc = rt_gc_of(mp);
 	rt_gcp *p = mp->p->gc;
 	rt_marker k = { .gc = gc, .w = &p->w };
-	worker w = { mp, gc, idle, false, 0, 0, 0 };
+	worker w = { .mp = mp, .gc = gc, .idle = idle };
 	uint64_t done;
-	int64_t ns;
+	int64_t now;
 
 	if (idle && rt_load32_rlx(&mp->rt->gcmark) == 0)
 		return sweep_idle(&w);
 	if (!gc->kind->concurrent || (rt_gc_nothing_left(gc) && rt_gcw_empty(&p->w)))
 		return false;
-	w.began = be_nanotime();
+	w.began = w.told = be_nanotime();
 	if (!idle && !may_share(&w, p))
 		return false;
 	rt_marker_enter(gc);
@@ -283,10 +299,9 @@ bool rt_gc_work(rt_m *mp, bool idle)
 	done = rt_gc_drain(&k, UINT64_MAX, stop, &w);
 	rt_gcw_dispose(&gc->pool, &p->w); /* what it leaves undone is anybody's */
 	rt_add64_full(&gc->credit, done);
-	ns = be_nanotime() - w.began;
-	rt_add64_full(idle ? &gc->idle_ns : &gc->worker_ns, (uint64_t)ns);
+	now = tell_time(&w);
 	if (!idle)
-		p->workns += ns;
+		p->workns += now - w.began;
 	if (w.dedicated)
 		rt_add32_full(&gc->dedicated, (uint32_t)-1);
 	(void)rt_marker_leave(gc);

@@ -549,8 +549,6 @@ static void remember(rt_gc *gc, int64_t now)
 {
 	uint32_t at = (rt_load32_rlx(&gc->ended) - 1) % RT_GC_PAUSES;
 
-	rt_store64_rlx(&gc->marking, 0);
-	rt_add64_full(&gc->mark_ns, (uint64_t)(now - gc->pause2 - gc->stopped));
 	rt_add64_full(&gc->pause_ns, (uint64_t)(gc->pause1 + gc->pause2));
 	gc->pausecpu += (gc->pause1 + gc->pause2) * cpus_of(gc);
 	gc->pauses[at] = (uint64_t)(gc->pause1 + gc->pause2);
@@ -571,7 +569,6 @@ static void cycle(rt_gc *gc)
 	gc->stopped = gc->pause2 = be_nanotime();
 	gc->pause1 = gc->stopped - gc->began;
 	if (gc->kind->concurrent) {
-		rt_store64_rlx(&gc->marking, (uint64_t)gc->stopped);
 		rt_start_world(rt);
 		if (gc->data.on)
 			read_data(gc);
@@ -693,7 +690,6 @@ void rt_gc_drop(gort_runtime *rt)
 		rt->sched.allp[i]->gc->nwb = 0;
 	}
 	rt_workpool_reset(&gc->pool);
-	rt_store64_rlx(&gc->marking, 0);
 	gc->pacer.triggered = UINT64_MAX;
 	gc->dirty = true;
 	rt_store32_rlx(&gc->started, rt_load32_rlx(&gc->ended)); /* it never was */

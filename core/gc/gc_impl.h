@@ -123,8 +123,7 @@ typedef struct rt_gc {
 	rt_atomic64 credit;      /* scan work done in the background, for assists to take */
 	rt_atomic64 marked, heap_scan, stack_scan, globals_scan; /* so far, as far as told */
 	rt_atomic64 assist_ns, idle_ns, worker_ns; /* CPU, from the beginning on */
-	rt_atomic64 mark_ns, pause_ns; /* by the clock, of all that have ended: beside the program; world stopped */
-	rt_atomic64 marking;     /* since when one marks beside the program; 0: none does */
+	rt_atomic64 pause_ns;    /* by the clock, of all that have ended: world stopped */
 	rt_atomic32 limited;     /* the collection in which the CPU limiter was last switched on; 0: none */
 	rt_atomic32 active;      /* markers at work */
 	rt_atomic32 hungry;      /* 1: somebody who owes work has found none */

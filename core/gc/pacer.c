@@ -230,17 +230,18 @@ static int64_t since(int64_t now, int64_t was)
 	return now > was ? now - was : 0;
 }
 
-/* While it marks, a quarter of all Ps is the collector's, and all of them while the world is stopped. Ps that were
- * idle at the beginning of the window are taken to have been so until its end: when all are, nobody looks before one
- * is not. */
+/* What workers took is counted and not taken to be the quarter that they should have, as in Go: a fraction is given
+ * only between turns, so with few Ps it is a tenth, and the limiter came on far below half. While the world is stopped
+ * all Ps are the collector's. Ps that were idle at the beginning of the window are taken to have been so until its end:
+ * when all are, nobody looks before one is not. */
 bool rt_limiter_update(rt_limiter *l, const struct rt_limiter_totals *now, int procs, int idleps)
 {
 	int64_t wall = now->when - l->was.when, all = wall * procs, gc, idle;
 
 	if (wall < WINDOW)
 		return false;
-	gc = (int64_t)(RT_GC_UTILIZATION * (double)since(now->marking, l->was.marking) * procs) +
-	     since(now->paused, l->was.paused) * procs + since(now->assists, l->was.assists);
+	gc = since(now->workers, l->was.workers) + since(now->paused, l->was.paused) * procs +
+	     since(now->assists, l->was.assists);
 	idle = since(now->idle, l->was.idle) + wall * (l->idleps < procs ? l->idleps : procs);
 	if (gc > all)
 		gc = all;

@@ -77,8 +77,8 @@ typedef struct rt_limiter {
 	bool limiting;
 	struct rt_limiter_totals {
 		int64_t when;      /* the moment */
-		int64_t marking;   /* ns, by the clock, of marking beside the program */
-		int64_t paused;    /* the same with the world stopped */
+		int64_t workers;   /* CPU ns of marking by Ps that owe a share */
+		int64_t paused;    /* ns, by the clock, with the world stopped */
 		int64_t assists;   /* CPU ns of goroutines, for marking and for giving back */
 		int64_t idle;      /* CPU ns of marking by Ps that had nothing else to do */
 	} was;

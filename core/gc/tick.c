@@ -47,10 +47,9 @@ static int64_t collect(gort_runtime *rt, int64_t now)
 static void limit(gort_runtime *rt, int64_t now)
 {
 	rt_gc *gc = rt->gc;
-	int64_t began = (int64_t)rt_load64_rlx(&gc->marking);
 	struct rt_limiter_totals t = {
 		.when = now,
-		.marking = (int64_t)rt_load64_rlx(&gc->mark_ns) + (began != 0 && now > began ? now - began : 0),
+		.workers = (int64_t)rt_load64_rlx(&gc->worker_ns),
 		.paused = (int64_t)rt_load64_rlx(&gc->pause_ns),
 		.assists = (int64_t)(rt_load64_rlx(&gc->assist_ns) + rt_load64_rlx(&gc->heap.scav.assist_ns)),
 		.idle = (int64_t)rt_load64_rlx(&gc->idle_ns),

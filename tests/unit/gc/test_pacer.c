@@ -234,7 +234,7 @@ static int64_t window(rt_limiter *l, struct rt_limiter_totals more, int procs, i
 	int64_t fill = l->fill;
 
 	now.when += more.when;
-	now.marking += more.marking;
+	now.workers += more.workers;
 	now.paused += more.paused;
 	now.assists += more.assists;
 	now.idle += more.idle;
@@ -257,20 +257,20 @@ static void test_limiter_over_time(void **state)
 	l.capacity = l.fill = 4000 * MS;
 	(void)window(&l, (T){ .when = 20 * MS }, 4, 0); /* the program alone: 80 ms */
 	assert_int_equal(l.fill, 3920 * MS);
-	/* Of 80: a quarter, in half of the time; the other 70 the program's. */
-	assert_int_equal(window(&l, (T){ .when = 20 * MS, .marking = 10 * MS }, 4, 0), (10 - 70) * MS);
+	/* Of 80: what workers took, the rest is the program's. */
+	assert_int_equal(window(&l, (T){ .when = 20 * MS, .workers = 10 * MS }, 4, 0), (10 - 70) * MS);
 	/* Assists of 60 besides 20: all of it. */
-	assert_int_equal(window(&l, (T){ .when = 20 * MS, .marking = 20 * MS, .assists = 60 * MS }, 4, 0), 80 * MS);
+	assert_int_equal(window(&l, (T){ .when = 20 * MS, .workers = 20 * MS, .assists = 60 * MS }, 4, 0), 80 * MS);
 	assert_false(l.limiting);
 	/* More than there is, up to the brim. */
-	assert_int_equal(window(&l, (T){ .when = 20 * MS, .marking = 20 * MS, .assists = 100 * MS }, 4, 0), 60 * MS);
+	assert_int_equal(window(&l, (T){ .when = 20 * MS, .workers = 20 * MS, .assists = 100 * MS }, 4, 0), 60 * MS);
 	assert_true(l.limiting);
 	l.fill = 2000 * MS;
 	/* The world stopped, for a quarter. */
 	assert_int_equal(window(&l, (T){ .when = 20 * MS, .paused = 5 * MS }, 4, 0), (20 - 60) * MS);
 	assert_false(l.limiting);
 	/* Marking on idle Ps is nobody's time. */
-	assert_int_equal(window(&l, (T){ .when = 20 * MS, .marking = 20 * MS, .idle = 40 * MS }, 4, 3), (20 - 20) * MS);
+	assert_int_equal(window(&l, (T){ .when = 20 * MS, .workers = 20 * MS, .idle = 40 * MS }, 4, 3), (20 - 20) * MS);
 	/* Three Ps were idle all the while; now none is. */
 	assert_int_equal(window(&l, (T){ .when = 20 * MS }, 4, 0), -20 * MS);
 	assert_int_equal(window(&l, (T){ .when = 20 * MS }, 4, 4), -80 * MS);
