@@ -17,6 +17,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 static uint64_t seed;
 static rt_mheap h;
@@ -193,6 +196,33 @@ static void test_rows(void **state)
 		}
 		for (int i = 0; i < N; i++)
 			assert_int_equal(rt_heapbits_get(o[i].s, (uintptr_t)o[i].p, words), mask[i]);
+	}
+}
+
+#ifdef __linux__
+static bool resident(uintptr_t p)
+{
+	uintptr_t page = be_arena_query()->page;
+	unsigned char in = 0;
+
+	assert_int_equal(mincore((void *)(p & ~(page - 1)), page, &in), 0);
+	return in & 1;
+}
+#endif
+
+/* Bits of fresh memory have been written, or reading them would cost a fault more and a shootdown. */
+static void test_fresh_bits(void **state)
+{
+	(void)state;
+	for (unsigned c = 1; rt_class_bytes[c] <= RT_BITMAP_MAX; c++) {
+		rt_span *s = rt_span_alloc(&h, &mc, 1, c << 1, rt_class_bytes[c]);
+
+		assert_non_null(s);
+		assert_false(s->needzero);
+#ifdef __linux__
+		assert_true(resident((uintptr_t)rt_span_heapbits(s)));
+#endif
+		assert_int_equal(rt_load64_rlx(rt_span_heapbits(s)), 0);
 	}
 }
 
@@ -475,6 +505,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_bitmaps, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fill, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rows, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fresh_bits, setup, teardown),
 		cmocka_unit_test(test_mask_repeat),
 		cmocka_unit_test_setup_teardown(test_types_of_larger_objects, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tiny, setup, teardown),
