@@ -48,11 +48,12 @@ struct rt_span {
 	uint32_t clear;          /* bytes that who takes a slot of the window must clear */
 	uint32_t alloccount;     /* objects, when it was cached or swept last */
 	rt_atomic32 next[2];     /* numbers of those below it on a central list: mcentral.c */
+	rt_mutex speciallock;    /* rank special */
 	size_t npages;           /* set once per use */
 	rt_atomicptr specials;   /* by offset, then kind; written under speciallock; NULL can be seen without */
 	rt_span *link;           /* list of spare records; owner of the list */
-	rt_mutex speciallock;    /* rank special */
 };
+_Static_assert(sizeof(rt_span) == 2 * RT_CACHELINE, "a record is two lines");
 
 static inline unsigned rt_span_class(const rt_span *s)
 {
