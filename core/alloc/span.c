@@ -14,6 +14,8 @@
 
 #include "core/base/check.h"
 
+#include "backends/arena/arena.h"
+
 #include <string.h>
 
 /* Free slots of the 64 from `window` on. */
@@ -99,32 +101,66 @@ static size_t seg_bytes(unsigned k)
 	return ((size_t)RT_SPANSEG << k) * sizeof(rt_span);
 }
 
+/* A segment may be half of the table: its records become Ready by pieces, since what nobody has used must not count
+ * against the memory limit. */
+enum { PIECE = 64 << 10 };
+_Static_assert(PIECE % sizeof(rt_span) == 0, "a piece begins with a record");
+
+/* Of segment k, when so many records of the table are used. */
+static size_t ready_bytes(uint32_t used, unsigned k)
+{
+	size_t before = ((size_t)RT_SPANSEG << k) - RT_SPANSEG, n = used > before ? used - before : 0;
+	size_t bytes = (n * sizeof(rt_span) + PIECE - 1) / PIECE * PIECE;
+
+	return bytes < seg_bytes(k) ? bytes : seg_bytes(k);
+}
+
 void rt_spantable_fini(rt_spantable *t)
 {
 	for (unsigned k = 0; k < RT_NSPANSEG; k++) {
 		void *seg = rt_loadptr_rlx(&t->seg[k]);
 
 		if (seg != NULL)
-			rt_sys_release(t->mem, seg, seg_bytes(k), RT_MEM_SPANS);
+			rt_sys_free(t->mem, seg, rt_sys_round(seg_bytes(k)), ready_bytes(t->used, k), RT_MEM_SPANS);
 	}
 	memset(t, 0, sizeof *t);
 }
 
+static rt_span *segment_locked(rt_spantable *t, unsigned k)
+{
+	rt_span *seg = rt_loadptr_rlx(&t->seg[k]);
+	size_t size = rt_sys_round(seg_bytes(k));
+
+	if (seg != NULL)
+		return seg;
+	seg = rt_sys_reserve(t->mem, NULL, size, be_arena_query()->page);
+	if (seg == NULL)
+		return NULL;
+	if (!rt_sys_map(t->mem, seg, size)) {
+		rt_sys_free(t->mem, seg, size, 0, RT_MEM_SPANS);
+		return NULL;
+	}
+	rt_storeptr_rel(&t->seg[k], seg);
+	return seg;
+}
+
+/* Without memory for the next piece the segment stays, and the next one who asks tries again. */
 static rt_span *fresh_locked(rt_spantable *t)
 {
 	uint32_t m = t->used + RT_SPANSEG;
 	unsigned k = 31 - (unsigned)__builtin_clz(m) - 6;
+	size_t ready, more;
 	rt_span *seg, *s;
 
 	if (k >= RT_NSPANSEG)
 		return NULL;
-	seg = rt_loadptr_rlx(&t->seg[k]);
-	if (seg == NULL) {
-		seg = rt_sys_alloc(t->mem, seg_bytes(k), RT_MEM_SPANS);
-		if (seg == NULL)
-			return NULL;
-		rt_storeptr_rel(&t->seg[k], seg);
-	}
+	seg = segment_locked(t, k);
+	if (seg == NULL)
+		return NULL;
+	ready = ready_bytes(t->used, k);
+	more = ready_bytes(t->used + 1, k) - ready;
+	if (more > 0 && !rt_sys_used(t->mem, (char *)seg + ready, more, RT_MEM_SPANS))
+		return NULL;
 	s = seg + (m - ((uint32_t)RT_SPANSEG << k));
 	s->number = ++t->used;
 	return s;

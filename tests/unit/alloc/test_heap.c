@@ -226,6 +226,22 @@ static void test_fresh_bits(void **state)
 	}
 }
 
+/* Of the records' memory only what is used counts, give or take 64 KiB; all of it is given back. */
+static void test_records_are_ready_by_pieces(void **state)
+{
+	rt_atomic64 *ready = &h.mem.ready[RT_MEM_SPANS];
+	unsigned got;
+
+	(void)state;
+	for (size_t n = 1; n <= 20000; n++) {
+		assert_non_null(rt_spantable_get(&h.spans, 1, &got));
+		assert_in_range(rt_load64_rlx(ready), n * sizeof(rt_span), n * sizeof(rt_span) + (64 << 10));
+	}
+	rt_spantable_fini(&h.spans);
+	assert_int_equal(rt_load64_rlx(ready), 0);
+	rt_spantable_init(&h.spans, &h.mem);
+}
+
 static void test_mask_repeat(void **state)
 {
 	assert_int_equal(rt_mask_repeat(1, 1, 64), UINT64_MAX);
@@ -506,6 +522,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_fill, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fresh_bits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_records_are_ready_by_pieces, setup, teardown),
 		cmocka_unit_test(test_mask_repeat),
 		cmocka_unit_test_setup_teardown(test_types_of_larger_objects, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tiny, setup, teardown),
