@@ -180,15 +180,14 @@ static inline uint64_t few(const uint8_t *p, size_t n)
 
 static uint64_t hash_bytes(const void *bytes, size_t n, uint64_t h)
 {
-	const uint8_t *p = bytes;
-	size_t left = n;
+	const uint8_t *p = bytes, *end = p + n;
 
 	if (n <= 8)
 		return finish(step(h, few(p, n), 0), n);
-	for (; left > 16; left -= 16, p += 16)
+	for (; end - p > 16; p += 16)
 		h = step(h, word(p), word(p + 8));
-	/* The last 9 to 16: from the first of them, and up to the end. */
-	return finish(step(h, word(p), word(p + left - 8)), n);
+	/* The last 16, or all 9 to 16: some were there before, or are there twice. */
+	return finish(step(h, word(n > 16 ? end - 16 : p), word(end - 8)), n);
 }
 
 static uint64_t hash_word(uint64_t w, uint64_t h)

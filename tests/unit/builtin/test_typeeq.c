@@ -324,6 +324,23 @@ static uint64_t hash_of(const void *p, size_t n, uint64_t seed)
 	return rt_type_hash(gort_type_array(GORT_TYPE(uint8_t), n), p, seed, &bad);
 }
 
+/* Of any size, and wherever it lies: nothing around it matters. */
+static void test_surroundings(void **state)
+{
+	enum { MOST = 80 };
+	uint8_t in[2][MOST + 32];
+
+	(void)state;
+	for (size_t n = 0; n <= MOST; n++) {
+		for (int k = 0; k < 2; k++) {
+			memset(in[k], k == 0 ? 0 : 0xff, sizeof in[k]);
+			for (size_t i = 0; i < n; i++)
+				in[k][16 + i] = (uint8_t)(i * 37 + n);
+		}
+		assert_true(hash_of(in[0] + 16, n, 7) == hash_of(in[1] + 16, n, 7));
+	}
+}
+
 /* A bit of the input, or of the seed, changes each bit of the hash in about half of the cases. */
 static void test_avalanche(void **state)
 {
@@ -398,8 +415,8 @@ static void test_spread(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_values),    cmocka_unit_test(test_lists),
-		cmocka_unit_test(test_avalanche), cmocka_unit_test(test_spread),
+		cmocka_unit_test(test_values), cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_surroundings), cmocka_unit_test(test_avalanche), cmocka_unit_test(test_spread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
