@@ -142,6 +142,17 @@ static void put_off(rt_gc *gc, rt_gcp *p)
 	}
 }
 
+/* 64 KiB of pointers to objects that no cache has took 24 ms here: what an assist may take is a matter of time, too.
+ * What is not done stays owed, and the next allocation goes on with it. */
+#define LONGEST (500 * GORT_MICROSECOND)
+
+static bool took_long(void *arg)
+{
+	const int64_t *since = arg;
+
+	return be_nanotime() - *since >= LONGEST;
+}
+
 static RT_NOINLINE void pay(rt_gc *gc, rt_gcp *p)
 {
 	rt_m *mp = rt_self();
@@ -161,7 +172,7 @@ static RT_NOINLINE void pay(rt_gc *gc, rt_gcp *p)
 	since = be_nanotime();
 	RT_TRACE(mp, GC, ASSIST_BEGIN, mp->curg, 0, 0, 0);
 	rt_marker_enter(gc);
-	done = rt_gc_drain(&k, most, NULL, NULL);
+	done = rt_gc_drain(&k, most, took_long, &since);
 	rt_gcw_dispose(&gc->pool, &p->w); /* or others that owe would find nothing */
 	p->credit += (double)done;
 	if (done > 0)

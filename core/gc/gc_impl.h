@@ -14,7 +14,9 @@
 #include "core/gc/work.h"
 #include "core/sched/sched_impl.h"
 
-enum { RT_WB_WORDS = 512, RT_OBLET = 128 << 10, RT_ROOT_BLOCK = 256 << 10 };
+/* A piece is what an assist or a worker does without looking up. Go's oblets are of 128 KiB, and full of pointers that
+ * one kept an allocation waiting for 28 ms. */
+enum { RT_WB_WORDS = 512, RT_OBLET = 8 << 10, RT_ROOT_BLOCK = 16 << 10 };
 
 /* What a P has of the heap and the collector. Its owner is the M that has the P, with locks > 0;
  * others only with the world stopped. */

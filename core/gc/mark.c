@@ -12,7 +12,7 @@
  * time: each step prefetches what the next one reads, STEP words later. Waiting for the four misses one by one was most
  * of marking a large heap. The objects taken from the buffer go through a ring in the same way: their first line and
  * their pointers' bits are prefetched on entry. With nothing else to do the words on their way are finished at once, so
- * that a list of single objects is not slower. A large object is scanned in pieces of 128 KiB, which others may take.
+ * that a list of single objects is not slower. A large object is scanned in pieces of 8 KiB, which others may take.
  *
  * Scanning follows the list of offsets of a type for objects above 512 bytes, the bitmap of the
  * span below. What runs concurrently with the program reads words that are being written: each is
@@ -279,16 +279,17 @@ static size_t scan_whole(rt_marker *k, const rt_span *s, uintptr_t obj)
 	return s->elemsize <= RT_BITMAP_MAX ? scan_small(k, s, obj) : scan_part(k, obj, s->elemsize, 0, s->elemsize);
 }
 
-/* `at` is an object of s, or a piece of a large one. */
+/* `at` is an object of s, or a piece of one that is larger than a piece. */
 static inline size_t scan_object(rt_marker *k, const rt_span *s, uintptr_t at)
 {
-	uintptr_t obj = rt_span_large(s) ? (uintptr_t)s->base : at;
 	size_t size = s->elemsize;
+	uintptr_t obj;
 
 	if (size <= RT_BITMAP_MAX)
 		return scan_small(k, s, at);
 	if (size <= RT_OBLET)
 		return scan_part(k, at, size, 0, size);
+	obj = (uintptr_t)s->base + rt_span_index(s, at) * size;
 	if (at == obj)
 		for (size_t piece = RT_OBLET; piece < size; piece += RT_OBLET)
 			queue(k, obj + piece);

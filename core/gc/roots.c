@@ -1,6 +1,6 @@
 /* roots.c: where marking begins: stacks, roots of the program, alarms, pools.
  *
- * Jobs: the alarms of each P, parts of the heap with specials (special.c), blocks of 256 KiB of registered
+ * Jobs: the alarms of each P, parts of the heap with specials (special.c), blocks of 16 KiB of registered
  * roots, parts of the queue of cleanups, batches of goroutines. Whoever marks takes the next (rt_roots_job).
  * Pools are few words and are looked at while the world stands.
  *

@@ -98,7 +98,7 @@ static void test_untyped(void **state)
 	in_program(untyped, NULL);
 }
 
-/* 400 KiB of them: four oblets; and elements that straddle their bounds. */
+/* 400 KiB of them, in many pieces; and elements that straddle their bounds. */
 static RT_NOINLINE void fill_wide(wide *w, size_t n, uintptr_t *hidden)
 {
 	for (size_t i = 0; i < n; i++)
@@ -139,6 +139,38 @@ static void test_large(void **state)
 {
 	(void)state;
 	in_program(large, NULL);
+}
+
+/* Objects of more than one piece that share a span with others. */
+static void pieces(void *arg)
+{
+	static const size_t words[] = { 1100, 1184, 1200, 1280, 1536, 2000, 2700, 4096 };
+	enum { EACH = 6, EVERY = 97, MOST = 50 };
+	static uintptr_t hidden[RT_NELEM(words) * EACH][MOST];
+	size_t n[RT_NELEM(hidden)] = { 0 };
+	uintptr_t ***all = gort_new_array(gort_type_of_void_ptr(), RT_NELEM(hidden));
+
+	(void)arg;
+	for (size_t i = 0; i < RT_NELEM(hidden); i++) {
+		size_t size = words[i / EACH];
+
+		gort_store(&all[i], i % 2 == 0 ? gort_new_array(gort_type_of_void_ptr(), size)
+		                               : gort_alloc(size * sizeof(void *), 0));
+		for (size_t at = i % EVERY; at < size; at += EVERY, n[i]++)
+			gort_store(&all[i][at], leaf(&hidden[i][n[i]]));
+	}
+	for (int k = 0; k < 2; k++) {
+		collect();
+		for (size_t i = 0; i < RT_NELEM(hidden); i++)
+			CHECK(freed(hidden[i], (int)n[i]) == 0);
+	}
+	gort_keep_alive(all);
+}
+
+static void test_pieces(void **state)
+{
+	(void)state;
+	in_program(pieces, NULL);
 }
 
 /* ---- Roots --------------------------------------------------------------------------------------- */
@@ -682,6 +714,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_typed), cmocka_unit_test(test_untyped), cmocka_unit_test(test_large),
+		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_registered), cmocka_unit_test(test_goroutines),
 		cmocka_unit_test(test_chans_and_timers), cmocka_unit_test(test_pools),
 		cmocka_unit_test(test_attached), cmocka_unit_test(test_runs_end_anywhere),
