@@ -9,7 +9,7 @@
  * Growth: the heap takes address space in arenas of 64 MiB, where possible behind the last one, and
  * prepares it in chunks of 4 MiB. Prepared pages count as given back to the system: they cost
  * nothing until a span uses them. The first chunk stays on small pages of the system, so that a
- * small runtime is small; the others ask for huge ones.
+ * small runtime is small; the others ask for huge ones when they are dense (scavenge.c).
  *
  * The first arena is wished for at 0xc000000000, as in Go: such addresses are seen to be heap
  * pointers, and hardly any number or text looks like one to a conservative scan. Other runtimes
