@@ -108,10 +108,10 @@ rt_m *rt_stand_assign_locked(rt_p *pp, rt_g *gp)
 	rt_fence_full(); /* pairs with the fence in rt_preemptall, as in findrunnable */
 	rt_acquirep(mp, pp);
 	rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_RUNNING);
-	rt_store32_rlx(&pp->schedtick, rt_load32_rlx(&pp->schedtick) + 1);
 	rt_count64_owner(&pp->switches, 1);
 	rt_runs(pp, gp);
 	RT_TRACE(mp, SCHED, GO_START, gp, rt_g_runs(gp), 0, 0);
+	rt_store32_rlx(&pp->schedtick, rt_load32_rlx(&pp->schedtick) + 1); /* after the event, as in rt_g0_next */
 	/* The world may have begun to stop meanwhile: then the flag is up again, or this sees it.
 	 * */
 	if (rt_load32_rlx(&mp->rt->sched.gcwaiting))
