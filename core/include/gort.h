@@ -432,7 +432,8 @@ GORT_API void gort_gc(void);
 GORT_API int gort_set_gc_percent(int percent);
 /* debug.SetMemoryLimit; returns the value before. Negative only reads. */
 GORT_API int64_t gort_set_memory_limit(int64_t bytes);
-/* debug.FreeOSMemory: collects and returns all it can to the system. */
+/* debug.FreeOSMemory: collects and returns all it can to the system, also what parked goroutines no longer use of their
+ * stacks (not on Windows). */
 GORT_API void gort_free_os_memory(void);
 /* fn(obj, arg) runs once, in the finalizer goroutine, after obj became unreachable and before it is
  * freed. An object comes before what it points to; in a cycle, never. fn NULL removes it.

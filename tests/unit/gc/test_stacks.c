@@ -1,5 +1,5 @@
 /* The collector gives back the pages that parked goroutines once needed, and nothing that they still need. */
-#include "tests/support/goroutines.h"
+#include "tests/support/garbage.h"
 
 #include "backends/arena/arena.h"
 #include "core/base/valgrind.h"
@@ -16,7 +16,6 @@ typedef struct sleeper {
 	rt_atomic32 turns;
 } sleeper;
 
-static gort_runtime *runtime;
 static sleeper sleepers[SLEEPERS];
 
 static RT_NOINLINE void dive(sleeper *s, bool clean)
@@ -76,23 +75,25 @@ static RT_LOOKS_ANYWHERE bool kept(const sleeper *s)
 	return *(volatile unsigned char *)s->deep == PATTERN;
 }
 
-static bool gone(const sleeper *s)
+static bool lost(const sleeper *s)
 {
 	return !be_arena_query()->lazy_commit || !kept(s);
 }
 
 /* A collection that looks for stacks, or none, whatever the clock says. */
-static void collect(bool looks)
+static void look(bool for_stacks)
 {
-	runtime->gc->trimmed = looks ? -3600 * GORT_SECOND : INT64_MAX;
+	rt_gc *gc = gort_self()->gc;
+
+	gc->trimmed = for_stacks ? -3600 * GORT_SECOND : INT64_MAX;
 	gort_gc();
-	runtime->gc->trimmed = INT64_MAX;
+	gc->trimmed = INT64_MAX;
 }
 
 static void begin(void)
 {
 	gort_set_gc_percent(-1); /* no collections but ours */
-	runtime->gc->trimmed = INT64_MAX;
+	gort_self()->gc->trimmed = INT64_MAX;
 	for (int i = 0; i < SLEEPERS; i++) {
 		sleepers[i] = (sleeper){ .wake = gort_chan_make(GORT_TYPE(int64_t), 0) };
 		CHECK(gort_go(sleeps, &sleepers[i]) == 0);
@@ -114,21 +115,21 @@ static void by_itself(void *arg)
 {
 	(void)arg;
 	begin();
-	collect(true);
+	look(true);
 	for (int i = 0; i < SLEEPERS; i++)
 		CHECK(kept(&sleepers[i]));
-	collect(false);
+	look(false);
 	for (int i = 0; i < SLEEPERS; i += 2)
 		tell(&sleepers[i], 0);
-	collect(false);
+	look(false);
 	for (int i = 0; i < SLEEPERS; i++)
 		CHECK(kept(&sleepers[i]));
-	collect(true);
+	look(true);
 	for (int i = 0; i < SLEEPERS; i++)
-		CHECK(i % 2 == 0 ? kept(&sleepers[i]) : gone(&sleepers[i]));
-	collect(true);
+		CHECK(i % 2 == 0 ? kept(&sleepers[i]) : lost(&sleepers[i]));
+	look(true);
 	for (int i = 0; i < SLEEPERS; i++)
-		CHECK(gone(&sleepers[i]));
+		CHECK(lost(&sleepers[i]));
 	end();
 }
 
@@ -138,7 +139,7 @@ static void when_asked(void *arg)
 	begin();
 	gort_free_os_memory();
 	for (int i = 0; i < SLEEPERS; i++)
-		CHECK(gone(&sleepers[i]));
+		CHECK(lost(&sleepers[i]));
 	end();
 }
 
@@ -157,48 +158,25 @@ static void refused(void *arg)
 	end();
 }
 
-static void run(int procs, const char *collector, const char *debug, gort_func main)
-{
-	gort_config cfg;
-
-	gort_config_init(&cfg);
-	cfg.procs = procs;
-	cfg.collector = collector;
-	cfg.debug = debug;
-	rt_store32_rlx(&failures, 0);
-	assert_int_equal(gort_runtime_new(&runtime, &cfg), 0);
-	assert_int_equal(gort_runtime_run(runtime, main, NULL), 0);
-	assert_int_equal(gort_runtime_free(runtime), 0);
-	if (rt_load32_acq(&failures) != 0)
-		fail_msg("%s", first_failure);
-}
-
-static const char *const collectors[] = { "stw", "concurrent" };
-
-static void everywhere(gort_func main, const char *debug)
-{
-	for (int i = 0; i < 4; i++)
-		run(1 + i % 2, collectors[i / 2], debug, main);
-}
-
 static void test_by_itself(void **state)
 {
 	(void)state;
-	everywhere(by_itself, NULL);
+	in_program(by_itself, NULL);
 }
 
 static void test_when_asked(void **state)
 {
 	(void)state;
-	everywhere(when_asked, NULL);
+	in_program(when_asked, NULL);
 }
 
 static void test_refused(void **state)
 {
 	(void)state;
-	/* The tenth is one of ours, where one after the other is looked at. */
-	for (int i = 0; i < 2; i++)
-		run(1, collectors[i], "syscallfail=trim:10", refused);
+	debug = "syscallfail=trim:10"; /* one of ours, where one after the other is looked at */
+	assert_int_equal(collected(1, "stw", refused, NULL), 0);
+	assert_int_equal(collected(1, "concurrent", refused, NULL), 0);
+	debug = NULL;
 }
 
 int main(void)
