@@ -49,8 +49,9 @@ typedef struct rt_arena {
 	rt_atomic64 marked[RT_ARENA_PAGES / 64];   /* it has a marked object */
 	rt_atomic64 specials[RT_ARENA_PAGES / 64]; /* it has specials */
 	rt_chunk chunk[RT_ARENA_CHUNKS];
-	/* Types of objects above RT_BITMAP_MAX, by the granule in which they start. Made Ready
-	 * chunk by chunk. Valid for objects in scan spans that are allocated; release by who
+	rt_atomic32 typed;                   /* a bit per chunk: its part of `types` is Ready; set under mheap.lock */
+	/* Types of objects above RT_BITMAP_MAX, by the granule in which they start. Made Ready for a chunk with the
+	 * first span there that has such objects. Valid for objects in scan spans that are allocated; release by who
 	 * allocates. */
 	rt_atomicptr types[RT_ARENA_BYTES / RT_GRANULE];
 } rt_arena;

@@ -113,7 +113,7 @@ static bool map_entry(rt_mheap *h, rt_arena *a)
 	return true;
 }
 
-/* The tables of an arena up to `types`, which are made Ready with their chunks. */
+/* The tables of an arena up to `types`. */
 static bool table_ready(rt_mheap *h, rt_arena *a)
 {
 	size_t head = offsetof(rt_arena, types);
@@ -206,11 +206,8 @@ static bool reserve_locked(rt_mheap *h, size_t chunks)
 static bool prepare_chunk_locked(rt_mheap *h, size_t chunk)
 {
 	rt_arena *a = h->pages.arenas[chunk / RT_ARENA_CHUNKS];
-	size_t i = chunk % RT_ARENA_CHUNKS, types = sizeof a->types / RT_ARENA_CHUNKS;
-	char *p = a->base + i * RT_CHUNK_BYTES;
 
-	if (!rt_sys_map(&h->mem, p, RT_CHUNK_BYTES) ||
-	    !rt_sys_used(&h->mem, (char *)a->types + i * types, types, RT_MEM_META))
+	if (!rt_sys_map(&h->mem, a->base + chunk % RT_ARENA_CHUNKS * RT_CHUNK_BYTES, RT_CHUNK_BYTES))
 		return false;
 	rt_pageheap_add_chunk(&h->pages, chunk);
 	rt_add64_full(&h->released, RT_CHUNK_BYTES);
@@ -495,6 +492,40 @@ static void set_pages(rt_mheap *h, const rt_span *s, rt_span *to)
 	}
 }
 
+static bool make_types(rt_mheap *h, rt_arena *a, size_t i)
+{
+	size_t bytes = sizeof a->types / RT_ARENA_CHUNKS;
+	uint32_t typed;
+	bool ok;
+
+	rt_lock(&h->lock, RT_RANK_mheap);
+	typed = rt_load32_rlx(&a->typed);
+	ok = typed >> i & 1 || rt_sys_used(&h->mem, (char *)a->types + i * bytes, bytes, RT_MEM_META);
+	if (ok)
+		rt_store32_rel(&a->typed, typed | 1u << i);
+	rt_unlock(&h->lock, RT_RANK_mheap);
+	return ok;
+}
+
+/* Room for the types of objects that start in [p, last]. */
+static bool types_ready(rt_mheap *h, uintptr_t p, uintptr_t last)
+{
+	for (p &= ~(RT_CHUNK_BYTES - 1); p <= last; p += RT_CHUNK_BYTES) {
+		rt_arena *a = rt_arena_of(&h->map, p);
+		size_t i = (p & (RT_ARENA_BYTES - 1)) / RT_CHUNK_BYTES;
+
+		if (!(rt_load32_acq(&a->typed) >> i & 1) && !make_types(h, a, i))
+			return false;
+	}
+	return true;
+}
+
+/* Large objects have the class 0. */
+static bool has_types(unsigned spc)
+{
+	return !rt_spc_noscan(spc) && !rt_spc_bitmap(spc);
+}
+
 /* With pages that it may not get otherwise, swept before. */
 static char *get_swept_memory(rt_mheap *h, rt_mcache *mc, size_t npages, bool *zeroed)
 {
@@ -523,7 +554,8 @@ rt_span *rt_span_alloc(rt_mheap *h, rt_mcache *mc, size_t npages, unsigned spc, 
 	 * to forget the first. */
 	if (zeroed && rt_spc_bitmap(spc))
 		rt_store64_rlx(rt_span_heapbits(s), 0);
-	if (!set_bits(h, s, s->nelems)) {
+	if ((has_types(spc) && !types_ready(h, (uintptr_t)p, (uintptr_t)p + (s->nelems - 1u) * elemsize)) ||
+	    !set_bits(h, s, s->nelems)) {
 		put_memory(h, p, npages);
 		put_record(h, mc, s);
 		return NULL;

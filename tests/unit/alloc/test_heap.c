@@ -267,6 +267,27 @@ static void test_types_of_larger_objects(void **state)
 	assert_int_equal(rt_malloc_typed(&mc, 1024, t).s->elemsize, 1024);
 }
 
+/* Room for types is Ready in the chunks that have such objects, and once. */
+static void test_types_are_ready_where_they_are(void **state)
+{
+	enum { TYPES = RT_CHUNK_BYTES / RT_GRANULE * sizeof(rt_atomicptr) };
+	const size_t chunk = RT_CHUNK_BYTES;
+	uint64_t before;
+
+	(void)state;
+	assert_non_null(rt_malloc_large(&mc, 2 * chunk, true).p); /* the heap has grown */
+	assert_non_null(rt_malloc_large(&mc, chunk - RT_PAGE, true).p);
+	before = rt_load64_rlx(&h.mem.ready[RT_MEM_META]);
+	assert_non_null(rt_span_alloc(&h, &mc, 1, 2 << 1, 16));
+	assert_int_equal(rt_load64_rlx(&h.mem.ready[RT_MEM_META]), before);
+	for (int i = 0; i < 3; i++) {
+		rt_slot o = rt_malloc_large(&mc, 100000, false);
+
+		rt_object_set_type(&h, (uintptr_t)o.p, RT_TYPE_CONSERVATIVE);
+	}
+	assert_in_range(rt_load64_rlx(&h.mem.ready[RT_MEM_META]), before + TYPES, before + 2 * TYPES);
+}
+
 static void test_tiny(void **state)
 {
 	char *p[1000];
@@ -525,6 +546,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_records_are_ready_by_pieces, setup, teardown),
 		cmocka_unit_test(test_mask_repeat),
 		cmocka_unit_test_setup_teardown(test_types_of_larger_objects, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_types_are_ready_where_they_are, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tiny, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_large, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wild_words, setup, teardown),
