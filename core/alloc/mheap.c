@@ -264,12 +264,16 @@ static void scavenge_after_growth(rt_mheap *h, size_t grown)
 		scavenge_now(h, held - goal < grown ? held - goal : grown, false);
 }
 
+/* An allocation gives back what it takes and so much more, though the heap may be far beyond the limit, where it comes
+ * while collecting is limited: to give all that back at once kept stops of the world waiting for up to 40 ms. */
+#define BEYOND ((size_t)256 << 10)
+
 static void scavenge_for_limit(rt_mheap *h, size_t more)
 {
 	uint64_t limit = rt_load64_rlx(&h->limit), total = rt_load64_rlx(&h->mem.total) + more;
 
 	if (RT_UNLIKELY(total > limit) && !rt_load32_rlx(&h->limiting))
-		scavenge_now(h, total - limit, true);
+		scavenge_now(h, total - limit < more + BEYOND ? total - limit : more + BEYOND, true);
 }
 
 static size_t pages_locked(rt_mheap *h, size_t npages, size_t *scav, bool *grew)

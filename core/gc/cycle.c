@@ -206,6 +206,8 @@ void rt_gc_trigger(rt_gc *gc)
 		rt_gc_repace(gc);
 		return;
 	}
+	if (rt_load32_rlx(&gc->full) && gc->stress == 0) /* the program has its turn */
+		return;
 	if (!gc->kind->concurrent && may_park(rt_self())) {
 		rt_gc_wait(gc, false);
 		return;

@@ -54,12 +54,13 @@ static void limit(gort_runtime *rt, int64_t now)
 		.assists = (int64_t)(rt_load64_rlx(&gc->assist_ns) + rt_load64_rlx(&gc->heap.scav.assist_ns)),
 		.idle = (int64_t)rt_load64_rlx(&gc->idle_ns),
 	};
-	bool was = gc->limiter.limiting;
+	bool was = gc->limiter.full;
 
 	if (!rt_limiter_update(&gc->limiter, &t, rt_gomaxprocs(rt), (int)rt_load32_rlx(&rt->sched.npidle)))
 		return;
-	if (gc->limiter.limiting && !was)
+	if (gc->limiter.full && !was)
 		rt_store32_rlx(&gc->limited, rt_load32_rlx(&gc->ended) + 1);
+	rt_store32_rlx(&gc->full, gc->limiter.full);
 	rt_store32_rlx(&gc->heap.limiting, gc->limiter.limiting);
 }
 

@@ -647,15 +647,24 @@ static void starves(void *arg)
 {
 	gort_runtime *rt = arg;
 	void **all = gort_alloc(256 * sizeof *all, 0);
+	uint32_t began;
 
 	for (int i = 0; i < 256; i++)
 		gort_store(&all[i], gort_alloc(16 << 10, 0));
 	(void)gort_set_memory_limit(1 << 20);
-	while (!rt_load32_rlx(&rt->gc->heap.limiting))
+	while (!rt_load32_rlx(&rt->gc->full))
 		(void)gort_alloc(1000, 0);
 	CHECK(rt_load32_rlx(&rt->gc->limited) > 0);
+	/* None begins, however much it allocates, before it has had its time; and no assist of it is left out. */
+	while (rt_load32_rlx(&rt->gc->ended) != rt_load32_rlx(&rt->gc->started))
+		gort_gosched();
+	began = rt_load32_rlx(&rt->gc->started);
+	for (int i = 0; i < 1 << 14 && rt_load32_rlx(&rt->gc->full); i++)
+		(void)gort_alloc(1000, 0);
+	CHECK(!rt_load32_rlx(&rt->gc->full) || rt_load32_rlx(&rt->gc->started) == began);
+	CHECK(!rt_load32_rlx(&rt->gc->heap.limiting));
 	(void)gort_set_memory_limit(INT64_MAX);
-	while (rt_load32_rlx(&rt->gc->heap.limiting)) /* the program's own time */
+	while (rt_load32_rlx(&rt->gc->full)) /* the program's own time */
 		gort_gosched();
 	gort_keep_alive(all);
 }

@@ -213,11 +213,15 @@ static void test_limiter(void **state)
 	rt_limiter_add(&l, s, s); /* half of the time is allowed for ever */
 	assert_int_equal(l.fill, 0);
 	rt_limiter_add(&l, 2 * s, s);
-	assert_false(l.limiting);
+	assert_false(l.full);
 	rt_limiter_add(&l, 2 * s, s);
-	assert_true(l.limiting);
+	assert_true(l.full && !l.limiting);
 	rt_limiter_add(&l, 0, 1);
-	assert_false(l.limiting);
+	assert_false(l.full);
+	rt_limiter_add(&l, 3 * s, 0); /* one that was under way goes on, for as much again */
+	assert_true(l.full && l.limiting && l.fill == 4 * s);
+	rt_limiter_add(&l, 0, 1);
+	assert_true(l.full && !l.limiting);
 	rt_limiter_add(&l, 0, 100 * s);
 	assert_int_equal(l.fill, 0);
 	rt_limiter_add(&l, s, 0);
@@ -261,23 +265,27 @@ static void test_limiter_over_time(void **state)
 	assert_int_equal(window(&l, (T){ .when = 20 * MS, .workers = 10 * MS }, 4, 0), (10 - 70) * MS);
 	/* Assists of 60 besides 20: all of it. */
 	assert_int_equal(window(&l, (T){ .when = 20 * MS, .workers = 20 * MS, .assists = 60 * MS }, 4, 0), 80 * MS);
-	assert_false(l.limiting);
-	/* More than there is, up to the brim. */
+	assert_false(l.full);
+	/* More than there is; and up to the brim. */
+	assert_int_equal(window(&l, (T){ .when = 20 * MS, .workers = 20 * MS, .assists = 100 * MS }, 4, 0), 80 * MS);
+	assert_true(l.full && !l.limiting);
+	l.fill = 7940 * MS;
 	assert_int_equal(window(&l, (T){ .when = 20 * MS, .workers = 20 * MS, .assists = 100 * MS }, 4, 0), 60 * MS);
 	assert_true(l.limiting);
 	l.fill = 2000 * MS;
 	/* The world stopped, for a quarter. */
 	assert_int_equal(window(&l, (T){ .when = 20 * MS, .paused = 5 * MS }, 4, 0), (20 - 60) * MS);
-	assert_false(l.limiting);
+	assert_false(l.full);
 	/* Marking on idle Ps is nobody's time. */
 	assert_int_equal(window(&l, (T){ .when = 20 * MS, .workers = 20 * MS, .idle = 40 * MS }, 4, 3), (20 - 20) * MS);
 	/* Three Ps were idle all the while; now none is. */
 	assert_int_equal(window(&l, (T){ .when = 20 * MS }, 4, 0), -20 * MS);
 	assert_int_equal(window(&l, (T){ .when = 20 * MS }, 4, 4), -80 * MS);
-	/* An hour in which nothing happened, then fewer Ps. */
+	/* An hour in which nothing happened; then there is one P, and full is a second of it. */
 	assert_int_equal(window(&l, (T){ .when = 3600 * 1000 * MS }, 4, 0), 0);
 	(void)window(&l, (T){ .when = 20 * MS, .paused = 20 * MS }, 1, 0);
-	assert_true(l.limiting && l.fill == 1000 * MS);
+	assert_true(l.full && !l.limiting && l.fill == 1880 * MS);
+	l.fill = 1000 * MS;
 	/* Counters that were read one after the other may seem to go back. */
 	(void)window(&l, (T){ .when = 20 * MS, .assists = -5 * MS }, 1, 0);
 	assert_int_equal(l.fill, 980 * MS);
