@@ -32,9 +32,19 @@
 #elif defined _WIN32 && !defined GORT_STATIC
 #define GORT_API __declspec(dllimport)
 #elif defined __GNUC__ && !defined _WIN32
-#define GORT_API __attribute__((visibility("default")))
+#define GORT_API __attribute__((visibility("default"))) GORT_NOPLT
 #else
 #define GORT_API
+#endif
+
+/* A call into the shared library goes straight there: some of these functions take less time than a detour. */
+#ifdef __has_attribute
+#if __has_attribute(noplt)
+#define GORT_NOPLT __attribute__((noplt))
+#endif
+#endif
+#ifndef GORT_NOPLT
+#define GORT_NOPLT
 #endif
 
 #ifdef __cplusplus
