@@ -219,9 +219,23 @@ static RT_NOINLINE void callee_end(scope *s)
 	s->g->scope = s;
 }
 
-/* What a function deferred, when it has returned: all but the calls' own deferred calls outside the runtime, and
- * without a scope for each. A panic in such a call finds s, and clears CALLING: the call has nothing to run. */
-static void run_own(scope *s)
+/* Runs the last of n deferred calls of s outside the runtime, and without a scope of its own. A panic in it finds s,
+ * and clears CALLING: the call has nothing to run. */
+static inline RT_ALWAYS_INLINE void run_last(scope *s, unsigned n)
+{
+	deferred d = s->calls[n - 1];
+
+	s->n = (uint8_t)(CALLING | (n - 1));
+	if (RT_UNLIKELY(d.fn == NULL))
+		no_function();
+	d.fn(d.arg);
+	if (RT_UNLIKELY(s->g->scope != s))
+		callee_end(s);
+	s->n = (uint8_t)(n - 1);
+}
+
+/* What a function deferred, when it has returned, if that is more than one call. */
+static RT_NOINLINE void run_own(scope *s)
 {
 	unsigned n = s->n;
 
@@ -229,17 +243,8 @@ static void run_own(scope *s)
 		rest_of(s);
 		return;
 	}
-	do {
-		deferred d = s->calls[--n];
-
-		s->n = (uint8_t)(CALLING | n);
-		if (RT_UNLIKELY(d.fn == NULL))
-			no_function();
-		d.fn(d.arg);
-		if (RT_UNLIKELY(s->g->scope != s))
-			callee_end(s);
-		s->n = (uint8_t)n;
-	} while (n > 0);
+	for (; n > 0; n--)
+		run_last(s, n);
 }
 
 /* Bodies of be_context_try. Outside the runtime when they start and when they return. */
@@ -250,11 +255,14 @@ static void body_call(void *arg)
 	if (RT_UNLIKELY(s->fn == NULL))
 		no_function();
 	s->fn(s->arg);
-	if (s->n > 0) {
-		if (RT_UNLIKELY(s->g->scope != s))
-			was_dropped();
+	if (s->n == 0)
+		return;
+	if (RT_UNLIKELY(s->g->scope != s))
+		was_dropped();
+	if (RT_LIKELY(s->n == 1 && s->callee != NULL)) /* most: few instructions, and one register kept */
+		run_last(s, 1);
+	else
 		run_own(s);
-	}
 }
 
 static void body_rest(void *arg)
@@ -472,14 +480,15 @@ GORT_API bool gort_recover(gort_eface *v)
 
 static inline RT_ALWAYS_INLINE void scope_whole(rt_g *gp, gort_func fn, void *arg)
 {
-	scope s, callee, *outer = gp->scope;
+	scope s, callee;
 
 	scope_push(gp, &s, &callee, fn, arg);
 	scope_drive(&s, body_call);
-	if (RT_UNLIKELY(gp->scope != &s))
+	/* From the record, and not from gp: so no register has to be kept over the call. */
+	if (RT_UNLIKELY(s.g->scope != &s))
 		was_dropped();
-	RT_ASSERT(newest(gp) == s.panics);
-	gp->scope = outer;
+	RT_ASSERT(newest(s.g) == s.panics);
+	s.g->scope = s.outer;
 }
 
 static RT_NOINLINE void scope_long(gort_func fn, void *arg)
