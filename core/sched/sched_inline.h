@@ -24,7 +24,7 @@ static inline rt_m *rt_enter(const char *function)
 		rt_outside(function);
 	mp->locks++;
 	rt_fence_compiler();
-	if (RT_UNLIKELY((mp->p == NULL) | (rt_load32_rlx(&mp->taken) != 0)))
+	if (RT_UNLIKELY(mp->p == NULL) || RT_UNLIKELY(rt_load32_rlx(&mp->taken) != 0))
 		rt_enter_slow(mp, function);
 	return mp;
 }
@@ -37,17 +37,27 @@ static inline uint64_t rt_g_runs(const rt_g *gp)
 void rt_latency_begin(rt_g *gp);
 void rt_latency_end(rt_p *pp, rt_g *gp);
 
-/* gp, which the caller owns, becomes runnable; it runs on pp. One start in 32 is measured. Go measures one in eight:
- * both spend an eighth of a yield on the clock then. */
+/* gp, which the caller owns, becomes runnable; it runs on pp. One start in 64 is measured. Go measures one in eight,
+ * and spends an eighth of a yield on the clock. */
+static inline bool rt_latency_due(const rt_g *gp)
+{
+	return (rt_g_runs(gp) + gp->goid) % 64 == 0;
+}
+
 static inline void rt_runnable(rt_g *gp)
 {
-	if (RT_UNLIKELY(((rt_g_runs(gp) + gp->goid) % 32) == 0))
+	if (RT_UNLIKELY(rt_latency_due(gp)))
 		rt_latency_begin(gp);
+}
+
+static inline bool rt_latency_measured(uint64_t turns)
+{
+	return turns % RT_TURN != 0;
 }
 
 static inline void rt_runs(rt_p *pp, rt_g *gp)
 {
-	if (RT_UNLIKELY(rt_load64_rlx(&gp->turns) % RT_TURN != 0))
+	if (RT_UNLIKELY(rt_latency_measured(rt_load64_rlx(&gp->turns))))
 		rt_latency_end(pp, gp);
 	rt_count64_owner(&gp->turns, RT_TURN);
 }
@@ -171,14 +181,6 @@ static inline rt_visit rt_visit_begin(void)
 	return v;
 }
 
-/* For who is inside already. */
-static inline rt_visit rt_visit_here(void)
-{
-	rt_m *mp = rt_self();
-
-	return (rt_visit){ mp, mp->p };
-}
-
 /* Nothing was done: the long way follows, and looks at the flag. */
 static inline void rt_visit_drop(rt_visit v)
 {
@@ -193,6 +195,17 @@ static inline void rt_visit_end(rt_visit v)
 	rt_fence_compiler();
 	if (RT_UNLIKELY(rt_load32_rlx(&v.p->preempt)))
 		rt_preempt_point();
+}
+
+/* For a path that is one atomic instruction on the user's own memory: it need not be inside the runtime, since whoever
+ * is stopped before or after it goes on on the same M. True: on a goroutine that has a P and that nobody asks to stop;
+ * under cooperative preemption a loop of these is to be stopped here. Both may change at once: then that is found at
+ * the next entry. So what it changes is changed by atomic instructions everywhere, also with one P. */
+static inline bool rt_in_passing(const rt_m *mp)
+{
+	rt_p *pp;
+
+	return RT_LIKELY(mp != NULL) && RT_LIKELY((pp = mp->p) != NULL) && RT_LIKELY(!rt_load32_rlx(&pp->preempt));
 }
 
 /* Around what takes a lock of the runtime in a function that any thread may call: a goroutine that holds one

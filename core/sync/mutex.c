@@ -33,7 +33,6 @@
 
 #include "core/sched/sched_inline.h"
 #include "core/sync/sema.h"
-#include "core/sync/swap.h"
 
 enum { LOCKED = 1, WOKEN = 2, STARVING = 4, WAITER = 8, SPINS = 4, PAUSES = 30 };
 #define STARVE_NS GORT_MILLISECOND
@@ -191,24 +190,24 @@ static RT_NOINLINE int lock_slow(mutex *m, int64_t deadline)
  * swap for the look: a tenth of all. But with waiters in the number a swap of 0 and LOCKED would fail each time, at the
  * price of one that succeeds. So a thread that has failed looks first until it sees a mutex without waiters. Either way
  * it swaps a whole word, known or seen: one that was old only leads to the long path. */
-static inline bool lock_short(rt_visit v, mutex *m)
+static inline bool lock_short(rt_m *mp, mutex *m)
 {
 	uint32_t old;
 
-	if (RT_LIKELY(!v.m->crowded)) {
-		if (RT_LIKELY(rt_swap_acq(v.p, &m->state, 0, LOCKED)))
+	if (RT_LIKELY(!mp->crowded)) {
+		if (RT_LIKELY(rt_cas32_acq(&m->state, 0, LOCKED)))
 			return true;
-		v.m->crowded = true;
+		mp->crowded = true;
 	}
 	old = rt_load32_rlx(&m->state);
 	if (old == 0)
-		v.m->crowded = false;
-	return !(old & (LOCKED | STARVING)) && rt_swap_acq(v.p, &m->state, old, old | LOCKED);
+		mp->crowded = false;
+	return !(old & (LOCKED | STARVING)) && rt_cas32_acq(&m->state, old, old | LOCKED);
 }
 
 static inline int lock(mutex *m, int64_t deadline)
 {
-	return RT_LIKELY(lock_short(rt_visit_here(), m)) ? 0 : lock_slow(m, deadline);
+	return RT_LIKELY(lock_short(rt_self(), m)) ? 0 : lock_slow(m, deadline);
 }
 
 static inline bool trylock(mutex *m)
@@ -239,25 +238,25 @@ static RT_NOINLINE bool unlock_slow(mutex *m)
 	}
 }
 
-static inline bool unlock_short(rt_visit v, mutex *m)
+static inline bool unlock_short(rt_m *mp, mutex *m)
 {
 	uint32_t old;
 
-	if (RT_LIKELY(!v.m->crowded)) {
-		if (RT_LIKELY(rt_swap_rel(v.p, &m->state, LOCKED, 0)))
+	if (RT_LIKELY(!mp->crowded)) {
+		if (RT_LIKELY(rt_cas32_rel(&m->state, LOCKED, 0)))
 			return true;
-		v.m->crowded = true;
+		mp->crowded = true;
 	}
 	old = rt_load32_rlx(&m->state);
 	if (old == LOCKED)
-		v.m->crowded = false;
+		mp->crowded = false;
 	return (old & (LOCKED | STARVING)) == LOCKED && (old < WAITER || (old & WOKEN)) &&
-	       rt_swap_rel(v.p, &m->state, old, old - LOCKED);
+	       rt_cas32_rel(&m->state, old, old - LOCKED);
 }
 
 static inline bool unlock(mutex *m)
 {
-	return RT_LIKELY(unlock_short(rt_visit_here(), m)) || unlock_slow(m);
+	return RT_LIKELY(unlock_short(rt_self(), m)) || unlock_slow(m);
 }
 
 int rt_gomutex_lock(gort_mutex *m, int64_t deadline)
@@ -289,16 +288,10 @@ static RT_NOINLINE void lock_long(mutex *m)
 
 GORT_API void gort_mutex_lock(gort_mutex *m)
 {
-	rt_visit v = rt_visit_begin();
+	rt_m *mp = rt_self();
 
-	if (RT_LIKELY(v.p != NULL)) {
-		if (RT_LIKELY(lock_short(v, (mutex *)m))) {
-			rt_visit_end(v);
-			return;
-		}
-		rt_visit_drop(v);
-	}
-	lock_long((mutex *)m);
+	if (RT_UNLIKELY(!rt_in_passing(mp) || !lock_short(mp, (mutex *)m)))
+		lock_long((mutex *)m);
 }
 
 GORT_API int gort_mutex_lock_until(gort_mutex *m, int64_t deadline)
@@ -331,14 +324,8 @@ static RT_NOINLINE void unlock_long(mutex *m)
 
 GORT_API void gort_mutex_unlock(gort_mutex *m)
 {
-	rt_visit v = rt_visit_begin();
+	rt_m *mp = rt_self();
 
-	if (RT_LIKELY(v.p != NULL)) {
-		if (RT_LIKELY(unlock_short(v, (mutex *)m))) {
-			rt_visit_end(v);
-			return;
-		}
-		rt_visit_drop(v);
-	}
-	unlock_long((mutex *)m);
+	if (RT_UNLIKELY(!rt_in_passing(mp) || !unlock_short(mp, (mutex *)m)))
+		unlock_long((mutex *)m);
 }

@@ -53,14 +53,6 @@ static RT_NOINLINE void do_long(once *o, gort_func fn, void *arg)
 GORT_API void gort_once_do(gort_once *pub, gort_func fn, void *arg)
 {
 	once *o = (once *)pub;
-	rt_visit v = rt_visit_begin();
-
-	if (RT_LIKELY(v.p != NULL)) {
-		bool done = rt_load32_acq(&o->done) != 0;
-
-		rt_visit_end(v);
-		if (RT_LIKELY(done))
-			return;
-	}
-	do_long(o, fn, arg);
+	if (RT_UNLIKELY(!rt_in_passing(rt_self()) || rt_load32_acq(&o->done) == 0))
+		do_long(o, fn, arg);
 }

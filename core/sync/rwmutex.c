@@ -24,7 +24,6 @@
 
 #include "core/sched/sched_inline.h"
 #include "core/sync/sema.h"
-#include "core/sync/swap.h"
 
 #define WRITER (UINT32_C(1) << 31)
 
@@ -44,7 +43,7 @@ static bool tryrlock(rwmutex *m)
 	uint32_t s;
 
 	while (!((s = rt_load32_rlx(&m->state)) & WRITER))
-		if (RT_LIKELY(rt_swap_acq(rt_self()->p, &m->state, s, s + 1)))
+		if (RT_LIKELY(rt_cas32_acq(&m->state, s, s + 1)))
 			return true;
 	return false;
 }
@@ -98,7 +97,7 @@ static RT_NOINLINE void wake_writer(rwmutex *m)
 /* One reader less; the state before. */
 static inline uint32_t uncount(rwmutex *m)
 {
-	uint32_t was = rt_swap_add(rt_self()->p, &m->state, (uint32_t)-1);
+	uint32_t was = rt_add32_full(&m->state, (uint32_t)-1);
 
 	if (RT_UNLIKELY(was == (WRITER | 1)))
 		wake_writer(m);
@@ -107,7 +106,7 @@ static inline uint32_t uncount(rwmutex *m)
 
 static inline int rlock(rwmutex *m, int64_t deadline)
 {
-	if (RT_LIKELY(!(rt_swap_add(rt_self()->p, &m->state, 1) & WRITER)))
+	if (RT_LIKELY(!(rt_add32_full(&m->state, 1) & WRITER)))
 		return 0;
 	(void)uncount(m);
 	return rlock_slow(m, deadline);
@@ -215,7 +214,7 @@ static int lock(rwmutex *m, int64_t deadline)
 
 	if (err != 0)
 		return err;
-	return RT_LIKELY(rt_swap_acq(rt_self()->p, &m->state, 0, WRITER)) ? 0
+	return RT_LIKELY(rt_cas32_acq(&m->state, 0, WRITER)) ? 0
 	                                                                  : lock_slow(m, deadline);
 }
 
@@ -223,7 +222,7 @@ static bool trylock(rwmutex *m)
 {
 	if (!rt_gomutex_trylock(&m->writers))
 		return false;
-	if (rt_swap_acq(rt_self()->p, &m->state, 0, WRITER))
+	if (rt_cas32_acq(&m->state, 0, WRITER))
 		return true;
 	(void)rt_gomutex_unlock(&m->writers);
 	return false;
@@ -287,16 +286,11 @@ static RT_NOINLINE void rlock_long(rwmutex *m, bool counted)
 GORT_API void gort_rwmutex_rlock(gort_rwmutex *pub)
 {
 	rwmutex *m = (rwmutex *)pub;
-	rt_visit v = rt_visit_begin();
+	bool counted = rt_in_passing(rt_self());
 
-	if (RT_LIKELY(v.p != NULL)) {
-		if (RT_LIKELY(!(rt_swap_add(v.p, &m->state, 1) & WRITER))) {
-			rt_visit_end(v);
-			return;
-		}
-		rt_visit_drop(v);
-	}
-	rlock_long(m, v.p != NULL);
+	if (RT_LIKELY(counted) && RT_LIKELY(!(rt_add32_full(&m->state, 1) & WRITER)))
+		return;
+	rlock_long(m, counted);
 }
 
 GORT_API int gort_rwmutex_rlock_until(gort_rwmutex *m, int64_t deadline)
@@ -327,9 +321,10 @@ static RT_NOINLINE void runlock_long(rwmutex *m)
 	rt_leave();
 }
 
-/* Inside the runtime: the count before was `was`. */
+/* The count before was `was`. */
 static RT_NOINLINE void runlock_last(rwmutex *m, uint32_t was)
 {
+	(void)rt_enter("gort_rwmutex_runlock");
 	if ((was & ~WRITER) == 0)
 		rt_fatal("sync: RUnlock of unlocked RWMutex");
 	if (was == (WRITER | 1))
@@ -340,19 +335,14 @@ static RT_NOINLINE void runlock_last(rwmutex *m, uint32_t was)
 GORT_API void gort_rwmutex_runlock(gort_rwmutex *pub)
 {
 	rwmutex *m = (rwmutex *)pub;
-	rt_visit v = rt_visit_begin();
+	const rt_m *mp = rt_self();
 	uint32_t was;
 
-	if (RT_LIKELY(v.p != NULL)) {
-		if (RT_LIKELY(!v.m->curg->attached)) {
-			was = rt_swap_add(v.p, &m->state, (uint32_t)-1);
-			if (RT_LIKELY((was & ~WRITER) != 0 && was != (WRITER | 1)))
-				rt_visit_end(v);
-			else
-				runlock_last(m, was);
-			return;
-		}
-		rt_visit_drop(v);
+	if (RT_UNLIKELY(!rt_in_passing(mp) || mp->curg->attached)) {
+		runlock_long(m);
+		return;
 	}
-	runlock_long(m);
+	was = rt_add32_full(&m->state, (uint32_t)-1);
+	if (RT_UNLIKELY((was & ~WRITER) == 0 || was == (WRITER | 1)))
+		runlock_last(m, was);
 }

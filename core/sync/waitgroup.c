@@ -12,7 +12,6 @@
 #include "core/builtin/panic.h"
 #include "core/gc/gc.h"
 #include "core/sched/sched_inline.h"
-#include "core/sync/swap.h"
 
 typedef struct waitgroup {
 	rt_atomic64 state; /* counter << 32 | waiters */
@@ -94,7 +93,7 @@ static RT_NOINLINE bool release(waitgroup *wg, uint64_t old)
 	rt_plock(&r->lock, RT_RANK_semaroot);
 	first = wg->first;
 	wg->first = NULL;
-	if (!rt_swap64_full(rt_self()->p, &wg->state, old, 0)) {
+	if (!rt_cas64_full(&wg->state, old, 0)) {
 		wg->first = first;
 		rt_punlock(&r->lock, RT_RANK_semaroot);
 		return false;
@@ -116,19 +115,19 @@ static inline bool last_done(uint64_t old, uint64_t new)
 }
 
 /* The usual step, of the counter alone. */
-static inline bool add_short(rt_p *pp, waitgroup *wg, int delta)
+static inline bool add_short(waitgroup *wg, int delta)
 {
 	uint64_t old = rt_load64_rlx(&wg->state);
 	uint64_t new = old + ((uint64_t)(int64_t)delta << 32);
 
 	return RT_LIKELY(counter(new) >= 0 && !last_done(old, new)) &&
-	       RT_LIKELY(rt_swap64_full(pp, &wg->state, old, new));
+	       RT_LIKELY(rt_cas64_full(&wg->state, old, new));
 }
 
 static RT_NOINLINE void add_long(waitgroup *wg, int delta, const char *function)
 {
 	(void)rt_enter(function);
-	while (!add_short(rt_self()->p, wg, delta)) {
+	while (!add_short(wg, delta)) {
 		uint64_t old = rt_load64_rlx(&wg->state);
 		uint64_t new = old + ((uint64_t)(int64_t)delta << 32);
 
@@ -142,25 +141,15 @@ static RT_NOINLINE void add_long(waitgroup *wg, int delta, const char *function)
 
 static inline void add(waitgroup *wg, int delta, const char *function)
 {
-	rt_visit v = rt_visit_begin();
-
-	if (RT_LIKELY(v.p != NULL)) {
-		if (RT_LIKELY(add_short(v.p, wg, delta))) {
-			rt_visit_end(v);
-			return;
-		}
-		rt_visit_drop(v);
-	}
-	add_long(wg, delta, function);
+	if (RT_UNLIKELY(!rt_in_passing(rt_self()) || !add_short(wg, delta)))
+		add_long(wg, delta, function);
 }
 
 /* A step up needs no look before: whoever waits goes on waiting. False: nothing was done. */
-static inline bool count_up(rt_p *pp, waitgroup *wg, int delta)
+static inline bool count_up(waitgroup *wg, int delta)
 {
 	uint64_t d = (uint64_t)delta << 32;
 
-	if (pp->alone)
-		return add_short(pp, wg, delta);
 	if (RT_LIKELY(counter(rt_add64_full(&wg->state, d) + d) >= 0))
 		return true;
 	rt_add64_full(&wg->state, -d);
@@ -170,18 +159,9 @@ static inline bool count_up(rt_p *pp, waitgroup *wg, int delta)
 GORT_API void gort_waitgroup_add(gort_waitgroup *pub, int delta)
 {
 	waitgroup *wg = (waitgroup *)pub;
-	rt_visit v = {NULL, NULL};
 
-	if (RT_LIKELY(delta > 0))
-		v = rt_visit_begin();
-	if (RT_LIKELY(v.p != NULL)) {
-		if (RT_LIKELY(count_up(v.p, wg, delta))) {
-			rt_visit_end(v);
-			return;
-		}
-		rt_visit_drop(v);
-	}
-	add_long(wg, delta, __func__);
+	if (RT_UNLIKELY(delta <= 0 || !rt_in_passing(rt_self()) || !count_up(wg, delta)))
+		add_long(wg, delta, __func__);
 }
 
 GORT_API void gort_waitgroup_done(gort_waitgroup *wg)
@@ -199,7 +179,7 @@ static bool count_waiter(waitgroup *wg)
 
 		if (counter(old) == 0)
 			return false;
-		if (rt_swap64_full(rt_self()->p, &wg->state, old, old + 1))
+		if (rt_cas64_full(&wg->state, old, old + 1))
 			return true;
 	}
 }
@@ -210,7 +190,7 @@ static void uncount_waiter(waitgroup *wg)
 	for (;;) {
 		uint64_t old = rt_load64_rlx(&wg->state);
 
-		if (waiters(old) == 0 || rt_swap64_full(rt_self()->p, &wg->state, old, old - 1))
+		if (waiters(old) == 0 || rt_cas64_full(&wg->state, old, old - 1))
 			return;
 	}
 }

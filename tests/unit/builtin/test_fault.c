@@ -225,7 +225,7 @@ static void in_foreign_code(void *arg)
 
 static void in_runtime(void *arg)
 {
-	gort_waitgroup_add(arg, 1);
+	gort_rwmutex_lock(arg);
 }
 
 static void *thread_touches(void *arg)
