@@ -50,15 +50,19 @@ bool rt_runq_empty(const rt_p *pp);
 uint32_t rt_runq_len(const rt_p *pp);     /* ring only, as schedtrace counts */
 void rt_yielded_put_shared(rt_p *pp, rt_g *gp);
 
+static inline void rt_yielded_put_alone(rt_p *pp, rt_g *gp)
+{
+	gp->schedlink = rt_loadptr_rlx(&pp->yielded);
+	rt_storeptr_rel(&pp->yielded, gp);
+}
+
 /* Owner only, on g0: gp has yielded. */
 static inline void rt_yielded_put(rt_p *pp, rt_g *gp)
 {
-	if (!pp->alone) {
+	if (pp->alone)
+		rt_yielded_put_alone(pp, gp);
+	else
 		rt_yielded_put_shared(pp, gp);
-		return;
-	}
-	gp->schedlink = rt_loadptr_rlx(&pp->yielded);
-	rt_storeptr_rel(&pp->yielded, gp);
 }
 
 rt_g *rt_yielded_take(rt_p *pp);

@@ -52,6 +52,7 @@ static void park0(rt_m *mp, rt_g *gp)
 		RT_TRACE(mp, SCHED, GO_UNBLOCK, gp, gp->goid, 0, 0);
 		rt_gstatus_set(gp, RT_G_WAITING, RT_G_RUNNABLE);
 		mp->nextg = gp;
+		mp->chosen = true;
 	}
 }
 
@@ -116,10 +117,23 @@ static void requeue(rt_m *mp, rt_g *gp)
 		rt_wakep_after_rmw(mp->rt);
 }
 
-static void gosched0(rt_m *mp, rt_g *gp)
+static RT_NOINLINE void gosched0_long(rt_m *mp, rt_g *gp)
 {
 	RT_TRACE(mp, SCHED, GO_YIELD, gp, 0, 0, 0);
 	requeue(mp, gp);
+}
+
+static void gosched0(rt_m *mp, rt_g *gp)
+{
+	rt_p *pp = mp->p;
+
+	if (RT_UNLIKELY(!pp->alone || rt_latency_due(gp) || rt_traced(mp->rt, GORT_TRACE_SCHED))) {
+		gosched0_long(mp, gp);
+		return;
+	}
+	gp->m = NULL;
+	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_RUNNABLE);
+	rt_yielded_put_alone(pp, gp);
 }
 
 static void preempted0(rt_m *mp, rt_g *gp)

@@ -408,9 +408,11 @@ static rt_g *findrunnable(rt_m *mp, bool *inherit)
 /* The long way to the next goroutine; gp: it is found already, or NULL. */
 static RT_NOINLINE rt_g *schedule(rt_m *mp, rt_g *gp, bool *inherit)
 {
+	mp->wired = rt_loadptr_rlx(&mp->lockedg) != NULL;
+	mp->chosen = false; /* found here, or it is put back for all */
 	for (;; gp = NULL) {
 		if (gp == NULL) {
-			if (RT_UNLIKELY(rt_loadptr_rlx(&mp->lockedg) != NULL)) {
+			if (RT_UNLIKELY(mp->wired) && rt_loadptr_rlx(&mp->lockedg) != NULL) {
 				/* Only one goroutine runs here; it may be the one that just left. */
 				if (!rt_stoplockedm(mp))
 					return NULL;
@@ -446,27 +448,12 @@ static RT_NOINLINE rt_g *schedule(rt_m *mp, rt_g *gp, bool *inherit)
 	}
 }
 
-/* The short way, in the same order: a goroutine waits here, and nobody asks anything of mp and its P. NULL: go the
- * long way. */
-static inline rt_g *usual(rt_m *mp, bool *inherit)
+/* The short way, in the same order: a goroutine waits here, and nobody asks anything of mp and its P. */
+static inline RT_ALWAYS_INLINE bool nothing_asked(const rt_m *mp, gort_runtime *rt, const rt_p *pp)
 {
-	gort_runtime *rt = mp->rt;
-	rt_sched *sc = &rt->sched;
-	rt_p *pp = mp->p;
-	rt_g *gp;
-
-	if (pp == NULL || (mp->rare | rt_load32_rlx(&pp->preempt) | rt_load32_acq(&sc->gcwaiting) |
-	                   rt_load32_acq(&mp->exiting) | rt_load32_rlx(&rt->gcmark)) != 0)
-		return NULL;
-	if (mp->nextg != NULL || rt_loadptr_rlx(&mp->lockedg) != NULL ||
-	    rt_load64_rlx(&pp->timers.next) != INT64_MAX || rt_load32_rlx(&pp->schedtick) % GLOBAL_TICK == 0)
-		return NULL;
-	if (!pp->alone)
-		return rt_runq_get(pp, inherit);
-	gp = rt_runq_get_alone(pp, inherit);
-	if (gp == NULL && rt_loadptr_rlx(&pp->yielded) != NULL && rt_load32_rlx(&sc->runqsize) == 0)
-		gp = rt_yielded_get_alone(pp);
-	return gp;
+	return (mp->rare | rt_load32_rlx(&pp->preempt) | rt_load32_acq(&rt->sched.gcwaiting) |
+	        rt_load32_acq(&mp->exiting) | rt_load32_rlx(&rt->gcmark) | rt_load32_rlx(&pp->timers.n)) == 0 &&
+	       rt_load32_rlx(&pp->schedtick) % GLOBAL_TICK != 0;
 }
 
 /* Memory has ended: the run ends. Without one, the goroutine waits for better times. */
@@ -481,20 +468,28 @@ static RT_NOINLINE void no_stack(rt_m *mp, rt_g *gp)
 		be_thread_nap(GORT_MILLISECOND); /* a back-off: nothing tells when memory comes back */
 }
 
-/* On g0, between two goroutines. The one that has come back by rt_mcall gets what it asked for; the
- * context of the next is returned. NULL: mp leaves its loop. */
-be_context *rt_g0_next(rt_m *mp)
+static inline RT_ALWAYS_INLINE be_context *starts(rt_p *pp, rt_g *gp, bool inherit)
 {
-	rt_g *gp = mp->curg;
-	rt_p *pp;
-	bool inherit = false;
+	rt_count64_owner(&pp->switches, 1);
+	if (!inherit)
+		rt_store32_rlx(&pp->schedtick, rt_load32_rlx(&pp->schedtick) + 1);
+	return gp->ctx;
+}
 
-	RT_ASSERT(mp->locks == 1);
-	if (gp != NULL) {
-		mp->curg = NULL;
-		mp->mcall(mp, gp);
-	}
-	gp = usual(mp, &inherit);
+/* The same, and it is noted down. The turn begins after the event: it is not shorter by the trace than by sysmon. */
+static RT_NOINLINE be_context *starts_noted(rt_m *mp, rt_g *gp, bool inherit)
+{
+	gp->m = mp;
+	mp->curg = gp;
+	rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_RUNNING);
+	rt_runs(mp->p, gp);
+	RT_TRACE(mp, SCHED, GO_START, gp, rt_g_runs(gp), 0, 0);
+	return starts(mp->p, gp, inherit);
+}
+
+/* gp: found already, or NULL. */
+static RT_NOINLINE be_context *next_long(rt_m *mp, rt_g *gp, bool inherit)
+{
 	for (;;) {
 		if ((gp == NULL || gp->m != NULL || gp->lockedm != NULL ||
 		     (gp->ctx == NULL && rt_load32_rlx(&mp->rt->sched.nstopped) > 0)) &&
@@ -502,18 +497,71 @@ be_context *rt_g0_next(rt_m *mp)
 			return NULL;
 		rt_gc_before_run(gp); /* before it gets a stack: a marker may be looking at it */
 		if (RT_LIKELY(gp->ctx != NULL || rt_switch_make(mp, gp, rt_goroutine_entry)))
-			break;
+			return starts_noted(mp, gp, inherit);
 		no_stack(mp, gp); /* it is queued again */
 		gp = NULL;
+		inherit = false;
 	}
-	pp = mp->p;
+}
+
+static inline RT_ALWAYS_INLINE be_context *found(rt_m *mp, gort_runtime *rt, rt_p *pp, rt_g *gp, bool inherit)
+{
+	uint64_t turns;
+
+	if (RT_UNLIKELY(gp == NULL || gp->ctx == NULL || ((uintptr_t)gp->m | (uintptr_t)gp->lockedm) != 0))
+		return next_long(mp, gp, inherit);
+	/* No collection marks, and none begins while this P runs: see rt_gc_before_run. */
+	turns = rt_load64_rlx(&gp->turns);
+	if (RT_UNLIKELY(rt_latency_measured(turns) || rt_traced(rt, GORT_TRACE_SCHED)))
+		return starts_noted(mp, gp, inherit);
 	gp->m = mp;
 	mp->curg = gp;
+	rt_store64_rlx(&gp->turns, turns + RT_TURN);
 	rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_RUNNING);
-	rt_runs(pp, gp);
-	rt_count64_owner(&pp->switches, 1);
-	RT_TRACE(mp, SCHED, GO_START, gp, rt_g_runs(gp), 0, 0);
-	if (!inherit) /* after the event: a turn is not shorter by the trace than by sysmon */
-		rt_store32_rlx(&pp->schedtick, rt_load32_rlx(&pp->schedtick) + 1);
-	return gp->ctx;
+	return starts(pp, gp, inherit);
+}
+
+static RT_NOINLINE be_context *next_of_several(rt_m *mp, gort_runtime *rt, rt_p *pp)
+{
+	bool inherit;
+	rt_g *gp = rt_runq_get(pp, &inherit);
+
+	return found(mp, rt, pp, gp, inherit);
+}
+
+/* The only P has an empty ring: perhaps somebody has yielded. */
+static RT_NOINLINE be_context *next_yielded(rt_m *mp, gort_runtime *rt, rt_p *pp)
+{
+	rt_g *gp = NULL;
+
+	if (rt_loadptr_rlx(&pp->yielded) != NULL && rt_load32_rlx(&rt->sched.runqsize) == 0)
+		gp = rt_yielded_get_alone(pp);
+	return found(mp, rt, pp, gp, false);
+}
+
+/* On g0, between two goroutines. The one that has come back by rt_mcall gets what it asked for; the
+ * context of the next is returned. NULL: mp leaves its loop. Every instruction of the short way is one of each switch:
+ * what happens seldom, and what needs more registers, is in functions that it ends with. */
+be_context *rt_g0_next(rt_m *mp)
+{
+	rt_g *gp = mp->curg;
+	gort_runtime *rt;
+	bool inherit;
+	rt_p *pp;
+
+	RT_ASSERT(mp->locks == 1);
+	if (RT_LIKELY(gp != NULL)) {
+		mp->curg = NULL;
+		mp->mcall(mp, gp);
+	}
+	rt = mp->rt;
+	pp = mp->p;
+	if (RT_UNLIKELY(pp == NULL || !nothing_asked(mp, rt, pp)))
+		return next_long(mp, NULL, false);
+	if (!pp->alone)
+		return next_of_several(mp, rt, pp);
+	gp = rt_runq_get_alone(pp, &inherit);
+	if (gp == NULL)
+		return next_yielded(mp, rt, pp);
+	return found(mp, rt, pp, gp, inherit);
 }

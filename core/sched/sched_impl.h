@@ -138,7 +138,7 @@ struct rt_p {
 	struct rt_gcp *gc;       /* gc/gc_impl.h: allocation cache, mark queue, barrier buffer; set once */
 	/* counters: the owner writes, anybody reads */
 	rt_atomic64 created, ended, switches, steals, parked, readied, preempted, handoffs;
-	rt_hist latencies;       /* from runnable to running, one in 32; owner */
+	rt_hist latencies;       /* from runnable to running, one in 64; owner */
 	/* guarded by sched.lock */
 	rt_p *idlelink;
 	rt_atomic32 status;      /* RT_P_*; written by the owner or under sched.lock */
@@ -176,9 +176,11 @@ struct rt_m {
 			bool spinning;
 			bool anew;   /* it got its P just now: the slice of who had it before is over */
 			bool host;   /* the thread inside gort_runtime_run */
-			bool unused;
+			bool wired;  /* perhaps lockedg; cleared on the long way */
+			bool chosen; /* nextg; the same */
+			bool unused[3];
 		};
-		uint32_t rare;
+		uint64_t rare;
 	};
 	bool attached;           /* a foreign thread between attach and detach */
 	bool crowded;            /* a hint of sync/mutex.c: the mutex of late had waiters */
@@ -378,9 +380,14 @@ static inline void rt_gstatus_set(rt_g *gp, uint32_t from, uint32_t to)
 }
 
 /* RT_TRACE(mp, SCHED, GO_START, gp, a0, a1, a2): one predictable branch when off. */
+static inline bool rt_traced(gort_runtime *rt, uint32_t groups)
+{
+	return RT_UNLIKELY((rt_load32_rlx(&rt->trace.groups) & groups) != 0);
+}
+
 #define RT_TRACE(mp, group, event, gp, a0, a1, a2)                                                 \
 	do {                                                                                       \
-		if (RT_UNLIKELY(rt_load32_rlx(&(mp)->rt->trace.groups) & GORT_TRACE_##group))      \
+		if (rt_traced((mp)->rt, GORT_TRACE_##group))                                       \
 			rt_trace_emit((mp), GORT_EV_##event, (gp), (uint64_t)(a0), (uint64_t)(a1), \
 			              (uint64_t)(a2));                                             \
 	} while (0)

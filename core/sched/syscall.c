@@ -174,6 +174,7 @@ GORT_API void gort_lock_os_thread(void)
 	gp->lockcount++;
 	gp->lockedm = mp;
 	rt_storeptr_rlx(&mp->lockedg, gp);
+	mp->wired = true;
 	rt_leave();
 }
 
@@ -258,6 +259,7 @@ GORT_API int gort_attach(gort_runtime *rt)
 	gp->lockcount = 1;
 	gp->lockedm = mp;
 	rt_storeptr_rlx(&mp->lockedg, gp);
+	mp->wired = true;
 	if (rt_switch_attach(mp, gp) != 0) {
 		rt_g_free(rt, NULL, gp);
 		rt_m_gone(mp);
