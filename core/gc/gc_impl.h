@@ -201,6 +201,9 @@ typedef struct rt_gc {
 /* ---- mark.c -------------------------------------------------------------------------------------- */
 
 void rt_gc_grey(rt_marker *k, uintptr_t word);          /* any word */
+/* Many words whose objects no cache has: fn calls rt_gc_ask for each, and they wait together. */
+void rt_gc_many(rt_marker *k, void (*fn)(rt_marker *k, void *arg), void *arg);
+void rt_gc_ask(rt_marker *k, uintptr_t word);
 void rt_gc_grey_old(rt_marker *k, uintptr_t word, const rt_mcache *mc); /* unless mc has made it just now */
 void rt_gc_scan_words(rt_marker *k, const void *lo, const void *hi); /* conservatively */
 void rt_gc_scan_inside(rt_marker *k, rt_span *s, uintptr_t obj); /* what obj points to; it may be white */

@@ -170,6 +170,22 @@ void rt_gc_grey(rt_marker *k, uintptr_t word)
 	grey(k, word);
 }
 
+void rt_gc_ask(rt_marker *k, uintptr_t word)
+{
+	ask(k, word);
+}
+
+void rt_gc_many(rt_marker *k, void (*fn)(rt_marker *k, void *arg), void *arg)
+{
+	struct rt_ways ways;
+
+	ways.asked = ways.seen = ways.placed = ways.marked = 0;
+	k->ways = &ways;
+	fn(k, arg);
+	finish_ways(k);
+	k->ways = NULL;
+}
+
 void rt_gc_grey_old(rt_marker *k, uintptr_t word, const rt_mcache *mc)
 {
 	rt_span *s;

@@ -201,11 +201,22 @@ void rt_roots_late(rt_marker *k)
 		scan_once(k, gp, false);
 }
 
+/* A million objects, perhaps, while the heap of timers is held. */
+static void visit_alarm(void *data, void **slot)
+{
+	rt_gc_ask(data, *(uintptr_t *)slot);
+}
+
+static void visit_alarms(rt_marker *k, void *arg)
+{
+	rt_timers_roots(arg, visit_alarm, k);
+}
+
 void rt_roots_alarms(rt_gc *gc, rt_gcw *w, rt_p *pp)
 {
 	rt_marker k = { .gc = gc, .w = w };
 
-	rt_timers_roots(pp, visit, &k);
+	rt_gc_many(&k, visit_alarms, pp);
 	rt_gc_tell(&k);
 }
 
@@ -356,7 +367,7 @@ bool rt_roots_job(rt_marker *k)
 		i = rt_add32_full(&gc->jobs, 1);
 		if (i < rt_load32_rlx(&gc->njobs)) {
 			if (i < gc->alarmjobs)
-				rt_timers_roots(gc->rt->sched.allp[i], visit, k);
+				rt_gc_many(k, visit_alarms, gc->rt->sched.allp[i]);
 			else
 				rt_specials_job(k, i - gc->alarmjobs);
 			return true;

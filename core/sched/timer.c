@@ -17,7 +17,8 @@
  *
  * An alarm (rt_alarm) is part of a heap object and may stay too long. It does not follow its slot,
  * so that a million of them are sifted without touching one. It remembers where the slot was put
- * (hint): young timers, which are those that are stopped most, are still there.
+ * (hint): young timers, which are those that are stopped most, are still there; and the last of the heap, which fills
+ * the hole of one that was stopped and is young as well, is told its new place.
  *
  *   cancel       from another P: marks it dead, without the heap's lock. Its slot remains as a
  *                zombie. From the P whose heap it is: takes it out if it is where the hint says;
@@ -220,17 +221,18 @@ static uint32_t push(rt_timerheap *h, rt_timerslot s)
 	return sift_up(h, n);
 }
 
-static void take_out(rt_timerheap *h, uint32_t i)
+/* Returns where the slot came to lie that filled the hole, or `n`: there was none. */
+static uint32_t take_out(rt_timerheap *h, uint32_t i)
 {
-	uint32_t n = len(h) - 1;
+	uint32_t n = len(h) - 1, to;
 	rt_timerslot last = h->heap[n];
 
 	rt_store32_rlx(&h->n, n);
 	if (i == n)
-		return;
+		return n;
 	put(h, i, last);
-	if (sift_down(h, i) == i)
-		sift_up(h, i);
+	to = sift_down(h, i);
+	return to != i ? to : sift_up(h, i);
 }
 
 /* ---- Zombies --------------------------------------------------------------------------------- */
@@ -397,13 +399,17 @@ void rt_timers_roots(rt_p *pp, void (*visit)(void *data, void **slot), void *dat
 }
 
 /* With the heap's lock: takes out the slot that counts if it is easily found. */
-static bool take_out_alarm(rt_timerheap *h, const rt_alarm *a)
+static bool take_out_alarm(rt_p *pp, const rt_alarm *a)
 {
+	rt_timerheap *h = &pp->timers;
 	uint32_t i = a->hint;
 
 	if (i >= len(h) || h->heap[i].what != ((uintptr_t)a | 1) || h->heap[i].when != a->when)
 		return false;
-	take_out(h, i);
+	i = take_out(h, i);
+	/* The last slot is a young timer's, which will be stopped as well. */
+	if (i < len(h) && is_alarm(h->heap[i]) && counts(pp, h->heap[i]))
+		alarm_of(h->heap[i])->hint = i;
 	return true;
 }
 
@@ -439,7 +445,7 @@ bool rt_alarm_set(rt_alarm *a, int64_t when)
 	if (rt_load32_rlx(&a->state) == OUT || when < a->when) {
 		ok = grow(mp->rt, &pp->timers, 1);
 		if (ok) {
-			if (rt_load32_rlx(&a->state) == SET && !take_out_alarm(&pp->timers, a))
+			if (rt_load32_rlx(&a->state) == SET && !take_out_alarm(pp, a))
 				count_zombies(&pp->timers, 1); /* the slot before */
 			a->when = when;
 			rt_store32_rlx(&a->state, SET);
@@ -460,7 +466,7 @@ static void cancel_mine(rt_alarm *a, rt_p *pp)
 
 	lock(h);
 	if (rt_load32_rlx(&a->state) == SET) {
-		bool gone = take_out_alarm(h, a);
+		bool gone = take_out_alarm(pp, a);
 
 		rt_store32_rlx(&a->state, gone ? OUT : DEAD);
 		if (!gone)

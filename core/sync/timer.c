@@ -40,6 +40,8 @@ struct gort_timer {
 	void *arg, *creator;
 };
 
+GORT_DEFINE_TYPE(gort_timer, GORT_PTR(gort_timer, arg)); /* of gort_after_func's: nothing else leads into the heap */
+
 typedef struct chantimer {
 	gort_timer t;
 	gort_chan chan;
@@ -290,12 +292,15 @@ GORT_API gort_timer *gort_after_func(int64_t ns, gort_func fn, void *arg)
 	(void)RT_ENTER();
 	if (fn == NULL)
 		rt_fatal("go of nil func value");
-	t = rt_new_bytes(sizeof *t, false);
+	t = rt_new(GORT_TYPE(gort_timer));
 	t->alarm.fn = ring;
 	t->fn = fn;
-	t->arg = arg;
+	rt_store_ptr(&t->arg, arg);
 	t->creator = __builtin_return_address(0);
-	(void)reset(t, ns, 0);
+	/* Nobody knows it yet, and ring is called after the heap's lock was given back: no lock. */
+	rt_store64_rlx(&t->when, (uint64_t)from_now(ns));
+	if (!rt_alarm_set(&t->alarm, when_of(t)))
+		rt_timer_no_memory();
 	rt_leave();
 	return t;
 }
