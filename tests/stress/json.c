@@ -84,7 +84,7 @@ typedef struct worker {        /* in the frame of who works */
 	value **kept;
 } worker;
 
-enum { KEPT = 16, DEEPEST = 8, MOST_WORKERS = 16, MOST = 64 /* MiB */ };
+enum { KEPT = 16, DEEPEST = 8, MOST_WORKERS = 16, MOST = 128 /* MiB; malloc takes 2.4 GiB for ten million */ };
 
 static _Noreturn void bad(const char *what)
 {
