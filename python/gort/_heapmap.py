@@ -105,7 +105,7 @@ def pages(heap: "Heap", ax: Any = None) -> Any:
         side.set_color(_plots.WASTE)
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.set_title(f"Pages of {heap.info['page'] >> 10} KiB by address, {width} in a row", loc="left", fontsize="medium")
+    ax.set_title(f"Pages of {heap.info['page'] >> 10} KiB, {width} in a row", loc="left", fontsize="medium")
     ax.legend(handles=[Patch(color=_plots.LIVE, label="live"), Patch(color=_plots.GARBAGE, label="garbage"),
                        Patch(color=_plots.FREE, label="free"),
                        Patch(facecolor="white", edgecolor=_plots.WASTE, label="in no span")],
