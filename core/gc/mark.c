@@ -26,16 +26,19 @@
 
 enum { RING = 8, STEP = 8, WAYS = 32 /* a power of two above 3 * STEP */ };
 
-struct rt_ways { /* words [marked, asked) are on their way; each count is of words that took the step */
+/* Word n has taken its first step when word n + STEP was asked about, its second with n + 2 * STEP, its third and last
+ * with n + 3 * STEP. */
+struct rt_ways {
 	struct {
 		uintptr_t word;
 		union {
-			const rt_atomicptr *entry; /* until it took the step `seen` */
+			const rt_atomicptr *entry; /* until it was seen */
 			rt_span *s;                /* from then on. NULL: it leads to no object */
 		};
-		uint32_t index;                    /* from `placed` on */
+		uint32_t index;                    /* once it was placed */
+		uintptr_t unused;                  /* found by a shift */
 	} at[WAYS];
-	unsigned asked, seen, placed, marked;
+	uint64_t asked; /* 0: no word is on its way */
 };
 
 static inline void queue(rt_marker *k, uintptr_t obj)
@@ -90,18 +93,18 @@ static inline RT_ALWAYS_INLINE void grey(rt_marker *k, uintptr_t word)
 
 /* ---- Words on their way ------------------------------------------------------------------------------ */
 
-static inline RT_ALWAYS_INLINE void see(struct rt_ways *y)
+static inline RT_ALWAYS_INLINE void see(struct rt_ways *y, uint64_t n)
 {
-	unsigned i = y->seen++ % WAYS;
+	unsigned i = n % WAYS;
 	rt_span *s = rt_loadptr_acq(y->at[i].entry);
 
 	y->at[i].s = s;
 	RT_PREFETCH_R(s); /* of NULL, too: that does nothing */
 }
 
-static inline RT_ALWAYS_INLINE void place(struct rt_ways *y)
+static inline RT_ALWAYS_INLINE void place(struct rt_ways *y, uint64_t n)
 {
-	unsigned i = y->placed++ % WAYS;
+	unsigned i = n % WAYS;
 	rt_span *s = y->at[i].s;
 	uint32_t index;
 
@@ -117,9 +120,9 @@ static inline RT_ALWAYS_INLINE void place(struct rt_ways *y)
 		RT_PREFETCH_R(&rt_span_allocbits(s)[index / 64]);
 }
 
-static inline RT_ALWAYS_INLINE void grey_placed(rt_marker *k, struct rt_ways *y)
+static inline RT_ALWAYS_INLINE void grey_placed(rt_marker *k, struct rt_ways *y, uint64_t n)
 {
-	unsigned i = y->marked++ % WAYS;
+	unsigned i = n % WAYS;
 	rt_span *s = y->at[i].s;
 	uint32_t index = y->at[i].index;
 
@@ -130,13 +133,15 @@ static inline RT_ALWAYS_INLINE void grey_placed(rt_marker *k, struct rt_ways *y)
 static void finish_ways(rt_marker *k)
 {
 	struct rt_ways *y = k->ways;
+	uint64_t n = y->asked;
 
-	while (y->seen != y->asked)
-		see(y);
-	while (y->placed != y->asked)
-		place(y);
-	while (y->marked != y->asked)
-		grey_placed(k, y);
+	for (uint64_t i = n > STEP ? n - STEP : 0; i < n; i++)
+		see(y, i);
+	for (uint64_t i = n > 2 * STEP ? n - 2 * STEP : 0; i < n; i++)
+		place(y, i);
+	for (uint64_t i = n > 3 * STEP ? n - 3 * STEP : 0; i < n; i++)
+		grey_placed(k, y, i);
+	y->asked = 0;
 }
 
 /* As grey, in its own time. */
@@ -144,7 +149,7 @@ static inline RT_ALWAYS_INLINE void ask(rt_marker *k, uintptr_t word)
 {
 	struct rt_ways *y = k->ways;
 	const rt_arena *a;
-	unsigned i;
+	uint64_t n;
 
 	if (y == NULL) {
 		grey(k, word);
@@ -153,16 +158,20 @@ static inline RT_ALWAYS_INLINE void ask(rt_marker *k, uintptr_t word)
 	a = rt_arena_of(&k->gc->heap.map, word);
 	if (a == NULL)
 		return;
-	i = y->asked++ % WAYS;
-	y->at[i].word = word;
-	y->at[i].entry = rt_arena_entry(a, word);
-	RT_PREFETCH_R(y->at[i].entry);
-	if (y->asked - y->seen > STEP)
-		see(y);
-	if (y->seen - y->placed > STEP)
-		place(y);
-	if (y->placed - y->marked > STEP)
-		grey_placed(k, y);
+	n = y->asked++;
+	y->at[n % WAYS].word = word;
+	y->at[n % WAYS].entry = rt_arena_entry(a, word);
+	RT_PREFETCH_R(rt_arena_entry(a, word));
+	if (RT_LIKELY(n >= 3 * STEP)) {
+		see(y, n - STEP);
+		place(y, n - 2 * STEP);
+		grey_placed(k, y, n - 3 * STEP);
+	} else if (n >= 2 * STEP) {
+		see(y, n - STEP);
+		place(y, n - 2 * STEP);
+	} else if (n >= STEP) {
+		see(y, n - STEP);
+	}
 }
 
 void rt_gc_grey(rt_marker *k, uintptr_t word)
@@ -179,7 +188,7 @@ void rt_gc_many(rt_marker *k, void (*fn)(rt_marker *k, void *arg), void *arg)
 {
 	struct rt_ways ways;
 
-	ways.asked = ways.seen = ways.placed = ways.marked = 0;
+	ways.asked = 0;
 	k->ways = &ways;
 	fn(k, arg);
 	finish_ways(k);
@@ -236,8 +245,15 @@ static RT_NOINLINE void scan_small_watched(rt_marker *k, uint64_t bits, uintptr_
 		look(k, obj + (unsigned)__builtin_ctzll(bits) * sizeof(void *), obj, size);
 }
 
-/* Most of marking: all in one function. */
-static RT_LOOKS_ANYWHERE size_t scan_small(rt_marker *k, const rt_span *s, uintptr_t obj)
+/* Most of marking: all in one function, which keeps what it needs in registers from object to object. A sanitizer
+ * leaves alone functions and not parts of them. */
+#if RT_ASAN || RT_TSAN
+#define INTO_DRAIN
+#else
+#define INTO_DRAIN inline RT_ALWAYS_INLINE
+#endif
+
+static INTO_DRAIN RT_LOOKS_ANYWHERE size_t scan_small(rt_marker *k, const rt_span *s, uintptr_t obj)
 {
 	const size_t size = s->elemsize;
 	uint64_t bits = rt_heapbits_get(s, obj, (unsigned)(size / sizeof(void *)));
@@ -290,13 +306,13 @@ static size_t scan_part(rt_marker *k, uintptr_t obj, size_t size, size_t from, s
 	return to - from;
 }
 
-static size_t scan_whole(rt_marker *k, const rt_span *s, uintptr_t obj)
+static RT_NOINLINE size_t scan_whole(rt_marker *k, const rt_span *s, uintptr_t obj)
 {
 	return s->elemsize <= RT_BITMAP_MAX ? scan_small(k, s, obj) : scan_part(k, obj, s->elemsize, 0, s->elemsize);
 }
 
 /* `at` is an object of s, or a piece of one that is larger than a piece. */
-static inline size_t scan_object(rt_marker *k, const rt_span *s, uintptr_t at)
+static inline RT_ALWAYS_INLINE size_t scan_object(rt_marker *k, const rt_span *s, uintptr_t at)
 {
 	size_t size = s->elemsize;
 	uintptr_t obj;
@@ -369,7 +385,7 @@ static uintptr_t next_object(rt_marker *k, ring *r, rt_span **s)
 		uintptr_t obj = rt_gcw_get(&k->gc->pool, k->w);
 
 		if (obj == 0) {
-			if (r->n > 0 || k->ways->asked == k->ways->marked)
+			if (r->n > 0 || k->ways->asked == 0)
 				break;
 			finish_ways(k);
 			continue;
@@ -404,7 +420,7 @@ uint64_t rt_gc_drain(rt_marker *k, uint64_t budget, bool (*stop)(void *arg), voi
 			return done;
 	}
 	RT_ASSERT(k->found == NULL); /* it wants to know where the word was */
-	ways.asked = ways.seen = ways.placed = ways.marked = 0;
+	ways.asked = 0;
 	k->ways = &ways;
 	while ((obj = next_object(k, &r, &s)) != 0) {
 		size_t n = scan_object(k, s, obj);
