@@ -92,6 +92,7 @@ static inline unsigned rt_arena_page(uintptr_t p)
 
 static inline rt_atomicptr *rt_arena_type(rt_arena *a, uintptr_t object)
 {
+	RT_ASSERT(rt_load32_rlx(&a->typed) >> (object & (RT_ARENA_BYTES - 1)) / RT_CHUNK_BYTES & 1);
 	return &a->types[(object & (RT_ARENA_BYTES - 1)) / RT_GRANULE];
 }
 

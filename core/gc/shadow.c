@@ -174,11 +174,12 @@ static RT_LOOKS_ANYWHERE void copy_words(rt_shadow *s, uintptr_t at, uintptr_t e
 static void copy_span(rt_gc *gc, rt_span *span, void *arg)
 {
 	uintptr_t at = (uintptr_t)span->base, limit = (uintptr_t)span->limit, end;
-	bool built = !rt_span_large(span) || rt_object_type(&gc->heap, at) != NULL;
+	bool built;
 
 	(void)arg;
-	if (rt_span_noscan(span))
+	if (rt_span_noscan(span)) /* and has no types */
 		return;
+	built = !rt_span_large(span) || rt_object_type(&gc->heap, at) != NULL;
 	for (; at < limit; at = end) {
 		end = (at | (RT_ARENA_BYTES - 1)) + 1;
 		end = end < limit ? end : limit;
