@@ -206,7 +206,8 @@ void rt_gc_trigger(rt_gc *gc)
 		rt_gc_repace(gc);
 		return;
 	}
-	if (rt_load32_rlx(&gc->full) && gc->stress == 0) /* the program has its turn */
+	/* The program has its turn. Not if GOGC says when: its bound on the heap holds however slow the machine is. */
+	if (rt_load32_rlx(&gc->full) && rt_load32_rlx(&gc->bylimit) && gc->stress == 0)
 		return;
 	if (!gc->kind->concurrent && may_park(rt_self())) {
 		rt_gc_wait(gc, false);

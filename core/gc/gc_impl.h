@@ -126,7 +126,8 @@ typedef struct rt_gc {
 	rt_atomic64 marked, heap_scan, stack_scan, globals_scan; /* so far, as far as told */
 	rt_atomic64 assist_ns, idle_ns, worker_ns; /* CPU, from the beginning on */
 	rt_atomic64 pause_ns;    /* by the clock, of all that have ended: world stopped */
-	rt_atomic32 full;        /* 1: the CPU limiter lets none begin because the heap has grown */
+	rt_atomic32 full;        /* 1: the CPU limiter lets none begin because the heap has grown to the memory limit */
+	rt_atomic32 bylimit;     /* 1: that sets the goal, and not GOGC */
 	rt_atomic32 limited;     /* the collection in which the CPU limiter was last switched on; 0: none */
 	rt_atomic32 active;      /* markers at work */
 	rt_atomic32 hungry;      /* 1: somebody who owes work has found none */

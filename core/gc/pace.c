@@ -22,6 +22,7 @@ void rt_gc_repace(rt_gc *gc)
 	uint64_t goal = rt_pacer_goal(&gc->pacer, &m);
 
 	rt_store64_rlx(&gc->goal, goal);
+	rt_store32_rlx(&gc->bylimit, goal < gc->pacer.percent_goal);
 	if (rt_load32_rlx(&gc->rt->gcmark) != 0) {
 		rt_pacer_progress now = { m.heap_alloc,
 			rt_load64_rlx(&gc->heap_scan) + rt_load64_rlx(&gc->stack_scan) +

@@ -71,9 +71,9 @@ void rt_pacer_end(rt_pacer *p, const rt_pacer_cycle *c);
 double rt_pacer_sweep(uint64_t pages, uint64_t heap_live, uint64_t trigger, uint64_t page);
 
 /* A leaky bucket that keeps the collector below half of all CPU time: filled by its time, drained by the
- * program's. While it is full no collection begins because the heap has grown. One that is under way goes on, into a
- * second bucket of that size; while that is full, too, there are no assists, and allocations give nothing back for the
- * memory limit. */
+ * program's. While it is full no collection begins because the heap has grown to the memory limit. One that is under
+ * way goes on, into a second bucket of that size; while that is full, too, there are no assists, and allocations give
+ * nothing back for the memory limit. */
 typedef struct rt_limiter {
 	int64_t fill, capacity; /* CPU ns; capacity: of one of the two */
 	bool full, limiting;
