@@ -379,12 +379,13 @@ static inline void rt_gstatus_set(rt_g *gp, uint32_t from, uint32_t to)
 	rt_store32_rel(&gp->status, to);
 }
 
-/* RT_TRACE(mp, SCHED, GO_START, gp, a0, a1, a2): one predictable branch when off. */
+/* groups: GORT_TRACE_*; is any of them traced? */
 static inline bool rt_traced(gort_runtime *rt, uint32_t groups)
 {
 	return RT_UNLIKELY((rt_load32_rlx(&rt->trace.groups) & groups) != 0);
 }
 
+/* RT_TRACE(mp, SCHED, GO_START, gp, a0, a1, a2): one predictable branch when off. */
 #define RT_TRACE(mp, group, event, gp, a0, a1, a2)                                                 \
 	do {                                                                                       \
 		if (rt_traced((mp)->rt, GORT_TRACE_##group))                                       \

@@ -37,13 +37,13 @@ static inline uint64_t rt_g_runs(const rt_g *gp)
 void rt_latency_begin(rt_g *gp);
 void rt_latency_end(rt_p *pp, rt_g *gp);
 
-/* gp, which the caller owns, becomes runnable; it runs on pp. One start in 64 is measured. Go measures one in eight,
- * and spends an eighth of a yield on the clock. */
+/* One start in 64 is measured. Go measures one in eight, and spends an eighth of a yield on the clock. */
 static inline bool rt_latency_due(const rt_g *gp)
 {
 	return (rt_g_runs(gp) + gp->goid) % 64 == 0;
 }
 
+/* gp, which the caller owns, becomes runnable. */
 static inline void rt_runnable(rt_g *gp)
 {
 	if (RT_UNLIKELY(rt_latency_due(gp)))

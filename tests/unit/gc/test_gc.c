@@ -664,6 +664,13 @@ static void starves(void *arg)
 	CHECK(!rt_load32_rlx(&rt->gc->full) || rt_load32_rlx(&rt->gc->started) == began);
 	CHECK(!rt_load32_rlx(&rt->gc->heap.limiting));
 	(void)gort_set_memory_limit(INT64_MAX);
+	/* GOGC's goals are not held off, however full it is. */
+	began = rt_load32_rlx(&rt->gc->started);
+	for (int i = 0; i < 1 << 16 && rt_load32_rlx(&rt->gc->started) == began; i++) {
+		rt_store32_rlx(&rt->gc->full, 1); /* until sysmon looks again */
+		(void)gort_alloc(1000, 0);
+	}
+	CHECK(rt_load32_rlx(&rt->gc->started) != began);
 	while (rt_load32_rlx(&rt->gc->full)) /* the program's own time */
 		gort_gosched();
 	gort_keep_alive(all);
