@@ -1,14 +1,21 @@
 /* heapbits.h: where the pointers of an object are.
  *
  *   noscan span            nowhere
- *   size <= RT_BITMAP_MAX  a bit for each word, in a bitmap at the end of the span's page; written before the object is
- *                          published. A free slot's bits are junk
+ *   size <= RT_BITMAP_MAX  a bit for each word, written before the object is published. As long as all objects of a
+ *                          span have the same bits, as most have, they stand once in rt_span.mask; from the first
+ *                          other ones on that is 0, and they stand in a bitmap at the end of the span's page. A free
+ *                          slot's bits are junk
  *   above                  a type in the arena's table (arena.h), whose element repeats until the end of the slot;
  *                          RT_TYPE_CONSERVATIVE or RUNTIME: every word; NULL: not yet known, nothing is scanned
  *
  * Go keeps the type of a middle-sized object in a word before it. Here it lies beside: C's types
  * may need 16 bytes of alignment, which a header would spoil, and 1024 bytes with pointers stay
- * in their class. */
+ * in their class.
+ *
+ * The bits of an object in a span with a mask are those of the mask, and stay so when it changes: its owner first
+ * writes the bitmap for all slots, then 0 with release, then publishes the other object with release. Who marks has
+ * seen the object with acquire, and reads the mask with acquire: it sees the mask that the object was published with or
+ * a later one, and with 0 the bitmap. */
 #ifndef CORE_ALLOC_HEAPBITS_H
 #define CORE_ALLOC_HEAPBITS_H
 
@@ -32,8 +39,7 @@ static inline rt_atomic64 *rt_heapbits_at(const rt_span *s, uintptr_t object)
 	return rt_span_heapbits(s) + (object - (uintptr_t)s->base) / sizeof(void *) / 64;
 }
 
-/* Bit i: word i of the object, which has words of them, up to 64, may be a pointer. */
-static inline uint64_t rt_heapbits_get(const rt_span *s, uintptr_t object, unsigned words)
+static inline uint64_t rt_heapbits_bitmap(const rt_span *s, uintptr_t object, unsigned words)
 {
 	unsigned at = (unsigned)((object - (uintptr_t)s->base) / sizeof(void *)), shift = at % 64;
 	const rt_atomic64 *b = rt_span_heapbits(s) + at / 64;
@@ -44,6 +50,14 @@ static inline uint64_t rt_heapbits_get(const rt_span *s, uintptr_t object, unsig
 	return words < 64 ? bits & (((uint64_t)1 << words) - 1) : bits;
 }
 
+/* Bit i: word i of the object, which has words of them, up to 64, may be a pointer. */
+static inline uint64_t rt_heapbits_get(const rt_span *s, uintptr_t object, unsigned words)
+{
+	uint64_t mask = rt_load64_acq(&s->mask);
+
+	return RT_LIKELY(mask != 0) ? mask : rt_heapbits_bitmap(s, object, words);
+}
+
 static inline void rt_heapbits_word(rt_atomic64 *b, uint64_t which, uint64_t bits)
 {
 	uint64_t old = rt_load64_rlx(b), new = (old & ~which) | bits;
@@ -52,9 +66,12 @@ static inline void rt_heapbits_word(rt_atomic64 *b, uint64_t which, uint64_t bit
 		rt_store64_rlx(b, new);
 }
 
+/* Owner, for objects that will have other bits than rt_span.mask has, or none: whether these go into the bitmap. */
+bool rt_heapbits_differ(rt_span *s, uint64_t mask);
+
 /* The owner of the span is the only writer of its bitmap; marking reads other objects' bits of the
  * same words meanwhile. */
-static inline void rt_heapbits_set(rt_span *s, uintptr_t object, unsigned words, uint64_t mask)
+static inline void rt_heapbits_write(rt_span *s, uintptr_t object, unsigned words, uint64_t mask)
 {
 	unsigned at = (unsigned)((object - (uintptr_t)s->base) / sizeof(void *)), shift = at % 64;
 	rt_atomic64 *b = rt_span_heapbits(s) + at / 64;
@@ -64,6 +81,12 @@ static inline void rt_heapbits_set(rt_span *s, uintptr_t object, unsigned words,
 	rt_heapbits_word(b, all << shift, mask << shift);
 	if (shift + words > 64)
 		rt_heapbits_word(b + 1, all >> (64 - shift), mask >> (64 - shift));
+}
+
+static inline void rt_heapbits_set(rt_span *s, uintptr_t object, unsigned words, uint64_t mask)
+{
+	if (rt_load64_rlx(&s->mask) != mask && rt_heapbits_differ(s, mask))
+		rt_heapbits_write(s, object, words, mask);
 }
 
 /* The same for the slots from `first` on whose bits are set in `slots`. */

@@ -59,7 +59,7 @@ uint64_t rt_mask_repeat(uint64_t mask, unsigned words, unsigned total)
 	return total < 64 ? all & (((uint64_t)1 << total) - 1) : all;
 }
 
-void rt_heapbits_fill(rt_span *s, unsigned first, uint64_t slots, uint64_t mask)
+static void fill(rt_span *s, unsigned first, uint64_t slots, uint64_t mask)
 {
 	unsigned words = (unsigned)(s->elemsize / sizeof(void *)), per = 64 / words;
 	uint64_t one = words < 64 ? ((uint64_t)1 << words) - 1 : ~(uint64_t)0; /* the bits of one slot */
@@ -68,7 +68,7 @@ void rt_heapbits_fill(rt_span *s, unsigned first, uint64_t slots, uint64_t mask)
 
 	if (64 % words != 0) { /* the bits of some slots lie in two words */
 		for (; slots != 0; slots &= slots - 1)
-			rt_heapbits_set(s, (uintptr_t)rt_span_object(s, first + (unsigned)__builtin_ctzll(slots)),
+			rt_heapbits_write(s, (uintptr_t)rt_span_object(s, first + (unsigned)__builtin_ctzll(slots)),
 			                words, mask);
 		return;
 	}
@@ -86,4 +86,42 @@ void rt_heapbits_fill(rt_span *s, unsigned first, uint64_t slots, uint64_t mask)
 			rt_heapbits_word(b, which, pattern & which);
 		slots = per < 64 ? slots >> per : 0;
 	}
+}
+
+/* All slots get what the mask said: from now on the bitmap counts. Written before it is read: of memory that is read
+ * first Linux gives the page of zeros, and another when it is written: two faults, and the second interrupts all CPUs
+ * that we run on to forget the first. */
+static void spread(rt_span *s, uint64_t mask)
+{
+	rt_atomic64 *b = rt_span_heapbits(s);
+
+	for (unsigned i = 0; i < RT_BITMAP_BYTES / sizeof *b; i++)
+		rt_store64_rlx(&b[i], 0);
+	for (unsigned first = 0; first < s->nelems; first += 64) {
+		unsigned n = s->nelems - first;
+
+		fill(s, first, n < 64 ? ((uint64_t)1 << n) - 1 : ~(uint64_t)0, mask);
+	}
+	rt_store64_rel(&s->mask, 0);
+}
+
+bool rt_heapbits_differ(rt_span *s, uint64_t mask)
+{
+	uint64_t all = rt_load64_rlx(&s->mask);
+
+	RT_ASSERT(mask != 0); /* objects without pointers are in other spans */
+	if (!s->described) {
+		s->described = true;
+		rt_store64_rel(&s->mask, mask);
+		return false;
+	}
+	if (all != 0)
+		spread(s, all);
+	return true;
+}
+
+void rt_heapbits_fill(rt_span *s, unsigned first, uint64_t slots, uint64_t mask)
+{
+	if (rt_load64_rlx(&s->mask) != mask && rt_heapbits_differ(s, mask))
+		fill(s, first, slots, mask);
 }

@@ -440,6 +440,8 @@ static void set_fields(rt_mheap *h, rt_span *s, char *p, size_t npages, unsigned
 	s->magic = rt_class_magic[spc >> 1];
 	s->limit = p + s->nelems * elemsize;
 	s->alloccount = 0;
+	s->described = false;
+	rt_store64_rlx(&s->mask, 0);
 	rt_store32_rlx(&s->freeindex, 0);
 	/* Release: who comes with an old pointer to the record and finds it swept sees what its last sweeper did. */
 	rt_store32_rel(&s->sweepgen, rt_load32_rlx(&h->sweepgen));
@@ -553,11 +555,6 @@ rt_span *rt_span_alloc(rt_mheap *h, rt_mcache *mc, size_t npages, unsigned spc, 
 	}
 	set_fields(h, s, p, npages, spc, elemsize);
 	s->needzero = !zeroed;
-	/* Who describes objects reads before it writes (rt_heapbits_word). Of memory that is read first Linux gives the
-	 * page of zeros, and another when it is written: two faults, and the second interrupts all CPUs that we run on
-	 * to forget the first. */
-	if (zeroed && rt_spc_bitmap(spc))
-		rt_store64_rlx(rt_span_heapbits(s), 0);
 	if ((has_types(spc) && !types_ready(h, (uintptr_t)p, (uintptr_t)p + (s->nelems - 1u) * elemsize)) ||
 	    !set_bits(h, s, s->nelems)) {
 		put_memory(h, p, npages);

@@ -27,19 +27,22 @@ typedef struct rt_special rt_special; /* special.h */
 
 typedef struct rt_span rt_span;
 struct rt_span {
-	/* line 1: what is asked of each word while marking. The first eight are set once per use */
+	/* line 1: what is asked of each word while marking. The first six are set once per use */
 	RT_CACHE_ALIGNED size_t elemsize; /* bytes of an object */
 	char *base, *limit;      /* start; end of the last object */
 	uint32_t magic;          /* rt_class_magic; 0 = one object */
 	uint16_t nelems;
 	uint8_t spanclass;
-	bool needzero;           /* owner: a slot may hold something */
+	bool needzero : 1;       /* owner: a slot may hold something */
+	bool described : 1;      /* owner: `mask` or the bitmap say where pointers are */
 	rt_atomicptr allocbits, markbits; /* rt_atomic64[]; sweeping changes both; marking only sets bits */
 	rt_atomic32 freeindex;   /* slots below were examined, and are initialised if they were given out:
 	                          * release by the owner, acquire by the collector's conservative looks */
 	rt_atomic32 state;       /* RT_SPAN_*; release after all above is set, acquire by who found it by an address */
-	rt_atomic32 sweepgen;    /* see above */
-	uint32_t number;         /* set once: of this record, from 1 */
+	union {
+		rt_atomic64 mask;    /* in use: heapbits.h; release by the owner */
+		rt_span *link;       /* spare: the next of its list; owner of the list */
+	};
 
 	/* line 2: allocation; owner, if nothing else is said */
 	uint64_t cache;          /* free slots of the window of 64 that begins at slot `window` */
@@ -51,7 +54,8 @@ struct rt_span {
 	rt_mutex speciallock;    /* rank special */
 	size_t npages;           /* set once per use */
 	rt_atomicptr specials;   /* by offset, then kind; written under speciallock; NULL can be seen without */
-	rt_span *link;           /* list of spare records; owner of the list */
+	rt_atomic32 sweepgen;    /* see above */
+	uint32_t number;         /* set once: of this record, from 1 */
 };
 _Static_assert(sizeof(rt_span) == 2 * RT_CACHELINE, "a record is two lines");
 

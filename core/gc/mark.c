@@ -394,7 +394,7 @@ static uintptr_t next_object(rt_marker *k, ring *r, rt_span **s)
 		r->obj[at].at = obj;
 		r->obj[at].s = rt_arena_span(rt_arena_of(&k->gc->heap.map, obj), obj);
 		RT_PREFETCH_R((const void *)obj);
-		if (r->obj[at].s->elemsize <= RT_BITMAP_MAX)
+		if (RT_UNLIKELY(rt_load64_rlx(&r->obj[at].s->mask) == 0) && r->obj[at].s->elemsize <= RT_BITMAP_MAX)
 			RT_PREFETCH_R(rt_heapbits_at(r->obj[at].s, obj));
 	}
 	if (r->n == 0)

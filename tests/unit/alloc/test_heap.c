@@ -128,6 +128,7 @@ static void test_bitmaps(void **state)
 
 		if (size < 512)
 			mask &= ((uint64_t)1 << size / 8) - 1;
+		mask |= 1;
 		all[i].o = rt_malloc_bitmap(&mc, size, mask);
 		assert_non_null(all[i].o.p);
 		all[i].mask = mask;
@@ -144,7 +145,7 @@ static uint64_t random_mask(rt_rand *r, unsigned words)
 {
 	uint64_t mask = (uint64_t)rt_rand_next(r) << 32 | rt_rand_next(r);
 
-	return words < 64 ? mask & (((uint64_t)1 << words) - 1) : mask;
+	return (words < 64 ? mask & (((uint64_t)1 << words) - 1) : mask) | 1;
 }
 
 /* Those that are meant are described, the others stay as they were; in all classes. */
@@ -187,7 +188,7 @@ static void test_rows(void **state)
 	rt_rand_seed(&r, seed);
 	for (unsigned c = 1; rt_class_bytes[c] <= RT_BITMAP_MAX; c++) {
 		unsigned words = rt_class_bytes[c] / 8u;
-		uint64_t usual = random_mask(&r, words) | 1, other = random_mask(&r, words) | 1, mask[N];
+		uint64_t usual = random_mask(&r, words), other = random_mask(&r, words), mask[N];
 		rt_slot o[N];
 
 		for (int i = 0; i < N; i++) {
@@ -199,30 +200,42 @@ static void test_rows(void **state)
 	}
 }
 
-#ifdef __linux__
-static bool resident(uintptr_t p)
-{
-	uintptr_t page = be_arena_query()->page;
-	unsigned char in = 0;
-
-	assert_int_equal(mincore((void *)(p & ~(page - 1)), page, &in), 0);
-	return in & 1;
-}
-#endif
-
-/* Bits of fresh memory have been written, or reading them would cost a fault more and a shootdown. */
-static void test_fresh_bits(void **state)
+/* While all objects of a span have the same bits they stand in its record; the first other ones move them to the
+ * bitmap, whose memory nobody has touched before. */
+static void test_one_mask(void **state)
 {
 	(void)state;
-	for (unsigned c = 1; rt_class_bytes[c] <= RT_BITMAP_MAX; c++) {
+	for (unsigned c = 2; rt_class_bytes[c] <= RT_BITMAP_MAX; c++) {
+		unsigned words = rt_class_bytes[c] / 8u;
+		uint64_t usual = 2, other = 1;
 		rt_span *s = rt_span_alloc(&h, &mc, 1, c << 1, rt_class_bytes[c]);
+		rt_atomic64 *bits;
 
 		assert_non_null(s);
-		assert_false(s->needzero);
-#ifdef __linux__
-		assert_true(resident((uintptr_t)rt_span_heapbits(s)));
-#endif
-		assert_int_equal(rt_load64_rlx(rt_span_heapbits(s)), 0);
+		assert_int_equal(rt_load64_rlx(&s->mask), 0);
+		bits = rt_span_heapbits(s);
+		for (unsigned i = 0; i < RT_BITMAP_BYTES / sizeof *bits; i++)
+			rt_store64_rlx(&bits[i], UINT64_C(0x5a5a5a5a5a5a5a5a));
+		for (unsigned i = 0; i < s->nelems / 2; i++)
+			rt_heapbits_set(s, (uintptr_t)rt_span_object(s, i), words, usual);
+		rt_heapbits_fill(s, 0, 1, usual);
+		assert_int_equal(rt_load64_rlx(&s->mask), usual);
+		assert_int_equal(rt_load64_rlx(bits), UINT64_C(0x5a5a5a5a5a5a5a5a));
+		if (c % 2 != 0)
+			rt_heapbits_set(s, (uintptr_t)rt_span_object(s, s->nelems - 1u), words, other);
+		else
+			rt_heapbits_fill(s, (s->nelems - 1u) / 64 * 64, (uint64_t)1 << (s->nelems - 1u) % 64, other);
+		assert_int_equal(rt_load64_rlx(&s->mask), 0);
+		for (unsigned i = 0; i < s->nelems / 2; i++)
+			assert_int_equal(rt_heapbits_get(s, (uintptr_t)rt_span_object(s, i), words), usual);
+		assert_int_equal(rt_heapbits_get(s, (uintptr_t)rt_span_object(s, s->nelems - 1u), words), other);
+		rt_heapbits_set(s, (uintptr_t)rt_span_object(s, 0), words, usual); /* once mixed it stays so */
+		assert_int_equal(rt_load64_rlx(&s->mask), 0);
+		rt_span_free(&h, &mc, s);
+		s = rt_span_alloc(&h, &mc, 1, c << 1, rt_class_bytes[c]);
+		rt_heapbits_set(s, (uintptr_t)rt_span_object(s, 0), words, usual); /* the next use begins anew */
+		assert_int_equal(rt_load64_rlx(&s->mask), usual);
+		rt_span_free(&h, &mc, s);
 	}
 }
 
@@ -404,7 +417,7 @@ static void test_objects_do_not_overlap_and_are_counted(void **state)
 			o = rt_malloc_large(&mc, n, i & 1);
 		else
 			o = i & 1                ? rt_malloc_noscan(&mc, n, i & 2)
-			    : n <= RT_BITMAP_MAX ? rt_malloc_bitmap(&mc, n, 0)
+			    : n <= RT_BITMAP_MAX ? rt_malloc_bitmap(&mc, n, 1)
 			                         : rt_malloc_typed(&mc, n, NULL);
 		assert_non_null(o.p);
 		bytes += o.s->elemsize;
@@ -542,7 +555,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_bitmaps, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fill, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rows, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_fresh_bits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_one_mask, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_records_are_ready_by_pieces, setup, teardown),
 		cmocka_unit_test(test_mask_repeat),
 		cmocka_unit_test_setup_teardown(test_types_of_larger_objects, setup, teardown),

@@ -105,7 +105,7 @@ static rt_slot allocate(proc *pp, size_t n)
 	} else if (noscan) {
 		o = rt_malloc_noscan(&pp->mc, n, true);
 	} else if (n <= RT_BITMAP_MAX) {
-		o = rt_malloc_bitmap(&pp->mc, n, 0);
+		o = rt_malloc_bitmap(&pp->mc, n, 1);
 	} else {
 		o = rt_malloc_typed(&pp->mc, n, NULL);
 	}
