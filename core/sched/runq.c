@@ -390,8 +390,12 @@ rt_g *rt_globq_get_locked(gort_runtime *rt, rt_p *pp, uint32_t max)
 	uint32_t tail = rt_load32_rlx(&pp->runqtail);
 
 	RT_ASSERT(n == 1 || tail - rt_load32_acq(&pp->runqhead) + n - 1 <= RT_RUNQ_SIZE);
-	for (uint32_t i = 1; i < n; i++)
-		slot_set(pp, tail++, rt_gqueue_pop(&rt->sched.runq));
+	for (uint32_t i = 1; i < n; i++) {
+		rt_g *more = rt_gqueue_pop(&rt->sched.runq);
+
+		RT_PREFETCH_R(more->ctx != NULL ? (const void *)more->ctx : more->arg);
+		slot_set(pp, tail++, more);
+	}
 	if (n > 1)
 		rt_store32_rel(&pp->runqtail, tail); /* one release for the whole batch */
 	return gp;
