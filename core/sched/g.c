@@ -1,11 +1,14 @@
 /* g.c: birth, death and reuse of goroutines. A dead G keeps nothing but its record; the stack goes
- * back to its P's cache, where the next goroutine finds it warm. Dead Gs: a list for each P, at 64
- * half of it moves to the global list, from where an empty P takes 32. */
+ * back to its P's cache, where the next goroutine finds it warm.
+ *
+ * Dead Gs: a P keeps up to 63, and gives and takes 32 at a time, as Go does. Here they lie in batches, that at hand
+ * and a spare one (Bonwick's magazines), and a batch changes hands as a whole: nobody walks along 32 records that are in
+ * no cache, let alone with a lock. */
 #include "core/sched/internal.h"
 
 #include <string.h>
 
-enum { GFREE_MAX = 64, GFREE_BATCH = 32, GOID_BATCH = 16, NAME_SIZE = 32 };
+enum { GOID_BATCH = 16, NAME_SIZE = 32 };
 
 uint64_t rt_goid_next(gort_runtime *rt, rt_p *pp)
 {
@@ -18,53 +21,41 @@ uint64_t rt_goid_next(gort_runtime *rt, rt_p *pp)
 	return pp->goid++;
 }
 
-/* sched.lock is held */
-static void ngfree_add(rt_sched *sc, int d)
-{
-	rt_store32_rlx(&sc->ngfree, rt_load32_rlx(&sc->ngfree) + (uint32_t)d);
-}
-
-static rt_g *gfree_global(gort_runtime *rt, rt_p *pp)
+/* first heads n dead Gs. */
+static void give(gort_runtime *rt, rt_g *first, int n)
 {
 	rt_sched *sc = &rt->sched;
-	rt_g *gp;
 
-	if (rt_load32_rlx(&sc->ngfree) == 0) /* a stale answer only makes a new record */
+	first->nbatch = (uint64_t)n;
+	rt_lock(&sc->gfreelock, RT_RANK_gfree);
+	first->batch = rt_loadptr_rlx(&sc->gfree);
+	rt_storeptr_rlx(&sc->gfree, first);
+	rt_unlock(&sc->gfreelock, RT_RANK_gfree);
+}
+
+/* A batch, or NULL. */
+static rt_g *take(gort_runtime *rt, int *n)
+{
+	rt_sched *sc = &rt->sched;
+	rt_g *first;
+
+	if (rt_loadptr_rlx(&sc->gfree) == NULL) /* a stale answer only makes a new record */
 		return NULL;
-	rt_lock(&sc->lock, RT_RANK_sched);
-	gp = rt_gqueue_pop(&sc->gfree);
-	if (gp != NULL) {
-		ngfree_add(sc, -1);
-		for (int i = 1; pp != NULL && i < GFREE_BATCH && sc->gfree.head != NULL; i++) {
-			rt_g *more = rt_gqueue_pop(&sc->gfree);
-
-			ngfree_add(sc, -1);
-			more->schedlink = pp->gfree;
-			pp->gfree = more;
-			pp->ngfree++;
-		}
-	}
-	rt_unlock(&sc->lock, RT_RANK_sched);
-	return gp;
+	rt_lock(&sc->gfreelock, RT_RANK_gfree);
+	first = rt_loadptr_rlx(&sc->gfree);
+	if (first != NULL)
+		rt_storeptr_rlx(&sc->gfree, first->batch);
+	rt_unlock(&sc->gfreelock, RT_RANK_gfree);
+	if (first != NULL)
+		*n = (int)first->nbatch;
+	return first;
 }
 
-/* pp NULL: the caller has no P. */
-rt_g *rt_g_new(gort_runtime *rt, rt_p *pp)
+static rt_g *new_record(gort_runtime *rt)
 {
 	rt_sched *sc = &rt->sched;
-	rt_g *gp;
+	rt_g *gp = rt_fixalloc_get(&sc->gs);
 
-	if (pp != NULL && pp->gfree != NULL) {
-		gp = pp->gfree;
-		pp->gfree = gp->schedlink;
-		pp->ngfree--;
-		rt_g_prefetch(pp->gfree); /* the next birth's */
-		return gp;
-	}
-	gp = gfree_global(rt, pp);
-	if (gp != NULL)
-		return gp;
-	gp = rt_fixalloc_get(&sc->gs);
 	if (gp == NULL)
 		return NULL;
 	memset(gp, 0, sizeof *gp);
@@ -77,25 +68,52 @@ rt_g *rt_g_new(gort_runtime *rt, rt_p *pp)
 	return gp;
 }
 
-static void gfree_to_global(gort_runtime *rt, rt_p *pp, int keep)
+/* pp has none at hand. */
+static RT_NOINLINE rt_g *new_long(gort_runtime *rt, rt_p *pp)
 {
-	rt_sched *sc = &rt->sched;
+	rt_g *gp, *rest;
+	int n = RT_GFREE_BATCH;
 
-	rt_lock(&sc->lock, RT_RANK_sched);
-	while (pp->ngfree > keep) {
-		rt_g *gp = pp->gfree;
-
-		pp->gfree = gp->schedlink;
-		pp->ngfree--;
-		rt_gqueue_push(&sc->gfree, gp);
-		ngfree_add(sc, 1);
+	if (pp != NULL && pp->gspare != NULL) {
+		gp = pp->gspare;
+		pp->gspare = NULL;
+	} else {
+		gp = take(rt, &n);
 	}
-	rt_unlock(&sc->lock, RT_RANK_sched);
+	if (gp == NULL)
+		return new_record(rt);
+	rest = n > 1 ? gp->schedlink : NULL;
+	if (pp != NULL) {
+		pp->gfree = rest;
+		pp->ngfree = n - 1;
+	} else if (rest != NULL) {
+		give(rt, rest, n - 1);
+	}
+	return gp;
+}
+
+/* pp NULL: the caller has no P. */
+rt_g *rt_g_new(gort_runtime *rt, rt_p *pp)
+{
+	rt_g *gp;
+
+	if (RT_UNLIKELY(pp == NULL || pp->gfree == NULL))
+		return new_long(rt, pp);
+	gp = pp->gfree;
+	pp->gfree = gp->schedlink;
+	pp->ngfree--;
+	rt_g_prefetch(pp->gfree); /* the next birth's */
+	return gp;
 }
 
 void rt_gfree_flush(gort_runtime *rt, rt_p *pp)
 {
-	gfree_to_global(rt, pp, 0);
+	if (pp->gfree != NULL)
+		give(rt, pp->gfree, pp->ngfree);
+	if (pp->gspare != NULL)
+		give(rt, pp->gspare, RT_GFREE_BATCH);
+	pp->gfree = pp->gspare = NULL;
+	pp->ngfree = 0;
 }
 
 /* gp is DEAD and has no stack. */
@@ -120,16 +138,18 @@ void rt_g_free(gort_runtime *rt, rt_p *pp, rt_g *gp)
 	gp->dropped = 0;
 	rt_store64_rlx(&gp->turns, 0);
 	if (pp == NULL) {
-		rt_lock(&rt->sched.lock, RT_RANK_sched);
-		rt_gqueue_push(&rt->sched.gfree, gp);
-		ngfree_add(&rt->sched, 1);
-		rt_unlock(&rt->sched.lock, RT_RANK_sched);
+		give(rt, gp, 1);
 		return;
 	}
 	gp->schedlink = pp->gfree;
 	pp->gfree = gp;
-	if (++pp->ngfree >= GFREE_MAX)
-		gfree_to_global(rt, pp, GFREE_MAX - GFREE_BATCH - 1);
+	if (++pp->ngfree < RT_GFREE_BATCH)
+		return;
+	if (pp->gspare != NULL)
+		give(rt, pp->gspare, RT_GFREE_BATCH);
+	pp->gspare = gp;
+	pp->gfree = NULL;
+	pp->ngfree = 0;
 }
 
 const gort_go_attr rt_system_attr = { sizeof rt_system_attr, 0, "collector" };

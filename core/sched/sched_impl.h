@@ -80,8 +80,15 @@ struct rt_g {
 	rt_atomicptr ahead;    /* RT_AHEAD further on when it was queued: only prefetched, may be stale */
 	gort_func fn;
 	void *arg;
-	uint64_t goid, parent;
-	void *creator;         /* code address of the gort_go */
+	uint64_t goid;
+	union {
+		uint64_t parent;
+		uint64_t nbatch;   /* first of a batch: how many there are in it */
+	};
+	union {
+		void *creator;     /* code address of the gort_go */
+		rt_g *batch;       /* first of a batch of dead Gs: the next batch */
+	};
 	gort_runtime *rt;
 	rt_stack *stack;       /* owner; NULL until it first runs, and for an attached thread */
 
@@ -106,6 +113,7 @@ enum { RT_TAKEN_NOT = 0, RT_TAKEN_PROBE = 1, RT_TAKEN = 2 };
 enum { RT_TURN = 1 << 30 }; /* rt_g.turns */
 enum { RT_KEPT = 128 };
 enum { RT_AHEAD = 8 }; /* see rt_gqueue_pop */
+enum { RT_GFREE_BATCH = 32 }; /* see rt_g_free */
 enum { RT_RUNQ_SIZE = 256, RT_MAXPROCS = 1 << 14 };
 
 typedef struct rt_timerslot {
@@ -130,8 +138,9 @@ struct rt_p {
 	rt_atomic32 schedtick;   /* +1 for each slice; sysmon reads it */
 	rt_atomic32 syscalltick; /* +1 for each system call that kept the P */
 	rt_atomicptr m;          /* its M, or NULL; also written under sched.lock by who takes or gives the P */
-	rt_g *gfree;             /* dead Gs for reuse */
+	rt_g *gfree;             /* dead Gs for reuse, fewer than RT_GFREE_BATCH */
 	int ngfree;
+	rt_g *gspare;            /* RT_GFREE_BATCH more, or NULL */
 	rt_stackcache stacks;
 	uint64_t goid, goidend;  /* numbers taken in advance */
 	int64_t trace_last;      /* stamp of its last event */
@@ -254,8 +263,6 @@ typedef struct rt_sched {
 	rt_atomic32 nmidle;      /* read without the lock as a hint */
 	uint32_t held;           /* new goroutines that waited for a thread since one was let go on */
 	uint32_t nextmid;
-	rt_gqueue gfree;
-	rt_atomic32 ngfree;      /* read without it as a hint */
 	uint32_t stopwait;       /* Ps that the stopper still waits for */
 	uint32_t nbornoutside;   /* goroutines that threads without a P have made */
 	uint32_t nattached;
@@ -294,6 +301,8 @@ typedef struct rt_sched {
 	rt_atomic32 gomaxprocs;  /* changes only with the world stopped; Ms without a P read it, too */
 	rt_p **allp;             /* nallp of them; grows only with the world stopped, never moves */
 	int nallp;
+	rt_mutex gfreelock;      /* rank gfree */
+	rt_atomicptr gfree;      /* batches of dead Gs, linked by rt_g.batch; read without the lock as a hint */
 	rt_mutex allglock;
 	rt_g *allg;              /* guarded by allglock */
 	rt_fixalloc gs, ms, names;

@@ -29,7 +29,8 @@ static void print_ps(gort_runtime *rt)
 		rt_print("  P%d: status=%u schedtick=%u syscalltick=%u m=%s runqsize=%u gfreecnt=%d timerslen=%d\n",
 		         i, rt_load32_rlx(&pp->status), rt_load32_rlx(&pp->schedtick),
 		         rt_load32_rlx(&pp->syscalltick), number(m, sizeof m, mp != NULL ? (int64_t)mp->id : -1),
-		         rt_runq_len(pp), pp->ngfree, (int)rt_load32_rlx(&pp->timers.n));
+		         rt_runq_len(pp), pp->ngfree + (pp->gspare != NULL ? RT_GFREE_BATCH : 0),
+		         (int)rt_load32_rlx(&pp->timers.n));
 	}
 }
 
