@@ -1,9 +1,9 @@
 /* g.c: birth, death and reuse of goroutines. A dead G keeps nothing but its record; the stack goes
  * back to its P's cache, where the next goroutine finds it warm.
  *
- * Dead Gs: a P keeps up to 63, and gives and takes 32 at a time, as Go does. Here they lie in batches, that at hand
- * and a spare one (Bonwick's magazines), and a batch changes hands as a whole: nobody walks along 32 records that are in
- * no cache, let alone with a lock. */
+ * Dead Gs: a P keeps up to 63, and gives and takes 32 at a time, as Go does. Here they lie in batches, that at hand and
+ * a spare one (Bonwick's magazines), and a batch changes hands as a whole: nobody walks along 32 records that are in no
+ * cache, let alone with a lock. */
 #include "core/sched/internal.h"
 
 #include <string.h>
