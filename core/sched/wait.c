@@ -120,6 +120,11 @@ void rt_waiter_open_timed(rt_waiter *w)
 	w->armed = w->timer.when != RT_UNTIMED && w->timer.when != GORT_FOREVER;
 	if (w->armed)
 		rt_timer_arm(&w->timer, w->timer.when, timed_out);
+	/* Without a timer nobody has looked at it yet: partners wait for the lock, the canceller for OPEN. */
+	if (!w->armed && !member) {
+		rt_store32_rel(&gp->claim, (arming & ~(uint32_t)STATE) | open);
+		return;
+	}
 	if (!move(&gp->claim, arming, open)) {
 		rt_claim_reset(gp); /* FIRED: nobody else looks at it */
 		rt_goready(gp);

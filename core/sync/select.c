@@ -16,8 +16,9 @@
  *   2       Still none: a waiter goes into the queue of every case, and the goroutine parks. Its
  *           commit function arms the timer and unlocks the channels; after the last one it may be
  *           gone.
- *   3       Woken: all are locked again, and the waiters taken out. The partner has marked the
- *           one that it served, and has moved the value already.
+ *   3       Woken: each waiter is taken out of its queue, one lock at a time: nothing is decided any more, and
+ *           who finds one that is still there loses its claim. The partner has taken out the one that it served,
+ *           has marked it, and has moved the value already.
  *
  * All waiters of a select must be claimed (rt_waiter.timed): partners at several channels, the
  * timer and a canceller want the goroutine, and one gets it. What the goroutine waits on
@@ -318,6 +319,32 @@ static int dequeue_all(selection *s)
 	return served;
 }
 
+/* Woken. The mark of who woke us was written before we were readied. The same answer. */
+static int leave_queues(selection *s)
+{
+	int served = -1;
+
+	for (uint32_t i = 0; i < s->n; i++) {
+		gort_select_case *k = &s->cases[i];
+		rt_waiter *w = &s->waiters[i];
+
+		if (k->chan == NULL)
+			continue;
+		if (w->success || w->ticket != 0) {
+			served = (int)i;
+			if (RT_LIKELY(timer_of(k) == NULL))
+				continue;
+		}
+		rt_plock(&k->chan->lock, RT_RANK_hchan);
+		if (RT_UNLIKELY(timer_of(k) != NULL) && w->on != NULL)
+			rt_timer_unblock(k->chan->timer);
+		w->on = NULL;
+		rt_waitq_remove(queue_of(k), w);
+		rt_punlock(&k->chan->lock, RT_RANK_hchan);
+	}
+	return served;
+}
+
 static void unlink_all(rt_waiter *w) /* at the end of a run, world stopped */
 {
 	(void)dequeue_all(w->on);
@@ -406,9 +433,7 @@ static int wait(selection *s, int64_t deadline)
 		rt_timer_no_memory();
 	}
 	rt_gopark(commit, s, RT_WAIT_SELECT, s->cases);
-	lock_all(s);
-	served = dequeue_all(s);
-	unlock_all(s);
+	served = leave_queues(s);
 	r = rt_waiter_end(gp, &s->all);
 	if (served >= 0)
 		return done(s, served, s->waiters[served].success ? RT_CHAN_DONE : RT_CHAN_CLOSED,
