@@ -47,6 +47,12 @@ static inline rt_g *rt_runq_get_alone(rt_p *pp, bool *inherit)
 }
 
 bool rt_runq_empty(const rt_p *pp);
+bool rt_runq_calls(const rt_p *pp);
+/* Owner: only runnext is filled, and is kept. */
+static inline bool rt_runq_kept(const rt_p *pp)
+{
+	return rt_load32_rlx(&pp->keeps) != 0 && rt_load32_rlx(&pp->runqhead) == rt_load32_rlx(&pp->runqtail);
+}
 uint32_t rt_runq_len(const rt_p *pp);     /* ring only, as schedtrace counts */
 void rt_yielded_put_shared(rt_p *pp, rt_g *gp);
 

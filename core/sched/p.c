@@ -24,6 +24,7 @@ rt_p *rt_releasep(rt_m *mp)
 	RT_ASSERT(rt_load32_rlx(&pp->status) == RT_P_RUNNING);
 	mp->p = NULL;
 	rt_storeptr_rlx(&pp->m, NULL);
+	rt_store32_rlx(&pp->keeps, 0);
 	rt_store32_rlx(&pp->status, RT_P_IDLE);
 	return pp;
 }

@@ -79,7 +79,8 @@ void rt_goready(rt_g *gp)
 	rt_runnable(gp);
 	rt_gstatus_set(gp, RT_G_WAITING, RT_G_RUNNABLE);
 	rt_runq_put(mp->p, gp, true, mp->rt);
-	if (!mp->p->alone) /* else there is no other P to wake */
+	/* Alone, there is no other P to wake. */
+	if (!mp->p->alone && !rt_runq_kept(mp->p))
 		rt_wakep_after_rmw(mp->rt);
 }
 

@@ -22,6 +22,19 @@
  * tests/model/parkready.pml proves it under store buffers, and fails without each fence or
  * re-check.
  *
+ * Who keeps its runnext. Most goroutines that ready one park at once after that, and their P runs the other one before
+ * any thread could be there. To wake one all the same costs the waker microseconds for each time that it went to sleep
+ * in between, and now and then it comes just when the system has taken the CPU from the P, and carries one of the two
+ * off: a third of a round trip between two goroutines. So a thief that saw a runnext, napped, and found that the P has
+ * run somebody meanwhile, notes that the P `keeps` it. For what such a P readies into runnext alone nobody is woken, and
+ * who goes idle does not look at that; what comes to its ring or its part is announced as ever. The promise is the P's:
+ * its next switch runs it, and a P that stops for a system call or a slice is looked through by whoever takes it. That
+ * the goroutine before it computes on is found out by sysmon: while some P is idle it wakes a thief once a millisecond
+ * for a runnext that is kept. One that steals from it, or its way to the idle list, takes the note away.
+ * Rejected: to count wake-ups that came to nothing (a P that readies one each 100 us, and computes, must have its thief
+ * soon, however long it was quiet before); the same for gort_go (a parent that goes on to compute is usual).
+ * tests/model/kept.pml.
+ *
  * Time slices. Goroutines that wake each other through runnext share one slice (schedtick), so that
  * a ping-pong keeps its caches; sysmon ends it after 10 ms. A P that changes hands begins a new slice: who is woken by
  * a timer when a turn was ended would else be stopped at once, and queue behind all that compute.
@@ -60,6 +73,17 @@ bool rt_goroutines_wait(gort_runtime *rt)
 		if (!rt_runq_empty(rt->sched.allp[i]))
 			return true;
 	return false;
+}
+
+/* The same for who has searched and would sleep. */
+static bool called(gort_runtime *rt)
+{
+	if (rt_load32_rlx(&rt->sched.runqsize) > 0)
+		return true;
+	for (int i = 0; i < rt_gomaxprocs(rt); i++)
+		if (rt_runq_calls(rt->sched.allp[i]))
+			return true;
+	return RT_UNLIKELY(rt_load32_rlx(&rt->gcbusy) != 0) && rt->up.gc_any(rt);
 }
 
 bool rt_anywork(gort_runtime *rt)
@@ -308,7 +332,7 @@ static RT_NOINLINE bool go_idle(rt_m *mp, rt_g **out)
 	if (mp->spinning)
 		spinning_end(mp);
 	rt_fence_full(); /* pairs with the fence in rt_wakep: we see the work, or they see our P */
-	if (rt_anywork(rt) && take_idle_p(mp))
+	if (called(rt) && take_idle_p(mp))
 		return true;
 	if (poll_wait(mp))
 		return true;

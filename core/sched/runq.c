@@ -141,6 +141,16 @@ bool rt_runq_empty(const rt_p *pp)
 	}
 }
 
+/* Any thread: something in ring or part, or a runnext that somebody should come for. */
+bool rt_runq_calls(const rt_p *pp)
+{
+	uint32_t tail = rt_load32_acq(&pp->runqtail);
+
+	if (rt_load32_rlx(&pp->keeps) == 0)
+		return !rt_runq_empty(pp);
+	return tail != rt_load32_acq(&pp->runqhead) || rt_loadptr_acq(&pp->yielded) != NULL;
+}
+
 uint32_t rt_runq_len(const rt_p *pp)
 {
 	uint32_t head = rt_load32_acq(&pp->runqhead);
@@ -149,6 +159,7 @@ uint32_t rt_runq_len(const rt_p *pp)
 	return n <= RT_RUNQ_SIZE ? n : 0; /* a torn pair of reads */
 }
 
+/* See proc.c, "Who keeps its runnext". */
 static bool steal_next(rt_p *victim, rt_g **out)
 {
 	uint64_t switches = rt_load64_rlx(&victim->switches);
@@ -161,11 +172,15 @@ static bool steal_next(rt_p *victim, rt_g **out)
 	 * there again: two that wake each other all the time stay where they are. */
 	if (rt_load32_rlx(&victim->status) == RT_P_RUNNING) {
 		be_thread_nap(3000);
-		if (rt_load64_rlx(&victim->switches) != switches)
+		if (rt_load64_rlx(&victim->switches) != switches) {
+			if (rt_load32_rlx(&victim->keeps) == 0)
+				rt_store32_rlx(&victim->keeps, 1);
 			return false;
+		}
 	}
 	if (!rt_casptr_acq(&victim->runnext, gp, NULL))
 		return false;
+	rt_store32_rlx(&victim->keeps, 0);
 	*out = gp;
 	return true;
 }
@@ -195,6 +210,8 @@ rt_g *rt_runq_steal(rt_p *pp, rt_p *victim, bool take_next, uint32_t *n)
 			slot_set(pp, tail + i, slot_get(victim, h + i));
 		if (!rt_cas32_full(&victim->runqhead, h, h + k))
 			continue;
+		if (rt_load32_rlx(&victim->keeps) != 0)
+			rt_store32_rlx(&victim->keeps, 0);
 		*n = k;
 		gp = slot_get(pp, tail + k - 1);
 		if (k > 1)

@@ -164,6 +164,7 @@ struct rt_p {
 	rt_atomic32 runqtail;
 	rt_atomicptr runnext;
 	rt_atomicptr yielded;    /* its part of the global queue, newest first: runq.c */
+	rt_atomic32 keeps;       /* 1: runs itself what is in runnext, nobody need come for that; thieves write it */
 	rt_atomicptr runq[RT_RUNQ_SIZE];
 	/* owner: sysmon. What it saw when it looked last, and when */
 	uint32_t declined;       /* requests to end this turn that waited for a spare thread; sched.lock */

@@ -23,6 +23,7 @@
 #define DELAY_MIN (20 * GORT_MICROSECOND)
 #define DELAY_MAX (10 * GORT_MILLISECOND)
 #define TURN_SEEN (100 * GORT_MICROSECOND) /* after a turn was ended the next one has begun */
+#define KEPT_LOOK GORT_MILLISECOND
 #define SLICE_MIN (50 * GORT_MICROSECOND)  /* of preemptall: a raw nanosleep still gets somewhere */
 #define SAMPLE_MIN (100 * GORT_MICROSECOND) /* between two looks at a thread's CPU time */
 enum { ROUNDS = 50, ASLEEP = 8 /* it uses less than this part of a CPU */ };
@@ -33,6 +34,8 @@ typedef struct sysmon {
 	int64_t traced, cooled;
 	int rounds;
 	bool waits; /* somebody waits for a P */
+	bool kept;  /* what nobody was woken for waits */
+	int64_t keptwhen; /* when somebody was woken for such last */
 	int64_t soon; /* from now: the end of a turn, or the beginning of one that was just made room for, or gc_tick's
 	               * wish */
 	bool hit;   /* this look found something */
@@ -137,12 +140,23 @@ static void end_turn(sysmon *s, rt_p *pp, rt_m *mp)
 	rt_unlock(&sc->preemptlock, RT_RANK_preempt);
 }
 
+/* Nobody was woken for what is in its runnext: from time to time somebody is. See proc.c. */
+static void look_kept(sysmon *s, const rt_p *pp)
+{
+	if (rt_load32_rlx(&pp->keeps) == 0 || rt_load32_rlx(&s->rt->sched.npidle) == 0)
+		return;
+	if (s->soon > KEPT_LOOK)
+		s->soon = KEPT_LOOK;
+	s->kept = s->kept || rt_loadptr_rlx(&pp->runnext) != NULL;
+}
+
 static void look_running(sysmon *s, rt_p *pp, int64_t now)
 {
 	uint32_t tick = rt_load32_rlx(&pp->schedtick);
 	rt_m *mp = rt_loadptr_acq(&pp->m);
 	int64_t left;
 
+	look_kept(s, pp);
 	if (tick != pp->seentick) {
 		/* The clock again: if the system had this thread wait, the turn began after `now`, and would be ended
 		 * too early. */
@@ -227,7 +241,7 @@ static void look(sysmon *s, int64_t now)
 	gort_runtime *rt = s->rt;
 	rt_sched *sc = &rt->sched;
 
-	s->waits = s->hit = false;
+	s->waits = s->hit = s->kept = false;
 	s->soon = INT64_MAX;
 	for (int i = 0; i < rt_gomaxprocs(rt); i++) {
 		rt_p *pp = sc->allp[i];
@@ -237,6 +251,10 @@ static void look(sysmon *s, int64_t now)
 			look_syscall(s, pp, now);
 		else if (status == RT_P_RUNNING)
 			look_running(s, pp, now);
+	}
+	if (s->kept && now - s->keptwhen >= KEPT_LOOK) {
+		s->keptwhen = now;
+		rt_wakep(rt);
 	}
 	if (!sc->inplace)
 		return;
