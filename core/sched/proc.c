@@ -22,15 +22,16 @@
  * tests/model/parkready.pml proves it under store buffers, and fails without each fence or
  * re-check.
  *
- * Who keeps its runnext. Most goroutines that ready one park at once after that, and their P runs the other one before
- * any thread could be there. To wake one all the same costs the waker microseconds for each time that it went to sleep
- * in between, and now and then it comes just when the system has taken the CPU from the P, and carries one of the two
- * off: a third of a round trip between two goroutines. So a thief that saw a runnext, napped, and found that the P has
- * run somebody meanwhile, notes that the P `keeps` it. For what such a P readies into runnext alone nobody is woken, and
- * who goes idle does not look at that; what comes to its ring or its part is announced as ever. The promise is the P's:
- * its next switch runs it, and a P that stops for a system call or a slice is looked through by whoever takes it. That
- * the goroutine before it computes on is found out by sysmon: while some P is idle it wakes a thief once a millisecond
- * for a runnext that is kept. One that steals from it, or its way to the idle list, takes the note away.
+ * Who keeps its runnext. Most goroutines that ready one park at once after that, and their P runs the other one
+ * before any thread could be there. To wake one all the same costs the waker microseconds for each time that it went
+ * to sleep in between, and now and then it comes just when the system has taken the CPU from the P, and carries one
+ * of the two off: a third of a round trip between two goroutines. So a thief that saw a runnext, napped, and found
+ * that the P has run somebody meanwhile, notes that the P `keeps` it. For what such a P readies into runnext alone
+ * nobody is woken, and who goes idle does not look at that; what comes to its ring or its part is announced as ever.
+ * The promise is the P's: its next switch runs it, and a P that stops for a system call or a slice is looked through
+ * by whoever takes it. That the goroutine before it computes on is found out by sysmon: while some P is idle it wakes
+ * a thief once a millisecond for a runnext that is kept. One that steals from it, or its way to the idle list, takes
+ * the note away.
  * Rejected: to count wake-ups that came to nothing (a P that readies one each 100 us, and computes, must have its thief
  * soon, however long it was quiet before); the same for gort_go (a parent that goes on to compute is usual).
  * tests/model/kept.pml.
