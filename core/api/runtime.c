@@ -243,6 +243,7 @@ GORT_API int gort_runtime_new(gort_runtime **out, const gort_config *cfg)
 	rt->up.goroutine_main = rt_goroutine_main;
 	rt->up.scope = rt_scope_call;
 	rt->up.goroutine_drop = goroutine_drop;
+	rt->up.alarm = rt_timer_ring;
 	rt->up.pool_cleanup = rt_pool_cleanup;
 	rt->up.goroutine_fault = rt_panic_fault;
 	rt->up.panic_roots = rt_panic_roots;

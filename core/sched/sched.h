@@ -65,12 +65,11 @@ void rt_timer_arm(rt_timer *t, int64_t when, rt_g *(*fn)(rt_timer *));
 /* Takes it out if it is still armed; after that fn does not run and has run to its end. */
 void rt_timer_disarm(rt_timer *t);
 
-/* A timer in a heap object, all zero at first. It only reminds: at or after the moment set fn runs
- * once on g0, holding nothing; or for no reason; or just after rt_alarm_cancel. So fn takes the
+/* A timer in a heap object, all zero at first. It only reminds: at or after the moment set the up-call
+ * alarm runs once on g0, holding nothing; or for no reason; or just after rt_alarm_cancel. So that takes the
  * lock that guards the object and looks at the clock. Who calls set and cancel holds that lock;
  * its rank is below `timers`. */
 typedef struct rt_alarm {
-	void (*fn)(struct rt_alarm *a); /* set once */
 	rt_atomicptr p;    /* rt_p *: whose heap it is in, or was; see timer.c */
 	rt_atomic32 state; /* see timer.c */
 	uint32_t hint;     /* where its slot was put; it may have moved. Guarded by that heap's lock */
@@ -164,6 +163,7 @@ typedef struct rt_upcalls {
 	void (*scope)(rt_g *gp, gort_func fn, void *arg); /* builtin: fn as a scope, on gp, inside but for fn */
 	void (*goroutine_drop)(rt_g *gp); /* builtin, sync: forget its deferred calls, leave its group;
 	                                   * on gp, or world stopped */
+	void (*alarm)(rt_alarm *a);             /* sync: see rt_alarm */
 	void (*pool_cleanup)(gort_runtime *rt); /* sync: a collection begins; world stopped */
 	/* builtin, sync: words off the heap that may hold heap pointers. gp does not run; the world is stopped */
 	void (*panic_roots)(rt_g *gp, void (*visit)(void *data, void **slot), void *data);

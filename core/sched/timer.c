@@ -534,7 +534,7 @@ void rt_timers_run(rt_p *pp, int64_t now)
 		} else if (leave(pp, s)) {
 			removed(pp);
 			unlock(h);
-			alarm_of(s)->fn(alarm_of(s));
+			rt_self()->rt->up.alarm(alarm_of(s));
 			lock(h);
 		}
 	}

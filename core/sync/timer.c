@@ -32,15 +32,21 @@ struct gort_timer {
 	rt_alarm alarm;
 	/* guarded by the lock; when is looked at without it, too */
 	rt_atomic64 when;  /* the next moment; 0 = not armed */
-	int64_t period;    /* 0 = once */
+	union {
+		int64_t period; /* of a channel's; 0 = once */
+		void *creator;  /* set once, of gort_after_func's */
+	};
 	uint32_t blocked;  /* goroutines in recvq */
 	rt_mutex lock;     /* of gort_after_func; rank hchan */
-	/* set once, for gort_after_func */
-	gort_func fn;
-	void *arg, *creator;
+	gort_func fn;      /* set once, with arg; NULL: it has a channel */
+	void *arg;
 };
 
-GORT_DEFINE_TYPE(gort_timer, GORT_PTR(gort_timer, arg)); /* of gort_after_func's: nothing else leads into the heap */
+/* Of gort_after_func's. Nothing but arg leads into the heap, and if that does not, nothing has to be scanned. */
+GORT_DEFINE_TYPE(gort_timer, GORT_PTR(gort_timer, arg));
+typedef gort_timer timer_without;
+GORT_DEFINE_TYPE(timer_without, GORT_NO_FIELDS);
+_Static_assert(sizeof(gort_timer) == 64, "a million of them: a line each");
 
 typedef struct chantimer {
 	gort_timer t;
@@ -82,7 +88,7 @@ static int64_t from_now(int64_t ns)
 /* The moment has passed: the next one, or none. */
 static void advance(gort_timer *t, int64_t now)
 {
-	int64_t when = when_of(t), p = t->period, next = 0;
+	int64_t when = when_of(t), p = t->fn == NULL ? t->period : 0, next = 0;
 
 	if (p != 0)
 		next = p < INT64_MAX - 1 - now ? when + p * (1 + (now - when) / p) : INT64_MAX - 1;
@@ -150,7 +156,7 @@ static void start(gort_timer *t, int64_t now)
 	unlock(t);
 }
 
-static void ring(rt_alarm *a)
+void rt_timer_ring(rt_alarm *a)
 {
 	gort_timer *t = RT_CONTAINER_OF(a, gort_timer, alarm);
 	int64_t now = be_nanotime();
@@ -221,7 +227,6 @@ static chantimer *make(int64_t ns, int64_t period)
 {
 	chantimer *c = rt_new_bytes(sizeof *c, false);
 
-	c->t.alarm.fn = ring;
 	c->t.period = period;
 	c->chan.cap = 1;
 	c->chan.elemsize = sizeof c->slot;
@@ -265,7 +270,8 @@ static bool reset(gort_timer *t, int64_t ns, int64_t period)
 
 	lock(t);
 	pending = disarm(t);
-	t->period = period;
+	if (t->fn == NULL)
+		t->period = period;
 	rt_store64_rlx(&t->when, (uint64_t)from_now(ns));
 	if (must_ring(t))
 		ok = rt_alarm_set(&t->alarm, when_of(t));
@@ -288,16 +294,17 @@ GORT_API gort_timer *gort_timer_new(int64_t ns)
 GORT_API gort_timer *gort_after_func(int64_t ns, gort_func fn, void *arg)
 {
 	gort_timer *t;
+	size_t size;
 
 	(void)RT_ENTER();
 	if (fn == NULL)
 		rt_fatal("go of nil func value");
-	t = rt_new(GORT_TYPE(gort_timer));
-	t->alarm.fn = ring;
+	t = rt_new(arg == NULL || rt_gc_object(arg, &size) == NULL ? GORT_TYPE(timer_without)
+	                                                           : GORT_TYPE(gort_timer));
 	t->fn = fn;
 	rt_store_ptr(&t->arg, arg);
 	t->creator = __builtin_return_address(0);
-	/* Nobody knows it yet, and ring is called after the heap's lock was given back: no lock. */
+	/* Nobody knows it yet, and the alarm comes after the heap's lock was given back: no lock. */
 	rt_store64_rlx(&t->when, (uint64_t)from_now(ns));
 	if (!rt_alarm_set(&t->alarm, when_of(t)))
 		rt_timer_no_memory();

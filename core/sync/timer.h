@@ -4,6 +4,7 @@
 #define CORE_SYNC_TIMER_H
 
 #include "core/include/gort.h"
+#include "core/sched/sched.h"
 
 #include <stdbool.h>
 
@@ -17,5 +18,6 @@ bool rt_timer_due(const gort_timer *t);
 bool rt_timer_block(gort_timer *t);
 void rt_timer_unblock(gort_timer *t); /* it has left the queue; lock held, or the world stopped */
 _Noreturn void rt_timer_no_memory(void); /* no lock is held */
+void rt_timer_ring(rt_alarm *a); /* the up-call */
 
 #endif
