@@ -1,6 +1,6 @@
 """Checks the models of the lock-free protocols and prints a table.
 
-usage: run.py [NAME...]     NAME: parkready timerpoll timerheap runq mutex cancel takep syscall
+usage: run.py [NAME...]     NAME: parkready kept timerpoll timerheap runq mutex cancel takep syscall
                stwpreempt dead news barrier weak trace relacy
 
 Each row is a model, a variant and what is expected. A mutant lacks one fence, re-check or order and must
@@ -39,6 +39,18 @@ for scenario, memory, mutant in (
         ('IDLING', '', 'RECHECK_FIRST'), ('IDLING', '', 'EARLY_RECHECK'),
         ('CONTEND', '', 'NO_LOOP'), ('CASCADE', '', 'NO_CASCADE')):
     rows('parkready', (scenario,), (memory,), False, mutant)
+
+# TAKEN with one look and one switch would take more than 2 GB.
+for scenario, bounds in (('IDLING', []), ('YIELD', []), ('TAKEN', ['LOOKS=0', 'SWITCHES_MAX=1']),
+                         ('TAKEN', ['SWITCHES_MAX=0'])):
+    for memory in BOTH:
+        if not (memory and 'LOOKS=0' in bounds):
+            ROWS.append(('kept', [scenario] + ([memory] if memory else []) + bounds, True))
+for scenario, mutant in (
+        ('IDLING', 'NO_SYSMON'), ('TAKEN', 'NO_CASCADE'), ('IDLING', 'IGNORES_RING'), ('TAKEN', 'CLEAR_LATE'),
+        ('IDLING', 'NO_FENCE_SUBMIT'), ('TAKEN', 'KEPT_EARLY'), ('YIELD', 'YIELD_UNTOLD'),
+        ('YIELD', 'SLICE_UNTOLD')):
+    rows('kept', (scenario,), ('SWITCHES_MAX=0' if scenario == 'TAKEN' else '',), False, mutant)
 
 rows('timerpoll', ('NEAR', 'FAR', 'BOTH', 'KEPT', 'DEAD', 'ANEW'), BOTH)
 for scenario, memory, mutant in (

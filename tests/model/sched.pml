@@ -39,11 +39,15 @@ inline spinning_end(me)
 	atomic { DRAINED(me) -> assert(mem[NMSPINNING] > 0); mem[NMSPINNING]--; spinning = 0 }
 }
 
-/* rt_startm: here there is always an M to wake; the models have enough of them. */
+/* rt_startm: here there is always an M to wake; the models have enough of them. Or who wakes waits until one sleeps
+ * (ENOUGH), as for a thread that is only made. */
+#ifndef ENOUGH
+#define ENOUGH 1
+#endif
 inline startm(me, q)
 {
 	atomic {
-		DRAINED(me) && mem[LOCK] == 0 ->
+		DRAINED(me) && mem[LOCK] == 0 && ENOUGH ->
 		w = LOWEST(midle);
 		assert(w < NM);
 		midle = midle & ~BIT(w);
