@@ -178,6 +178,7 @@ int rt_newproc(gort_runtime *rt, rt_m *mp, const gort_go_attr *attr, gort_func f
 {
 	rt_p *pp = mp != NULL ? mp->p : NULL;
 	rt_g *gp = rt_g_new(rt, pp);
+	bool stored = false;
 
 	if (gp == NULL)
 		return GORT_ENOMEM;
@@ -200,7 +201,7 @@ int rt_newproc(gort_runtime *rt, rt_m *mp, const gort_go_attr *attr, gort_func f
 		if (!gp->system) /* those are not counted */
 			rt_count64_owner(&pp->created, 1);
 		RT_TRACE(mp, SCHED, GO_CREATE, gp, gp->goid, (uintptr_t)fn, 0);
-		rt_runq_put(pp, gp, true, rt);
+		stored = rt_runq_put(pp, gp, true, rt);
 	} else {
 		rt_add64_full(&rt->sched.created, 1);
 		rt_lock_comer(rt);
@@ -214,7 +215,7 @@ int rt_newproc(gort_runtime *rt, rt_m *mp, const gort_go_attr *attr, gort_func f
 		rt_wakep(rt);
 		rt_sysmon_wake(rt); /* all Ps may be with goroutines that block in the system */
 	} else if (!pp->alone) {
-		rt_wakep_after_rmw(rt);
+		rt_wakep_after_next(rt, stored);
 	}
 	return 0;
 }

@@ -27,9 +27,9 @@ static inline void rt_g_prefetch(const rt_g *gp)
 }
 
 /* runq.c */
-void rt_runq_put(rt_p *pp, rt_g *gp, bool next, gort_runtime *rt);
+bool rt_runq_put(rt_p *pp, rt_g *gp, bool next, gort_runtime *rt);
 rt_g *rt_runq_get(rt_p *pp, bool *inherit);
-void rt_runq_end_slice(rt_p *pp); /* owner only: what is in runnext waits for a slice of its own */
+void rt_runq_end_slice(gort_runtime *rt, rt_p *pp); /* owner only: what is in runnext waits for a slice of its own */
 /* The same where no other P could steal. */
 static inline rt_g *rt_runq_get_alone(rt_p *pp, bool *inherit)
 {
@@ -87,7 +87,15 @@ rt_g *rt_globq_get_locked(gort_runtime *rt, rt_p *pp, uint32_t max);
 /* proc.c */
 be_context *rt_g0_next(rt_m *mp);
 void rt_wakep(gort_runtime *rt);          /* after work was published; fences itself */
-void rt_wakep_after_rmw(gort_runtime *rt); /* ... by rt_runq_put(next) or rt_yielded_put of a P that is not alone */
+void rt_wakep_after_rmw(gort_runtime *rt); /* ... by a full read-modify-write, as rt_yielded_put's; not if alone */
+/* After rt_runq_put(next) of a P that is not alone; what that returned. */
+static inline void rt_wakep_after_next(gort_runtime *rt, bool stored)
+{
+	if (stored)
+		rt_wakep(rt);
+	else
+		rt_wakep_after_rmw(rt);
+}
 bool rt_goroutines_wait(gort_runtime *rt); /* on some queue */
 bool rt_anywork(gort_runtime *rt);        /* or marking */
 /* rt_newproc's attr of goroutines of the runtime's own; the one of finalizers also runs code of the user */

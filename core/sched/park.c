@@ -73,15 +73,18 @@ void rt_gopark(bool (*commit)(rt_g *gp, void *arg), void *arg, rt_waitreason why
 void rt_goready(rt_g *gp)
 {
 	rt_m *mp = rt_self();
+	bool stored;
 
 	rt_count64_owner(&mp->p->readied, 1);
 	RT_TRACE(mp, SCHED, GO_UNBLOCK, gp, gp->goid, 0, 0);
 	rt_runnable(gp);
 	rt_gstatus_set(gp, RT_G_WAITING, RT_G_RUNNABLE);
-	rt_runq_put(mp->p, gp, true, mp->rt);
-	/* Alone, there is no other P to wake. */
-	if (!mp->p->alone && !rt_runq_kept(mp->p))
-		rt_wakep_after_rmw(mp->rt);
+	stored = rt_runq_put(mp->p, gp, true, mp->rt);
+	if (mp->p->alone) /* there is no other P to wake */
+		return;
+	rt_fence_after_rmw(); /* a thief that takes `keeps` away has seen runnext empty, or we see that it has */
+	if (!rt_runq_kept(mp->p))
+		rt_wakep_after_next(mp->rt, stored);
 }
 
 /* By a thread of the runtime that has no P. pick(arg) says under sched.lock, while the world does not stop, which
@@ -159,7 +162,10 @@ static void goyield0(rt_m *mp, rt_g *gp)
 	RT_TRACE(mp, SCHED, GO_YIELD, gp, 0, 0, 0);
 	gp->m = NULL;
 	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_RUNNABLE);
-	rt_runq_put(mp->p, gp, false, mp->rt);
+	(void)rt_runq_put(mp->p, gp, false, mp->rt);
+	/* Whom it woke may be kept, and it stands behind that. */
+	if (!mp->p->alone)
+		rt_wakep(mp->rt);
 }
 
 void rt_goyield(void)

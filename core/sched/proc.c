@@ -402,7 +402,7 @@ static rt_g *findrunnable(rt_m *mp, bool *inherit)
 			rt_store32_rlx(&pp->preempt, 0);
 			rt_fence_full(); /* pairs with the fence in rt_preemptall */
 			if (rt_load32_rlx(&pp->urgetick) == rt_load32_rlx(&pp->schedtick))
-				rt_runq_end_slice(pp);
+				rt_runq_end_slice(rt, pp);
 		}
 		if (RT_UNLIKELY(rt_load32_acq(&sc->gcwaiting))) {
 			rt_gcstopm(mp);

@@ -60,8 +60,9 @@ static bool put_slow(rt_p *pp, rt_g *gp, uint32_t head, uint32_t tail, gort_runt
 	return true;
 }
 
-/* Owner only. next: gp runs next, and who waited there goes to the tail of the ring. */
-void rt_runq_put(rt_p *pp, rt_g *gp, bool next, gort_runtime *rt)
+/* Owner only. next: gp runs next, and who waited there goes to the tail of the ring. Returns whether the ring got one:
+ * by a plain store. */
+bool rt_runq_put(rt_p *pp, rt_g *gp, bool next, gort_runtime *rt)
 {
 	if (next) {
 		rt_g *kicked = rt_loadptr_rlx(&pp->runnext);
@@ -71,7 +72,7 @@ void rt_runq_put(rt_p *pp, rt_g *gp, bool next, gort_runtime *rt)
 		else
 			kicked = rt_xchgptr_full(&pp->runnext, gp);
 		if (kicked == NULL)
-			return;
+			return false;
 		gp = kicked;
 	}
 	for (;;) {
@@ -81,10 +82,10 @@ void rt_runq_put(rt_p *pp, rt_g *gp, bool next, gort_runtime *rt)
 		if (tail - head < RT_RUNQ_SIZE) {
 			slot_set(pp, tail, gp);
 			rt_store32_rel(&pp->runqtail, tail + 1);
-			return;
+			return true;
 		}
 		if (put_slow(pp, gp, head, tail, rt))
-			return;
+			return true;
 	}
 }
 
@@ -118,12 +119,16 @@ rt_g *rt_runq_get(rt_p *pp, bool *inherit)
 /* Two that wake one another share a slice by runnext, and may be in the runtime whenever it is asked back. If that was
  * in vain twice, its end is here, or those who wait never get a turn. As who is preempted, it goes behind all others.
  * Rejected: at the first time. Who was woken just before the end of a slice would often lose its place. */
-void rt_runq_end_slice(rt_p *pp)
+void rt_runq_end_slice(gort_runtime *rt, rt_p *pp)
 {
 	rt_g *gp = rt_loadptr_rlx(&pp->runnext);
 
-	if (gp != NULL && rt_casptr_acq(&pp->runnext, gp, NULL))
-		rt_yielded_put(pp, gp);
+	if (gp == NULL || !rt_casptr_acq(&pp->runnext, gp, NULL))
+		return;
+	rt_yielded_put(pp, gp);
+	/* Nobody was called for it if the P kept it; and who looked in between did not see it. */
+	if (!pp->alone)
+		rt_wakep_after_rmw(rt);
 }
 
 /* Any thread: nothing in ring, runnext and part. Head, tail and runnext cannot be read at once:

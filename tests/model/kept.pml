@@ -22,15 +22,11 @@
  * looks through it), the global queue, timers.
  *
  * Mutants: NO_SYSMON (nobody looks after what is kept), NO_CASCADE (who found work wakes nobody), IGNORES_RING
- * (the owner does not announce what came to its ring), CLEAR_LATE (the note is taken away after nmspinning fell); and
- *
- *   NO_FENCE_SUBMIT  What was kicked to the ring is still in the owner's buffer when it looks at npidle.
- *   KEPT_EARLY       The note is read before runnext is filled: what a missing fence after that RMW allows.
- *   YIELD_UNTOLD     Nobody is told of who yields to the ring; who was readied before was not announced, either.
- *   SLICE_UNTOLD     Nobody is told of what goes from runnext to the part.
- *
- * The C is these four at the time of writing: NO_FENCE_SUBMIT on x86, where rt_fence_after_rmw is nothing, KEPT_EARLY
- * elsewhere, the others everywhere. See docs/design/models.md.
+ * (the owner does not announce what came to its ring), CLEAR_LATE (the note is taken away after nmspinning fell),
+ * NO_FENCE_SUBMIT (what was kicked to the ring is still in the owner's buffer when it looks at npidle), KEPT_EARLY (the
+ * note is read before runnext is filled: what a missing fence after that RMW allows), YIELD_UNTOLD (nobody is told of
+ * who yields to the ring; who was readied before was not announced, either), SLICE_UNTOLD (nobody is told of what goes
+ * from runnext to the part).
  */
 #ifdef TAKEN
 #define NP 3
