@@ -2,7 +2,7 @@
  *
  *   goal     = live + (live + stacks + globals) * GOGC / 100, or less if the memory limit says so
  *   runway   = what the program is expected to allocate while a collection at 25 % of the CPUs marks
- *   trigger  = goal - runway, between 70 % and 95 % of the way from live to goal; with a large heap the
+ *   trigger  = goal - runway, between 80 % and 95 % of the way from live to goal; with a large heap the
  *              latest start is 4 MiB before the goal
  *   assists  = what remains to be scanned / what remains to be allocated
  *
@@ -23,6 +23,8 @@
 #define HEADROOM_MIN ((uint64_t)1 << 20)
 #define LATE ((uint64_t)64 << 10) /* a goal is never nearer to the start than this */
 #define NONE UINT64_MAX
+/* Where marking begins, in 64ths of the way from live to goal. Go's EARLIEST is 45: docs/design/gc.md. */
+enum { EARLIEST = 51, LATEST = 61 };
 
 static uint64_t min(uint64_t a, uint64_t b)
 {
@@ -111,8 +113,8 @@ uint64_t rt_pacer_trigger(const rt_pacer *p, const rt_pacer_memory *m)
 		return goal;
 	way = goal - p->heap_marked;
 	least = max(p->heap_marked, goal == rt_pacer_limit_goal(p, m) ? 0 : min(p->min_trigger, goal));
-	least = max(least, p->heap_marked + way / 64 * 45);
-	most = p->heap_marked + way / 64 * 61;
+	least = max(least, p->heap_marked + way / 64 * EARLIEST);
+	most = p->heap_marked + way / 64 * LATEST;
 	if (goal > RT_GC_HEAP_MIN)
 		most = max(most, goal - RT_GC_HEAP_MIN);
 	most = max(most, least);

@@ -75,7 +75,7 @@ static void test_trigger_bounds(void **state)
 	assert_int_equal(rt_pacer_trigger(&p, &roomy), way + way / 64 * 61);
 	p.cons_mark[0] = 1e6; /* a runway longer than the goal: the earliest */
 	rt_pacer_commit(&p, way, true);
-	assert_int_equal(rt_pacer_trigger(&p, &roomy), way + way / 64 * 45);
+	assert_int_equal(rt_pacer_trigger(&p, &roomy), way + way / 64 * 51);
 	p.cons_mark[0] = 0;
 	live(&p, 1024 * MIB, 0, 0); /* a large heap: 4 MiB before the goal */
 	assert_int_equal(rt_pacer_trigger(&p, &roomy), 2048 * MIB - 4 * MIB);
