@@ -19,10 +19,11 @@ static inline void check_failed(const char *file, int line, const char *what)
 		snprintf(first_failure, sizeof first_failure, "%.120s:%d: %.300s", file, line, what);
 }
 
-/* Lets others run until e holds; the test fails if it never does. */
+/* Lets others run until e holds; the test fails if it does not within a minute: a million turns are 20 ms, in which a
+ * busy machine need not even have started a thread. */
 #define YIELD_UNTIL(e)                                                                             \
 	do {                                                                                       \
-		for (long left_ = 1000000; !(e) && left_ > 0; left_--)                             \
+		for (int64_t last_ = gort_nanotime() + 60 * GORT_SECOND; !(e) && gort_nanotime() < last_;) \
 			gort_gosched();                                                            \
 		CHECK(e);                                                                          \
 	} while (0)
