@@ -83,7 +83,8 @@ void rt_goready(rt_g *gp)
 	if (mp->p->alone) /* there is no other P to wake */
 		return;
 	rt_fence_after_rmw(); /* a thief that takes `keeps` away has seen runnext empty, or we see that it has */
-	if (!rt_runq_kept(mp->p))
+	/* The collector waits for nobody's turn to end: marking is over when its controller runs. */
+	if (!rt_runq_kept(mp->p) || RT_UNLIKELY(rt_load32_rlx(&mp->rt->gcmark) != 0))
 		rt_wakep_after_next(mp->rt, stored);
 }
 

@@ -31,7 +31,7 @@
  * The promise is the P's: its next switch runs it, and a P that stops for a system call or a slice is looked through
  * by whoever takes it. That the goroutine before it computes on is found out by sysmon: while some P is idle it wakes
  * a thief once a millisecond for a runnext that is kept. One that steals from it, or its way to the idle list, takes
- * the note away.
+ * the note away. While a collection marks nothing is kept: its controller must not wait for the end of a turn.
  * Rejected: to count wake-ups that came to nothing (a P that readies one each 100 us, and computes, must have its thief
  * soon, however long it was quiet before); the same for gort_go (a parent that goes on to compute is usual).
  * tests/model/kept.pml.
@@ -76,14 +76,25 @@ bool rt_goroutines_wait(gort_runtime *rt)
 	return false;
 }
 
-/* The same for who has searched and would sleep. */
+/* The same for who has searched and would sleep. What it leaves to a P that keeps it, sysmon is told of: it may have
+ * found nothing for long, and sleep for 10 ms. */
 static bool called(gort_runtime *rt)
 {
+	bool marking = rt_load32_rlx(&rt->gcmark) != 0, kept = false;
+
 	if (rt_load32_rlx(&rt->sched.runqsize) > 0)
 		return true;
-	for (int i = 0; i < rt_gomaxprocs(rt); i++)
-		if (rt_runq_calls(rt->sched.allp[i]))
+	for (int i = 0; i < rt_gomaxprocs(rt); i++) {
+		const rt_p *pp = rt->sched.allp[i];
+
+		if (rt_runq_empty(pp))
+			continue;
+		if (marking || rt_runq_calls(pp))
 			return true;
+		kept = true;
+	}
+	if (kept)
+		rt_sysmon_wake(rt);
 	return RT_UNLIKELY(rt_load32_rlx(&rt->gcbusy) != 0) && rt->up.gc_any(rt);
 }
 
