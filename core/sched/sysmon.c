@@ -23,7 +23,7 @@
 #define DELAY_MIN (20 * GORT_MICROSECOND)
 #define DELAY_MAX (10 * GORT_MILLISECOND)
 #define TURN_SEEN (100 * GORT_MICROSECOND) /* after a turn was ended the next one has begun */
-#define KEPT_LOOK GORT_MILLISECOND
+#define KEPT_LOOK GORT_MILLISECOND /* between two wake-ups for a runnext that its P keeps */
 #define SLICE_MIN (50 * GORT_MICROSECOND)  /* of preemptall: a raw nanosleep still gets somewhere */
 #define SAMPLE_MIN (100 * GORT_MICROSECOND) /* between two looks at a thread's CPU time */
 enum { ROUNDS = 50, ASLEEP = 8 /* it uses less than this part of a CPU */ };
