@@ -15,6 +15,7 @@
  * that takes, if it is none.
  */
 #include "backends/context/context.h"
+#include "backends/context/control.h"
 
 #include "core/base/attrs.h"
 
@@ -38,30 +39,13 @@ const char be_context_name[] = "fiber";
 const size_t be_context_size = (sizeof(be_context) + 15) & ~(size_t)15;
 const bool be_context_owns_stack = true;
 
-struct control {
-	uint32_t mxcsr;
-	uint16_t x87;
-};
-
-static inline struct control control_get(void)
-{
-	struct control c;
-
-	__asm__ volatile("stmxcsr %0; fnstcw %1" : "=m"(c.mxcsr), "=m"(c.x87));
-	return c;
-}
-
-static inline void control_set(struct control c)
-{
-	__asm__ volatile("ldmxcsr %0; fldcw %1" : : "m"(c.mxcsr), "m"(c.x87));
-}
-
 /* Leaves self saved as the contract wants it. The frame address keeps rbp among what is pushed. */
 static RT_NOINLINE void leave(be_context *self, void *fiber)
 {
-	struct control fp = control_get();
 	void *volatile frame = __builtin_frame_address(0);
+	be_control fp;
 
+	be_control_get(&fp);
 	__asm__ volatile("movq %%rsp, %0\n\tmovq %%rbp, %1\n\tleaq 0(%%rip), %%rax\n\tmovq %%rax, %2"
 	                 : "=m"(self->sp), "=m"(self->fp), "=m"(self->pc)
 	                 :
@@ -70,7 +54,7 @@ static RT_NOINLINE void leave(be_context *self, void *fiber)
 	                   "xmm15");
 	(void)frame;
 	SwitchToFiber(fiber);
-	control_set(fp);
+	be_control_set(&fp);
 }
 
 /* GetCurrentFiber; gcc 12 takes the one of mingw's headers for an access out of bounds. */
@@ -84,7 +68,7 @@ static inline void *current_fiber(void)
 
 static void WINAPI entry(void *arg)
 {
-	static const struct control initial = {0x1f80, 0x037f};
+	static const be_control initial = {0x1f80, 0x037f};
 	be_context *self = arg;
 	ULONG_PTR lo, hi;
 
@@ -92,7 +76,7 @@ static void WINAPI entry(void *arg)
 	self->lo = (char *)lo;
 	self->hi = (char *)hi;
 	leave(self, self->maker);
-	control_set(initial);
+	be_control_set(&initial);
 	if (self->room != 0)
 		SetThreadStackGuarantee(&self->room); /* refused: only an overflow is not reported */
 	self->fn(self->arg);
@@ -196,13 +180,14 @@ void be_context_drop(be_context *c)
  * keeps stack, frame and place; the other registers come back from this function's own frame. */
 struct mark {
 	void *place[5];
-	struct control fp;
+	be_control fp;
 };
 
 RT_NOINLINE int be_context_try(void **mark, void (*fn)(void *), void *arg)
 {
-	struct mark m = {.fp = control_get()};
+	struct mark m;
 
+	be_control_get(&m.fp);
 	*mark = &m;
 	if (__builtin_setjmp(m.place) != 0)
 		return 1;
@@ -214,6 +199,6 @@ RT_NOINLINE _Noreturn void be_context_leave(void *mark)
 {
 	struct mark *m = mark;
 
-	control_set(m->fp);
+	be_control_set(&m->fp);
 	__builtin_longjmp(m->place, 1);
 }

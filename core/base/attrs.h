@@ -45,4 +45,10 @@
 #define RT_TSAN 0
 #endif
 
+#if defined __GNUC__ && !defined __clang__
+#define RT_GCC 1
+#else
+#define RT_GCC 0
+#endif
+
 #endif

@@ -10,7 +10,7 @@
  * A panic is a record in the frame that panics. It runs the deferred calls of the innermost scope,
  * then leaves that scope behind and goes on with the next, all on top of the frames of the panic, so that
  * a backtrace still shows where it began. No scope left: the run fails. After a recovery the frames
- * down to the scope are left (be_context_leave); the scope runs what it has left, and returns.
+ * down to the scope are left (rt_frames_leave); the scope runs what it has left, and returns.
  * gort_goexit is the same walk with a record that nothing stops.
  *
  *   gp->panics: P2 -> P1     P1 ran a deferred call, which panicked with P2. When P2 leaves the
@@ -25,15 +25,13 @@
  * park and go on on another thread. So an rt_m is never kept; the rt_g stays the same.
  *
  * Rejected: to leave first and run deferred calls from the scope's frame (nothing to grow, but the
- * backtrace of the panic is lost); setjmp (saves more than is needed, and libc mangles what a
- * collector must see); deferred calls in heap objects (garbage for each defer in a loop).
+ * backtrace of the panic is lost); deferred calls in heap objects (garbage for each defer in a loop).
  */
 #include "core/builtin/panic_impl.h"
 
-#include "core/base/leave.h"
 #include "core/builtin/type.h"
 #include "core/gc/gc.h"
-
+#include "core/sched/leave.h"
 
 typedef struct deferred {
 	gort_func fn;
@@ -46,21 +44,21 @@ enum { CALLING = 1 << 7 }; /* in scope.n: the call behind those in use is runnin
 typedef struct scope {
 	struct scope *outer;
 	panic *panics;       /* newest(gp) when it began */
-	void *mark;          /* for be_context_leave; a goroutine's function: NULL, none yet */
 	rt_g *g;
 	struct scope *callee; /* room for a deferred call of gort_scope that has to be a scope; or NULL */
-	gort_func fn;
-	void *arg;
+	void *arg;           /* of its function: a root, not all of them look for it on the stack */
 	/* eight bytes, cleared as one */
 	uint8_t n;           /* calls[] in use: the newest, unless a block is. Or CALLING | n */
 	bool running_panic;  /* it is a deferred call that *panics runs */
 	bool shares;         /* it is its outer one's callee: the mark is that one's */
 	bool stops;          /* gort_try */
 	bool goexit;         /* a Goexit goes on from here as soon as the frames above are left */
-	bool unused[2];
+	bool marked;         /* there is a mark to leave to: always but in a goroutine's function */
+	bool unused[1];
 	bool panicked;       /* gort_try has stopped one; its value: */
 	gort_eface value;
 	deferred calls[OWN_CALLS];
+	rt_frames_mark mark;
 } scope;
 
 typedef struct block {
@@ -85,16 +83,16 @@ static void set_newest(rt_g *gp, panic *p)
 /* ---- Deferred calls ------------------------------------------------------------------------- */
 
 /* Inside the runtime or not: a goroutine that is stopped in place in between is seen with the old scope or the new. */
-static inline void scope_push(rt_g *gp, scope *s, scope *callee, gort_func fn, void *arg)
+static inline void scope_push(rt_g *gp, scope *s, scope *callee, void *arg)
 {
 	s->outer = gp->scope;
 	s->panics = newest(gp);
 	s->g = gp;
 	s->callee = callee;
-	s->fn = fn;
 	s->arg = arg;
 	s->n = 0;
-	s->running_panic = s->shares = s->stops = s->goexit = s->panicked = s->unused[0] = s->unused[1] = false;
+	s->running_panic = s->shares = s->stops = s->goexit = s->panicked = s->unused[0] = false;
+	s->marked = true;
 	rt_fence_compiler();
 	gp->scope = s;
 }
@@ -202,7 +200,7 @@ static scope *callee_begin(rt_g *gp, scope *s)
 	const deferred *d = &s->calls[s->n & ~CALLING];
 	scope *c = s->callee;
 
-	scope_push(gp, c, NULL, d->fn, d->arg);
+	scope_push(gp, c, NULL, d->arg);
 	c->shares = true;
 	return c;
 }
@@ -247,21 +245,29 @@ static RT_NOINLINE void run_own(scope *s)
 		run_last(s, n);
 }
 
-/* Bodies of be_context_try. Outside the runtime when they start and when they return. */
-static void body_call(void *arg)
-{
-	scope *s = arg;
+/* What a scope starts with. A record because rt_frames_try hands over one pointer; where its function is inlined, these
+ * are values in registers. */
+typedef struct body {
+	scope *s;
+	bool has_callee;
+	gort_func fn;
+	void *arg;
+} body;
 
-	if (RT_UNLIKELY(s->fn == NULL))
+/* What rt_frames_try runs. Outside the runtime when they start and when they return. */
+static inline RT_ALWAYS_INLINE void body_call(void *arg)
+{
+	const body *b = arg;
+	scope *s = b->s;
+
+	if (RT_UNLIKELY(b->fn == NULL))
 		no_function();
-	s->fn(s->arg);
-	if (s->n == 0)
-		return;
+	b->fn(b->arg);
 	if (RT_UNLIKELY(s->g->scope != s))
 		was_dropped();
-	if (RT_LIKELY(s->n == 1 && s->callee != NULL)) /* most: few instructions, and one register kept */
+	if (RT_LIKELY(s->n == 1 && b->has_callee)) /* most: few instructions */
 		run_last(s, 1);
-	else
+	else if (s->n != 0)
 		run_own(s);
 }
 
@@ -282,31 +288,34 @@ static void body_rest(void *arg)
 	rt_leave();
 }
 
+/* Runs what is left of s: each recovery leaves that half way, and the next round takes it up. */
 static RT_NOINLINE void scope_go_on(scope *s)
 {
+	s->marked = true;
 	while (s->n > 0 || s->g->scope != s || s->goexit || has_block(s->g, s))
 		if (rt_frames_try(&s->mark, body_rest, s) == 0)
 			break;
 }
 
-/* Runs s to its end: each recovery leaves the body half way, and the next takes up what is left. */
-static inline void scope_drive(scope *s, void (*body)(void *))
+/* g from the record, and not from a register that would have to be kept over the call. */
+static inline void scope_pop(scope *s)
 {
-	if (RT_UNLIKELY(rt_frames_try(&s->mark, body, s) != 0))
-		scope_go_on(s);
+	RT_ASSERT(s->g->scope == s && newest(s->g) == s->panics);
+	s->g->scope = s->outer;
 }
 
 static void run_call(rt_g *gp, deferred d, bool for_panic)
 {
 	scope s;
+	body b = { &s, false, d.fn, d.arg };
 
-	scope_push(gp, &s, NULL, d.fn, d.arg);
+	scope_push(gp, &s, NULL, d.arg);
 	s.running_panic = for_panic;
 	rt_leave();
-	scope_drive(&s, body_call);
+	if (rt_frames_try(&s.mark, body_call, &b) != 0)
+		scope_go_on(&s);
 	(void)rt_enter("gort");
-	RT_ASSERT(gp->scope == &s && newest(gp) == s.panics);
-	gp->scope = s.outer;
+	scope_pop(&s);
 }
 
 /* A recovery in s, which is the innermost scope: drops the panics that began above it. */
@@ -325,14 +334,14 @@ _Noreturn static void resume(rt_g *gp, scope *s)
 	drop_panics(gp, s);
 	rt_leave();
 	if (s->shares)
-		rt_frames_leave(s->outer->mark);
-	if (s->mark == NULL) { /* a goroutine's function */
-		scope_drive(s, body_rest);
+		rt_frames_leave(&s->outer->mark);
+	if (!s->marked) { /* a goroutine's function */
+		scope_go_on(s);
 		(void)rt_enter("gort");
 		gp->scope = NULL;
 		rt_goroutine_done(gp);
 	}
-	rt_frames_leave(s->mark);
+	rt_frames_leave(&s->mark);
 }
 
 _Noreturn static void panic_run(rt_g *gp, panic *p)
@@ -478,51 +487,50 @@ GORT_API bool gort_recover(gort_eface *v)
 	return ok;
 }
 
-static inline RT_ALWAYS_INLINE void scope_whole(rt_g *gp, gort_func fn, void *arg)
-{
-	scope s, callee;
-
-	scope_push(gp, &s, &callee, fn, arg);
-	scope_drive(&s, body_call);
-	/* From the record, and not from gp: so no register has to be kept over the call. */
-	if (RT_UNLIKELY(s.g->scope != &s))
-		was_dropped();
-	RT_ASSERT(newest(s.g) == s.panics);
-	s.g->scope = s.outer;
-}
-
 static RT_NOINLINE void scope_long(gort_func fn, void *arg)
 {
 	rt_g *gp = rt_enter("gort_scope")->curg;
+	scope s, callee;
+	body b = { &s, true, fn, arg };
 
+	scope_push(gp, &s, &callee, arg);
 	rt_leave();
-	scope_whole(gp, fn, arg);
+	if (rt_frames_try(&s.mark, body_call, &b) != 0)
+		scope_go_on(&s);
+	scope_pop(&s);
 }
 
 GORT_API void gort_scope(gort_func fn, void *arg)
 {
 	const rt_m *mp = rt_self();
+	scope s, callee;
+	body b = { &s, true, fn, arg };
 	rt_p *pp;
 
 	/* Under cooperative preemption a loop of these is to be stopped here. The P may be another's by now. */
-	if (RT_UNLIKELY(mp == NULL || (pp = mp->p) == NULL || rt_load32_rlx(&pp->preempt) != 0))
+	if (RT_UNLIKELY(mp == NULL || (pp = mp->p) == NULL || rt_load32_rlx(&pp->preempt) != 0)) {
 		scope_long(fn, arg);
-	else
-		scope_whole(mp->curg, fn, arg);
+		return;
+	}
+	scope_push(mp->curg, &s, &callee, arg);
+	if (RT_UNLIKELY(rt_frames_try(&s.mark, body_call, &b) != 0))
+		scope_go_on(&s);
+	scope_pop(&s);
 }
 
 GORT_API int gort_try(gort_func fn, void *arg, gort_eface *panicked)
 {
 	rt_g *gp = RT_ENTER()->curg;
 	scope s;
+	body b = { &s, false, fn, arg };
 
-	scope_push(gp, &s, NULL, fn, arg);
+	scope_push(gp, &s, NULL, arg);
 	s.stops = true;
 	rt_leave();
-	scope_drive(&s, body_call);
+	if (rt_frames_try(&s.mark, body_call, &b) != 0)
+		scope_go_on(&s);
 	(void)RT_ENTER();
-	RT_ASSERT(gp->scope == &s && newest(gp) == s.panics);
-	gp->scope = s.outer;
+	scope_pop(&s);
 	if (s.panicked && panicked != NULL)
 		rt_typed_move(GORT_TYPE(gort_eface), sizeof *panicked, panicked, &s.value);
 	rt_leave();
@@ -535,13 +543,13 @@ void rt_goroutine_main(rt_g *gp, gort_func fn, void *arg)
 {
 	scope s;
 
-	s.mark = NULL;
-	scope_push(gp, &s, NULL, fn, arg);
+	scope_push(gp, &s, NULL, arg);
+	s.marked = false;
 	fn(arg);
 	(void)rt_enter("gort"); /* one that was dropped comes no further: its deferred calls are gone */
 	if (s.n > 0) {
 		rt_leave();
-		scope_drive(&s, body_rest);
+		scope_go_on(&s);
 		(void)rt_enter("gort");
 	}
 	RT_ASSERT(gp->scope == &s && gp->defers == NULL);
