@@ -303,13 +303,14 @@ typedef struct most {
 static most watch(double seconds)
 {
 	int64_t until = gort_nanotime() + (int64_t)(seconds * 1e9);
+	gort_metric now[] = { { .name = "/memory/classes/heap/objects:bytes" }, { .name = "/gc/heap/live:bytes" } };
 	most m = { 0 };
 
 	while (gort_nanotime() < until) {
-		uint64_t heap = figure("/memory/classes/heap/objects:bytes"), marked = figure("/gc/heap/live:bytes");
-
-		m.heap = heap > m.heap ? heap : m.heap;
-		m.marked = marked > m.marked ? marked : m.marked;
+		if (gort_metrics_read(gort_self(), now, 2) != 2)
+			fail("metrics");
+		m.heap = now[0].value.u64 > m.heap ? now[0].value.u64 : m.heap;
+		m.marked = now[1].value.u64 > m.marked ? now[1].value.u64 : m.marked;
 		gort_sleep(20 * GORT_MILLISECOND);
 	}
 	return m;

@@ -233,9 +233,11 @@ func residentPeak() float64 {
 }
 
 func watch(seconds float64) (heap, marked uint64) {
+	now := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}}
 	for until := time.Since(start) + time.Duration(seconds*1e9); time.Since(start) < until; {
-		heap = max(heap, figure("/memory/classes/heap/objects:bytes"))
-		marked = max(marked, figure("/gc/heap/live:bytes"))
+		metrics.Read(now)
+		heap = max(heap, now[0].Value.Uint64())
+		marked = max(marked, now[1].Value.Uint64())
 		time.Sleep(20 * time.Millisecond)
 	}
 	return heap, marked
