@@ -41,10 +41,10 @@ static void release_list(rt_gcbits *b, rt_gcbits_chunk *c)
 void rt_gcbits_fini(rt_gcbits *b)
 {
 	release_list(b, rt_loadptr_rlx(&b->next));
-	release_list(b, b->full);
-	release_list(b, b->current);
-	release_list(b, b->previous);
-	release_list(b, b->free);
+	release_list(b, b->full.first);
+	release_list(b, b->current.first);
+	release_list(b, b->previous.first);
+	release_list(b, b->free.first);
 	memset(b, 0, sizeof *b);
 }
 
@@ -59,14 +59,35 @@ static rt_atomic64 *take(rt_gcbits_chunk *c, size_t bytes)
 	return at + bytes <= sizeof c->bits ? (rt_atomic64 *)(c->bits + at) : NULL;
 }
 
+static void push(rt_gcbits_list *l, rt_gcbits_chunk *c)
+{
+	c->link = l->first;
+	if (l->first == NULL)
+		l->last = c;
+	l->first = c;
+}
+
+/* from in front of to */
+static void join(rt_gcbits_list *from, rt_gcbits_list *to)
+{
+	if (from->first == NULL)
+		return;
+	from->last->link = to->first;
+	if (to->first == NULL)
+		to->last = from->last;
+	to->first = from->first;
+	from->first = NULL;
+}
+
 static rt_gcbits_chunk *chunk_locked(rt_gcbits *b)
 {
-	rt_gcbits_chunk *c = b->free;
+	rt_gcbits_chunk *c = b->free.first;
 	uint64_t used;
 
 	if (c == NULL) /* zeroed by the system */
 		return rt_sys_alloc(b->mem, sizeof *c, RT_MEM_BITS);
-	b->free = c->link;
+	b->free.first = c->link;
+	c->link = NULL;
 	used = rt_load64_rlx(&c->used);
 	memset(c->bits, 0, used < sizeof c->bits ? used : sizeof c->bits);
 	rt_store64_rlx(&c->used, 0);
@@ -81,11 +102,8 @@ static rt_atomic64 *new_locked(rt_gcbits *b, size_t bytes)
 	if (bits != NULL || (c = chunk_locked(b)) == NULL)
 		return bits;
 	bits = take(c, bytes); /* before others see it: there is room */
-	if (old != NULL) {
-		old->link = b->full;
-		b->full = old;
-	}
-	c->link = NULL;
+	if (old != NULL)
+		push(&b->full, old);
 	rt_storeptr_rel(&b->next, c);
 	return bits;
 }
@@ -110,18 +128,6 @@ void rt_gcbits_hold(rt_gcbits *b)
 	rt_unlock(&b->lock, RT_RANK_gcbits);
 }
 
-/* from in front of *to */
-static void splice(rt_gcbits_chunk *from, rt_gcbits_chunk **to)
-{
-	while (from != NULL) {
-		rt_gcbits_chunk *link = from->link;
-
-		from->link = *to;
-		*to = from;
-		from = link;
-	}
-}
-
 void rt_gcbits_rotate(rt_gcbits *b)
 {
 	rt_gcbits_chunk *c;
@@ -130,14 +136,12 @@ void rt_gcbits_rotate(rt_gcbits *b)
 	if (b->hold > 0)
 		b->hold--;
 	else
-		splice(b->previous, &b->free), b->previous = NULL;
-	splice(b->current, &b->previous);
-	b->current = b->full;
-	b->full = NULL;
+		join(&b->previous, &b->free);
+	join(&b->current, &b->previous);
+	join(&b->full, &b->current);
 	c = rt_loadptr_rlx(&b->next);
 	if (c != NULL) {
-		c->link = b->current;
-		b->current = c;
+		push(&b->current, c);
 		rt_storeptr_rel(&b->next, NULL);
 	}
 	rt_unlock(&b->lock, RT_RANK_gcbits);

@@ -16,13 +16,18 @@ enum { RT_GCBITS_CHUNK = 64 << 10 };
 
 typedef struct rt_gcbits_chunk rt_gcbits_chunk;
 
+/* Joined to another in one step, however long: the world is stopped meanwhile. */
+typedef struct rt_gcbits_list {
+	rt_gcbits_chunk *first, *last; /* last: unless first is NULL */
+} rt_gcbits_list;
+
 typedef struct rt_gcbits {
 	rt_sysmem *mem;
 	rt_atomicptr next;     /* the chunk that is bumped; release by who puts it there */
 	rt_mutex lock;         /* rank gcbits */
 	/* guarded by lock */
-	rt_gcbits_chunk *full; /* other chunks of the state next */
-	rt_gcbits_chunk *current, *previous, *free;
+	rt_gcbits_list full;   /* other chunks of the state next */
+	rt_gcbits_list current, previous, free;
 	unsigned hold;         /* turns for which `previous` is kept */
 } rt_gcbits;
 
