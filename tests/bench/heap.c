@@ -12,8 +12,9 @@
  * Prints "NAME VALUE UNIT" for each figure:
  *   allocs         objects a second, all goroutines together
  *   step, step_999, stall    one step (four objects) on average, the 99.9th percentile, the longest
- *   pause_99, pause_max, stopping_99, stopping_max    stops of the world by the collector: from asking for it until
- *                  the world goes on, and until all stand; the ends of the buckets of the histogram
+ *   pause@US, pause_max, stopping@US, stopping_max    stops of the world by the collector: from asking for it until
+ *                  the world goes on, and until all stand: how many there were in the bucket of the histogram that ends
+ *                  at US microseconds, and the end of the last one
  *   cycles         collections that ended in this time
  *   full           a collection asked for, when nobody allocates: the median of five
  *   live           what such a one leaves
@@ -250,7 +251,9 @@ static void end_pauses(pauses *p, const char *name)
 	read_pauses(p, p->after);
 	for (size_t i = 0; i < n; i++)
 		p->after[i] -= p->before[i];
-	printf("%s_99 %.3f us\n", name, percentile(p->after, n, 0.99, end_of_pause, p));
+	for (size_t i = 0; i < n; i++)
+		if (p->after[i] != 0)
+			printf("%s@%.3f %llu n\n", name, end_of_pause(p, i), (unsigned long long)p->after[i]);
 	printf("%s_max %.3f us\n", name, percentile(p->after, n, 1, end_of_pause, p));
 	free(p->before);
 }

@@ -200,7 +200,11 @@ func endPauses(name, metric string, before []uint64) {
 		n[i] -= before[i]
 	}
 	end := func(i int) float64 { return h.Buckets[i+1] * 1e6 }
-	fmt.Printf("%s_99 %.3f us\n", name, percentile(n, 0.99, end))
+	for i := range n {
+		if n[i] != 0 {
+			fmt.Printf("%s@%.3f %d n\n", name, end(i), n[i])
+		}
+	}
 	fmt.Printf("%s_max %.3f us\n", name, percentile(n, 1, end))
 }
 
