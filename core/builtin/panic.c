@@ -46,7 +46,7 @@ typedef struct scope {
 	panic *panics;       /* newest(gp) when it began */
 	rt_g *g;
 	struct scope *callee; /* room for a deferred call of gort_scope that has to be a scope; or NULL */
-	void *arg;           /* of its function: a root, not all of them look for it on the stack */
+	void *arg;           /* its function's: kept for rt_panic_roots */
 	/* eight bytes, cleared as one */
 	uint8_t n;           /* calls[] in use: the newest, unless a block is. Or CALLING | n */
 	bool running_panic;  /* it is a deferred call that *panics runs */
