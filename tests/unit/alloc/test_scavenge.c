@@ -162,6 +162,57 @@ static void test_dense_chunks_are_left_alone(void **state)
 	assert_int_equal(rt_load64_rlx(&h.free), 0);
 }
 
+static unsigned advised(unsigned advice)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < (size_t)h.pages.narenas * RT_ARENA_CHUNKS; i++) {
+		const rt_chunk *c = rt_pageheap_chunk(&h.pages, i);
+
+		n += c != NULL && c->advice == advice;
+	}
+	return n;
+}
+
+static char *single[3 * RT_CHUNK_PAGES];
+
+static void fill_gaps(void)
+{
+	for (unsigned i = 0; i < RT_NELEM(single); i++) {
+		const rt_span *s = single[i] == NULL ? rt_span_alloc(&h, NULL, 1, 51 << 1 | 1, RT_PAGE) : NULL;
+
+		if (s != NULL)
+			single[i] = s->base;
+		assert_non_null(single[i]);
+	}
+}
+
+/* The size of pages is the system's affair, but for a chunk that was broken, until it is full again. */
+static void test_advice(void **state)
+{
+	unsigned broken;
+
+	if (!can_return())
+		return;
+	memset(single, 0, sizeof single);
+	fill_gaps();
+	rt_scav_cycle(&h);
+	assert_int_equal(advised(RT_ADVICE_SMALL) + advised(RT_ADVICE_HUGE), 0);
+	for (unsigned i = 0; i < RT_NELEM(single); i += 2) {
+		rt_span_free(&h, NULL, rt_span_of(&h, (uintptr_t)single[i]));
+		single[i] = NULL;
+	}
+	rt_scavenge(&h, SIZE_MAX, true);
+	broken = advised(RT_ADVICE_SMALL);
+	assert_true(broken > 0);
+	rt_scav_cycle(&h);
+	assert_int_equal(advised(RT_ADVICE_SMALL), broken);
+	fill_gaps();
+	rt_scav_cycle(&h);
+	assert_true(advised(RT_ADVICE_HUGE) > 0);
+	assert_int_equal(advised(RT_ADVICE_HUGE) + advised(RT_ADVICE_SMALL), broken);
+}
+
 static void test_goals(void **state)
 {
 	if (!can_return())
@@ -389,6 +440,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_partly, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_from_the_top, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dense_chunks_are_left_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_advice, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_goals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_growth_gives_back_elsewhere, setup, teardown),
