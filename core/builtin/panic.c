@@ -72,21 +72,23 @@ _Static_assert(sizeof(block) <= RT_DEFERBLOCK_SIZE, "a block is one record of rt
 
 static panic *newest(const rt_g *gp)
 {
-	return (panic *)gp->panics;
+	return gp->more ? (panic *)gp->panics : NULL;
 }
 
 static void set_newest(rt_g *gp, panic *p)
 {
+	rt_g_more(gp);
 	gp->panics = p != NULL ? &p->head : NULL;
 }
 
 /* ---- Deferred calls ------------------------------------------------------------------------- */
 
 /* Inside the runtime or not: a goroutine that is stopped in place in between is seen with the old scope or the new. */
-static inline void scope_push(rt_g *gp, scope *s, scope *callee, void *arg)
+static inline RT_ALWAYS_INLINE void scope_push_in(rt_g *gp, scope *s, scope *outer, panic *panics, scope *callee,
+                                                 void *arg)
 {
-	s->outer = gp->scope;
-	s->panics = newest(gp);
+	s->outer = outer;
+	s->panics = panics;
 	s->g = gp;
 	s->callee = callee;
 	s->arg = arg;
@@ -97,12 +99,18 @@ static inline void scope_push(rt_g *gp, scope *s, scope *callee, void *arg)
 	gp->scope = s;
 }
 
+static inline RT_ALWAYS_INLINE void scope_push(rt_g *gp, scope *s, scope *callee, void *arg)
+{
+	scope_push_in(gp, s, gp->scope, newest(gp), callee, arg);
+}
+
 static block *add_block(rt_g *gp, scope *s)
 {
 	block *b = rt_fixalloc_get(&gp->rt->defers);
 
 	if (b == NULL)
 		rt_run_fail(GORT_ENOMEM, "fatal error: runtime: out of memory\n");
+	rt_g_more(gp);
 	b->older = gp->defers;
 	b->owner = s;
 	b->n = 0;
@@ -543,7 +551,7 @@ void rt_goroutine_main(rt_g *gp, gort_func fn, void *arg)
 {
 	scope s;
 
-	scope_push(gp, &s, NULL, arg);
+	scope_push_in(gp, &s, NULL, NULL, NULL, arg); /* the first */
 	s.marked = false;
 	fn(arg);
 	(void)rt_enter("gort"); /* one that was dropped comes no further: its deferred calls are gone */
@@ -577,7 +585,8 @@ void rt_panic_drop(rt_g *gp)
 		rt_fixalloc_put(&gp->rt->defers, b);
 	}
 	gp->scope = NULL;
-	gp->panics = NULL;
+	if (gp->more)
+		gp->panics = NULL;
 }
 
 static void visit_calls(deferred *calls, uint32_t n, void (*visit)(void *, void **), void *data)
@@ -588,7 +597,7 @@ static void visit_calls(deferred *calls, uint32_t n, void (*visit)(void *, void 
 
 void rt_panic_roots(rt_g *gp, void (*visit)(void *data, void **slot), void *data)
 {
-	for (block *b = gp->defers; b != NULL; b = b->older)
+	for (block *b = gp->more ? gp->defers : NULL; b != NULL; b = b->older)
 		visit_calls(b->calls, b->n, visit, data);
 	for (scope *s = gp->scope; s != NULL; s = s->outer) {
 		visit(data, &s->arg);

@@ -87,7 +87,7 @@ static const void *standing(rt_marker *k, rt_m *mp, const void *lo)
 /* The caller has claimed gp, or stopped the world. */
 void rt_roots_goroutine(rt_marker *k, rt_g *gp)
 {
-	rt_sched *sc = &gp->rt->sched;
+	gort_runtime *rt = k->gc->rt;
 	uint32_t status = rt_load32_acq(&gp->status);
 	const void *from = NULL;
 	void *lo, *hi;
@@ -95,16 +95,17 @@ void rt_roots_goroutine(rt_marker *k, rt_g *gp)
 	if (status == RT_G_DEAD || (gp->dropped && !gp->attached))
 		return;
 	rt_gc_grey(k, (uintptr_t)gp->arg);
-	rt_gc_grey(k, (uintptr_t)gp->member);
-	gp->rt->up.panic_roots(gp, visit, k);
+	if (gp->more)
+		rt_gc_grey(k, (uintptr_t)gp->member);
+	rt->up.panic_roots(gp, visit, k);
 	if (gp == k->gc->controller || rt_fin_idle(gp, status))
 		return; /* the collector's own: nothing of the program is there */
 	rt_g_bounds(gp, &lo, &hi);
 	if (status != RT_G_WAITING) {
-		rt_lock(&sc->lock, RT_RANK_sched);
+		rt_lock(&rt->sched.lock, RT_RANK_sched);
 		if (gp->m != NULL)
 			from = standing(k, gp->m, lo);
-		rt_unlock(&sc->lock, RT_RANK_sched);
+		rt_unlock(&rt->sched.lock, RT_RANK_sched);
 	}
 	if (from == NULL && gp->ctx != NULL)
 		from = be_context_sp(gp->ctx);
@@ -158,7 +159,7 @@ void rt_roots_scan(rt_g *gp)
 
 void rt_roots_born(rt_g *gp)
 {
-	rt_gc *gc = gp->rt->gc;
+	rt_gc *gc = rt_self()->rt->gc;
 
 	rt_gc_shade(gp->arg);
 	rt_store8_rel(&gp->gcscan, gc->mark);

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { GOID_BATCH = 16, NAME_SIZE = 32 };
+enum { GOID_BATCH = 16, NAME_SIZE = 32, BIRTHS_AHEAD = 4 };
 
 uint64_t rt_goid_next(gort_runtime *rt, rt_p *pp)
 {
@@ -102,7 +102,7 @@ rt_g *rt_g_new(gort_runtime *rt, rt_p *pp)
 	gp = pp->gfree;
 	pp->gfree = gp->schedlink;
 	pp->ngfree--;
-	rt_g_prefetch(pp->gfree); /* the next birth's */
+	rt_g_prefetch(rt_loadptr_rlx(&gp->ahead)); /* see born_later */
 	return gp;
 }
 
@@ -116,25 +116,42 @@ void rt_gfree_flush(gort_runtime *rt, rt_p *pp)
 	pp->ngfree = 0;
 }
 
+/* A batch that was dead for long is in no cache, and births come in bursts. So who dies names who is born some births
+ * after it, as in a queue (rt_gqueue_pop): its lines are asked for while those between are born. They died just
+ * before it: this walk is short and warm. One birth ahead was too late by most of a miss. */
+static rt_g *born_later(rt_g *gp)
+{
+	for (int i = 1; i < BIRTHS_AHEAD && gp != NULL && gp->schedlink != NULL; i++)
+		gp = gp->schedlink;
+	return gp;
+}
+
+static RT_NOINLINE void as_born(gort_runtime *rt, rt_g *gp)
+{
+	if (gp->name != NULL)
+		rt_fixalloc_put(&rt->sched.names, gp->name);
+	gp->name = NULL;
+	gp->defers = gp->member = NULL;
+	gp->panics = NULL;
+	gp->trace_last = 0;
+	gp->stack_size = gp->lockcount = 0;
+}
+
 /* gp is DEAD and has no stack. */
 void rt_g_free(gort_runtime *rt, rt_p *pp, rt_g *gp)
 {
 	RT_ASSERT(gp->ctx == NULL);
-	if (gp->name != NULL) {
-		rt_fixalloc_put(&rt->sched.names, gp->name);
-		gp->name = NULL;
-	}
+	if (RT_UNLIKELY(gp->more))
+		as_born(rt, gp);
 	gp->fn = NULL;
 	gp->arg = NULL;
 	gp->m = gp->lockedm = NULL;
-	gp->lockcount = 0;
 	gp->waiting = NULL;
 	rt_claim_reset(gp);
-	rt_store32_rlx(&gp->canceled, 0);
+	rt_store8_rel(&gp->canceled, 0);
 	rt_store8_rel(&gp->gcscan, 0);
-	gp->scope = gp->member = NULL;
-	gp->panics = NULL;
-	gp->attached = gp->ismain = gp->system = gp->finalizes = false;
+	gp->scope = NULL;
+	gp->attached = gp->ismain = gp->system = gp->finalizes = gp->more = false;
 	gp->dropped = 0;
 	rt_store64_rlx(&gp->turns, 0);
 	if (pp == NULL) {
@@ -142,6 +159,7 @@ void rt_g_free(gort_runtime *rt, rt_p *pp, rt_g *gp)
 		return;
 	}
 	gp->schedlink = pp->gfree;
+	rt_storeptr_rlx(&gp->ahead, born_later(pp->gfree));
 	pp->gfree = gp;
 	if (++pp->ngfree < RT_GFREE_BATCH)
 		return;
@@ -157,9 +175,9 @@ const gort_go_attr rt_finalizer_attr = { sizeof rt_finalizer_attr, 0, "finalizer
 
 static bool set_attr(gort_runtime *rt, rt_g *gp, const gort_go_attr *attr)
 {
-	gp->stack_size = 0;
 	if (attr == NULL)
 		return true;
+	rt_g_more(gp);
 	gp->stack_size = (uint32_t)attr->stack_size;
 	if (attr->name == NULL)
 		return true;
@@ -191,8 +209,8 @@ int rt_newproc(gort_runtime *rt, rt_m *mp, const gort_go_attr *attr, gort_func f
 	gp->arg = arg;
 	gp->creator = creator;
 	gp->goid = rt_goid_next(rt, pp);
+	gp->phase = (uint8_t)gp->goid;
 	gp->parent = mp != NULL && mp->curg != NULL ? mp->curg->goid : 0;
-	gp->trace_last = 0;
 	if (pp != NULL) {
 		if (RT_UNLIKELY(rt_load32_rlx(&rt->gcmark) != 0))
 			rt->up.gc_born(gp);
@@ -243,13 +261,13 @@ int64_t rt_g_count(gort_runtime *rt)
 void rt_goexit0(rt_m *mp, rt_g *gp)
 {
 	rt_p *pp = mp->p;
-	bool wired = gp->lockcount > 0, system = gp->system;
+	bool wired = gp->more && gp->lockcount > 0, system = gp->system;
 
 	RT_TRACE(mp, SCHED, GO_END, gp, 0, 0, 0);
 	RT_ASSERT(gp->waiting == NULL);
 	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_DEAD);
-	rt_switch_unmake(mp, &pp->stacks, gp);
-	rt_g_free(gp->rt, pp, gp);
+	rt_switch_unmake(mp->rt, &pp->stacks, gp);
+	rt_g_free(mp->rt, pp, gp);
 	if (RT_LIKELY(!system)) /* those are not counted */
 		rt_count64_owner(&pp->ended, 1);
 	if (rt_loadptr_rlx(&mp->lockedg) == gp)

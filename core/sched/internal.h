@@ -12,7 +12,7 @@ void rt_switch_fini(rt_m *mp);
 int rt_switch_attach(rt_m *mp, rt_g *gp); /* ... becomes gp's; g0 gets its own */
 void rt_switch_detach(rt_m *mp, rt_g *gp);
 bool rt_switch_make(rt_m *mp, rt_g *gp, void (*entry)(void *)); /* gives gp a stack; false: no memory */
-void rt_switch_unmake(rt_m *mp, rt_stackcache *cache, rt_g *gp); /* takes it away; not on it */
+void rt_switch_unmake(gort_runtime *rt, rt_stackcache *cache, rt_g *gp); /* takes it away; not on it */
 void rt_switch_loop(rt_m *mp);     /* on g0: goes to what rt_g0_next returns, until the M is told to leave */
 /* Leaves the goroutine for g0, which calls fn(mp, gp). Returns when gp is executed again, perhaps on
  * another M. dying: it never is. */
@@ -22,8 +22,8 @@ _Noreturn void rt_mcall_dying(rt_m *mp, void (*fn)(rt_m *mp, rt_g *gp));
 /* gp may be NULL or stale. */
 static inline void rt_g_prefetch(const rt_g *gp)
 {
-	for (size_t i = 0; i < sizeof *gp; i += RT_CACHELINE)
-		RT_PREFETCH_W((const void *)((uintptr_t)gp + i));
+	RT_PREFETCH_W(gp);
+	RT_PREFETCH_W((const void *)((uintptr_t)gp + RT_CACHELINE)); /* the third is seldom touched */
 }
 
 /* runq.c */
@@ -124,12 +124,12 @@ void rt_m_born_spinning(rt_m *mp);        /* proc.c */
 void rt_regs_keep(rt_m *mp, void *frame);
 
 /* Before gp runs: while marking, its stack is scanned first. */
-static inline void rt_gc_before_run(rt_g *gp)
+static inline void rt_gc_before_run(gort_runtime *rt, rt_g *gp)
 {
-	uint32_t mark = rt_load32_rlx(&gp->rt->gcmark);
+	uint32_t mark = rt_load32_rlx(&rt->gcmark);
 
 	if (RT_UNLIKELY(mark != 0) && rt_load8_acq(&gp->gcscan) != mark)
-		gp->rt->up.gc_scan(gp);
+		rt->up.gc_scan(gp);
 }
 
 /* preempt.c */

@@ -124,7 +124,7 @@ void rt_stand_resume(rt_m *mp)
 {
 	int how = mp->standing;
 
-	rt_gc_before_run(mp->curg);
+	rt_gc_before_run(mp->rt, mp->curg);
 	mp->standing = RT_STANDS_NOT;
 	if (how == RT_STANDS_STOPPED) {
 		mp->locks = 0;
@@ -563,7 +563,7 @@ void rt_landed0(rt_m *mp, rt_g *gp)
 	RT_TRACE(mp, SCHED, GO_END, gp, 0, 0, 0);
 	rt_gstatus_set(gp, RT_G_SYSCALL, RT_G_DEAD);
 	rt_unlock(&sc->lock, RT_RANK_sched);
-	rt_switch_unmake(mp, NULL, gp);
+	rt_switch_unmake(mp->rt, NULL, gp);
 	if (rt_loadptr_rlx(&mp->lockedg) == gp)
 		rt_storeptr_rlx(&mp->lockedg, NULL);
 	rt_g_free(mp->rt, NULL, gp);

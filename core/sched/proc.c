@@ -531,7 +531,7 @@ static RT_NOINLINE be_context *next_long(rt_m *mp, rt_g *gp, bool inherit)
 		     (gp->ctx == NULL && rt_load32_rlx(&mp->rt->sched.nstopped) > 0)) &&
 		    (gp = schedule(mp, gp, &inherit)) == NULL)
 			return NULL;
-		rt_gc_before_run(gp); /* before it gets a stack: a marker may be looking at it */
+		rt_gc_before_run(mp->rt, gp); /* before it gets a stack: a marker may be looking at it */
 		if (RT_LIKELY(gp->ctx != NULL || rt_switch_make(mp, gp, rt_goroutine_entry)))
 			return starts_noted(mp, gp, inherit);
 		no_stack(mp, gp); /* it is queued again */

@@ -149,8 +149,6 @@ static rt_g *make_main(gort_runtime *rt, rt_m *mp, gort_func fn, void *arg)
 	gp->goid = 1;
 	gp->parent = 0;
 	gp->creator = NULL;
-	gp->stack_size = 0;
-	gp->trace_last = 0;
 	gp->lockedm = mp; /* until it has started: see rt_goroutine_entry */
 	rt_storeptr_rlx(&mp->lockedg, gp);
 	rt_add64_full(&rt->sched.created, 1);
@@ -261,7 +259,7 @@ static void drop(gort_runtime *rt, rt_g *gp)
 	unwire(rt, gp);
 	RT_TRACE_OUTSIDE(rt, SCHED, GO_END, gp, 0, 0, 0);
 	rt_gstatus_set(gp, status, RT_G_DEAD);
-	rt_switch_unmake(NULL, NULL, gp);
+	rt_switch_unmake(rt, NULL, gp);
 	rt_g_free(rt, NULL, gp);
 }
 

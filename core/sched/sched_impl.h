@@ -51,7 +51,9 @@ typedef struct rt_faulted { /* a fault that became a panic */
 } rt_faulted;
 void rt_fault_line(const be_fault *f, char *buf, size_t size); /* "[signal SIGSEGV: ...]\n" */
 
-/* Three cache lines: what every switch touches; what birth writes; the rest. */
+/* Three cache lines: what every switch touches; what birth writes; the rest, which a goroutine that only starts, works,
+ * waits and ends leaves as it was born (`more`): for one of a million in queues each line is a miss at its birth and
+ * at its start. */
 struct rt_g {
 	/* owner of the stack, see above, if nothing else is said */
 	be_context *ctx;       /* saved state; NULL until it first runs */
@@ -65,10 +67,12 @@ struct rt_g {
 	bool ismain : 1;       /* its end ends the run */
 	bool system : 1;       /* the runtime's own */
 	bool finalizes : 1;    /* and runs code of the user now */
+	bool more : 1;         /* the third line is not as it was born */
 	uint8_t dropped;       /* RT_DROPPED: its run has ended while its thread was busy with it */
 	rt_atomic8 gcscan;     /* its stack and the collector: RT_SCAN_*, see gc/roots.c */
 	rt_atomic32 claim;     /* who may wake this timed wait; wait.c */
-	rt_atomic32 canceled;  /* 1 = cancellable waits give up; wait.c */
+	rt_atomic8 canceled;   /* 1 = cancellable waits give up; wait.c */
+	uint8_t phase;         /* of its goid: which of its starts are measured */
 	rt_m *m;               /* that runs it, or NULL */
 	rt_m *lockedm;         /* that it is wired to, or NULL */
 	rt_waiter *waiting;    /* what it waits on, or NULL */
@@ -77,7 +81,7 @@ struct rt_g {
 	                        * and needs no mask */
 
 	/* set once by newproc, if nothing else is said */
-	rt_atomicptr ahead;    /* RT_AHEAD further on when it was queued: only prefetched, may be stale */
+	rt_atomicptr ahead;    /* further on in its queue or list of the dead: only prefetched, may be stale */
 	gort_func fn;
 	void *arg;
 	uint64_t goid;
@@ -89,20 +93,28 @@ struct rt_g {
 		void *creator;     /* code address of the gort_go */
 		rt_g *batch;       /* first of a batch of dead Gs: the next batch */
 	};
-	gort_runtime *rt;
 	rt_stack *stack;       /* owner; NULL until it first runs, and for an attached thread */
+	void *scope;           /* owner; builtin/panic.c */
 
-	void *scope, *defers;  /* owner; builtin/panic.c */
+	/* who writes sets `more` first, but for the two that stay: rt_g_more */
+	gort_runtime *rt;      /* set once */
+	void *defers;          /* owner; builtin/panic.c */
 	struct rt_panicking *panics; /* owner; in its frames, the newest first */
 	void *member;          /* sync/group.c: its place in a gort_group, or NULL */
 	int64_t trace_last;    /* owner: stamp of its last event */
 	char *name;            /* 32 bytes, or NULL */
 	uint32_t stack_size;   /* bytes; 0 = the runtime's */
 	uint32_t lockcount;    /* owner: gort_lock_os_thread nesting */
-	rt_g *alllink;         /* guarded by allg: every G ever made */
+	rt_g *alllink;         /* set once; guarded by allg: every G ever made */
 };
 
 _Static_assert(sizeof(rt_g) <= 3 * RT_CACHELINE, "a million of them wait in queues");
+
+/* The owner, before it writes to gp's third line. */
+static inline void rt_g_more(rt_g *gp)
+{
+	gp->more = 1;
+}
 
 /* SYSCALL: its M is in a system call and may take it back by compare-and-swap, as sysmon may take it away. */
 enum { RT_P_IDLE = 0, RT_P_RUNNING = 1, RT_P_SYSCALL = 2, RT_P_GCSTOP = 3, RT_P_DEAD = 4 };

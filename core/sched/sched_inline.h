@@ -40,7 +40,7 @@ void rt_latency_end(rt_p *pp, rt_g *gp);
 /* One start in 64 is measured. Go measures one in eight, and spends an eighth of a yield on the clock. */
 static inline bool rt_latency_due(const rt_g *gp)
 {
-	return (rt_g_runs(gp) + gp->goid) % 64 == 0;
+	return (rt_g_runs(gp) + gp->phase) % 64 == 0;
 }
 
 /* gp, which the caller owns, becomes runnable. */

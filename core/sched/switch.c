@@ -250,16 +250,15 @@ void rt_switch_detach(rt_m *mp, rt_g *gp)
 
 bool rt_switch_make(rt_m *mp, rt_g *gp, void (*entry)(void *))
 {
-	gp->ctx = stack_make(mp->rt, &mp->p->stacks, gp->stack_size, entry, gp, &gp->stack);
+	gp->ctx = stack_make(mp->rt, &mp->p->stacks, gp->more ? gp->stack_size : 0, entry, gp, &gp->stack);
 	return gp->ctx != NULL;
 }
 
-void rt_switch_unmake(rt_m *mp, rt_stackcache *cache, rt_g *gp)
+void rt_switch_unmake(gort_runtime *rt, rt_stackcache *cache, rt_g *gp)
 {
-	(void)mp;
 	if (gp->ctx == NULL || gp->attached)
 		return;
-	stack_unmake(gp->rt, cache, gp->ctx, gp->stack);
+	stack_unmake(rt, cache, gp->ctx, gp->stack);
 	gp->ctx = NULL;
 	gp->stack = NULL;
 }
@@ -295,6 +294,6 @@ void rt_goroutine_entry(void *arg)
 		gp->lockedm = NULL;
 	}
 	rt_leave();
-	gp->rt->up.goroutine_main(gp, gp->fn, gp->arg);
+	mp->rt->up.goroutine_main(gp, gp->fn, gp->arg);
 	rt_goroutine_done(gp);
 }

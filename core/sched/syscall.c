@@ -145,7 +145,7 @@ GORT_API void gort_exitsyscall(void)
 		rt_mcall(mp, exitsyscall0);
 	} else {
 		RT_TRACE(mp, SCHED, SYSCALL_END, mp->curg, 0, 0, 0);
-		rt_gc_before_run(mp->curg);
+		rt_gc_before_run(mp->rt, mp->curg);
 	}
 	rt_leave();
 }
@@ -171,6 +171,7 @@ GORT_API void gort_lock_os_thread(void)
 
 	if (gp->lockcount == UINT32_MAX)
 		rt_fatal("LockOSThread nesting overflow");
+	rt_g_more(gp);
 	gp->lockcount++;
 	gp->lockedm = mp;
 	rt_storeptr_rlx(&mp->lockedg, gp);
@@ -183,7 +184,7 @@ GORT_API void gort_unlock_os_thread(void)
 	rt_m *mp = RT_ENTER();
 	rt_g *gp = mp->curg;
 
-	if (gp->lockcount > 0 && --gp->lockcount == 0 && !gp->attached) {
+	if (gp->more && gp->lockcount > 0 && --gp->lockcount == 0 && !gp->attached) {
 		gp->lockedm = NULL;
 		rt_storeptr_rlx(&mp->lockedg, NULL);
 	}
@@ -223,7 +224,7 @@ static void attach_p(rt_m *mp, rt_g *gp)
 		rt_wakep(rt);
 		rt_stoplockedm(mp);
 	}
-	rt_gc_before_run(gp); /* the thread's stack cannot hold a heap pointer yet, but it counts as scanned */
+	rt_gc_before_run(rt, gp); /* the thread's stack cannot hold a heap pointer yet, but it counts as scanned */
 	gp->m = mp;
 	mp->curg = gp;
 	rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_RUNNING);
@@ -254,8 +255,7 @@ GORT_API int gort_attach(gort_runtime *rt)
 	gp->attached = 1;
 	gp->goid = rt_goid_next(rt, NULL);
 	gp->parent = 0;
-	gp->stack_size = 0;
-	gp->trace_last = 0;
+	rt_g_more(gp);
 	gp->lockcount = 1;
 	gp->lockedm = mp;
 	rt_storeptr_rlx(&mp->lockedg, gp);

@@ -23,6 +23,12 @@ static void raise_after(int64_t *after, int64_t last)
 		*after = last;
 }
 
+static void last_is(rt_g *gp, int64_t stamp)
+{
+	rt_g_more(gp);
+	gp->trace_last = stamp;
+}
+
 static void emit(rt_m *mp, rt_g *gp, gort_event *e)
 {
 	rt_trace *t = &mp->rt->trace;
@@ -42,9 +48,9 @@ static void emit(rt_m *mp, rt_g *gp, gort_event *e)
 		mp->ring = rt_tracering_get(t); /* NULL: lost; asked for again next time */
 	after = rt_tracering_write(t, mp->ring, e, after);
 	if (actor != NULL)
-		actor->trace_last = after;
+		last_is(actor, after);
 	if (gp != NULL)
-		gp->trace_last = after;
+		last_is(gp, after);
 	if (mp->p != NULL)
 		mp->p->trace_last = after;
 }
@@ -74,5 +80,5 @@ RT_NOINLINE void rt_trace_emit_outside(gort_runtime *rt, unsigned event, rt_g *g
 		return;
 	}
 	e.goid = acted_upon(event) ? 0 : gp->goid;
-	gp->trace_last = rt_trace_write_shared(&rt->trace, &e, gp->trace_last);
+	last_is(gp, rt_trace_write_shared(&rt->trace, &e, gp->trace_last));
 }

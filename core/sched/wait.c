@@ -42,7 +42,7 @@
 
 bool rt_g_canceled(rt_g *gp)
 {
-	return rt_load32_acq(&gp->canceled) != 0;
+	return rt_load8_acq(&gp->canceled) != 0;
 }
 
 int rt_wait_refused(rt_g *gp, int64_t deadline)
@@ -147,8 +147,8 @@ void rt_g_cancel(rt_g *gp)
 {
 	uint32_t was;
 
-	rt_xchg32_full(&gp->canceled, 1);
-	rt_fence_after_rmw(); /* pairs with the fence in rt_waiter_open */
+	rt_store8_rel(&gp->canceled, 1);
+	rt_fence_full(); /* pairs with the fence in rt_waiter_open */
 	was = rt_load32_rlx(&gp->claim);
 	/* Another wait than the one just seen: it found the flag before it began. */
 	if ((was & STATE) == OPEN && move(&gp->claim, was, NONE))
@@ -157,5 +157,5 @@ void rt_g_cancel(rt_g *gp)
 
 void rt_g_uncancel(rt_g *gp)
 {
-	rt_store32_rlx(&gp->canceled, 0);
+	rt_store8_rel(&gp->canceled, 0);
 }

@@ -253,6 +253,7 @@ static void *join(member *m)
 	if (m->next != NULL)
 		set(&m->next->prev, m);
 	set(&f->members, m);
+	rt_g_more(gp);
 	gp->member = m;
 	if (f->canceled)
 		rt_g_cancel(gp);

@@ -1,4 +1,4 @@
-/* Records of dead goroutines are used again, whichever P they died on, and none is had twice. */
+/* Records of dead goroutines are used again, whichever P they died on; none is had twice, each is as it was born. */
 #include "core/sched/internal.h"
 #include "tests/support/goroutines.h"
 
@@ -96,11 +96,110 @@ static void test_batches(void **state)
 	assert_int_equal(rt_load32_rlx(&failures), 0);
 }
 
+/* ---- As born ------------------------------------------------------------------------------------ */
+
+static rt_g *marked;
+
+static void mark(void *arg)
+{
+	(void)arg;
+	marked = rt_curg();
+}
+
+static void mark_wired(void *arg)
+{
+	mark(arg);
+	gort_lock_os_thread();
+}
+
+static void never(void *arg)
+{
+	(void)arg;
+	CHECK(false);
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+/* More deferred calls than a scope has room for, and a panic that Goexit overtakes. */
+static void exits(void *arg)
+{
+	(void)arg;
+	gort_goexit();
+}
+
+static void mark_deferring(void *arg)
+{
+	mark(arg);
+	for (int i = 0; i < 100; i++)
+		gort_defer(nothing, NULL);
+	gort_defer(exits, NULL);
+	gort_panics("overtaken");
+	never(arg);
+}
+
+static int mark_member(void *arg)
+{
+	mark(arg);
+	return 0;
+}
+
+static void check_born(void *arg)
+{
+	const rt_g *gp = rt_curg();
+
+	(void)arg;
+	CHECK(gp == marked);
+	CHECK(!gp->more && gp->name == NULL && gp->defers == NULL && gp->panics == NULL && gp->member == NULL);
+	CHECK(gp->trace_last == 0 && gp->stack_size == 0 && gp->lockcount == 0 && gp->lockedm == NULL);
+	gort_waitgroup_done(&wg);
+}
+
+/* Who comes next gets the record of who has just died. */
+static void next_is_as_born(void)
+{
+	while (rt_load32_acq(&marked->status) != RT_G_DEAD)
+		gort_gosched();
+	gort_waitgroup_add(&wg, 1);
+	CHECK(gort_go(check_born, NULL) == 0);
+	gort_waitgroup_wait(&wg);
+}
+
+static void all_marks(void *arg)
+{
+	gort_go_attr attr = { sizeof attr, 1 << 20, "marked" };
+	static gort_group group;
+
+	(void)arg;
+	CHECK(gort_go_with(&attr, mark, NULL) == 0);
+	gort_gosched();
+	next_is_as_born();
+	CHECK(gort_go(mark_wired, NULL) == 0);
+	gort_gosched();
+	next_is_as_born();
+	CHECK(gort_go(mark_deferring, NULL) == 0);
+	gort_gosched();
+	next_is_as_born();
+	CHECK(gort_group_go(&group, mark_member, NULL) == 0);
+	CHECK(gort_group_wait(&group) == 0);
+	next_is_as_born();
+}
+
+static void test_as_born(void **state)
+{
+	(void)state;
+	assert_int_equal(program(1, all_marks, NULL), 0);
+	assert_int_equal(rt_load32_rlx(&failures), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_waves),
 		cmocka_unit_test(test_batches),
+		cmocka_unit_test(test_as_born),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
