@@ -308,7 +308,7 @@ typedef struct rt_sched {
 	rt_atomic32 ending;      /* maker and sysmon end */
 	be_thread maker, sysmon;
 	int64_t stwbegin, stwstopped;
-	rt_hist stopping[2], pauses[2]; /* [1]: the collector's; owner: who holds stopworld */
+	rt_hist stopping[2], stopped_for[2], pauses[2]; /* [1]: the collector's; owner: who holds stopworld */
 	bool stwgc;              /* guarded by stopworld: the stop is the collector's */
 	rt_atomic64 coarse;      /* the time, to about 10 ms while anybody runs: by sysmon and who ends its sleep */
 	rt_atomic32 gomaxprocs;  /* changes only with the world stopped; Ms without a P read it, too */

@@ -409,6 +409,7 @@ int64_t rt_start_world(gort_runtime *rt)
 	RT_ASSERT(sc->stopwait == 0);
 	goes_on = start(rt);
 	rt_hist_add_owner(&sc->stopping[sc->stwgc], sc->stwstopped - sc->stwbegin);
+	rt_hist_add_owner(&sc->stopped_for[sc->stwgc], goes_on - sc->stwstopped);
 	rt_hist_add_owner(&sc->pauses[sc->stwgc], goes_on - sc->stwbegin);
 	rt_unlock(&sc->stopworld, RT_RANK_stopworld);
 	return goes_on;

@@ -77,10 +77,20 @@ static void stopping_gc(gort_runtime *rt, uint64_t *counts)
 
 static void stopped_other(gort_runtime *rt, uint64_t *counts)
 {
-	add(counts, &rt->sched.pauses[0]);
+	add(counts, &rt->sched.stopped_for[0]);
 }
 
 static void stopped_gc(gort_runtime *rt, uint64_t *counts)
+{
+	add(counts, &rt->sched.stopped_for[1]);
+}
+
+static void pauses_other(gort_runtime *rt, uint64_t *counts)
+{
+	add(counts, &rt->sched.pauses[0]);
+}
+
+static void pauses_gc(gort_runtime *rt, uint64_t *counts)
 {
 	add(counts, &rt->sched.pauses[1]);
 }

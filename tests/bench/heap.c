@@ -12,9 +12,10 @@
  * Prints "NAME VALUE UNIT" for each figure:
  *   allocs         objects a second, all goroutines together
  *   step, step_999, stall    one step (four objects) on average, the 99.9th percentile, the longest
- *   pause@US, pause_max, stopping@US, stopping_max    stops of the world by the collector: from asking for it until
- *                  the world goes on, and until all stand: how many there were in the bucket of the histogram that ends
- *                  at US microseconds, and the end of the last one
+ *   pause@US, stopping@US, stopped@US    stops of the world by the collector: from asking for it until the world goes
+ *                  on, until all stand, and what lies between: how many there were in the bucket of the histogram that
+ *                  ends at US microseconds
+ *   pause_max, stopping_max, stopped_max    the end of the last one
  *   cycles         collections that ended in this time
  *   full           a collection asked for, when nobody allocates: the median of five
  *   live           what such a one leaves
@@ -324,7 +325,7 @@ static void program(void *arg)
 	static uint64_t steps[BUCKETS];
 	const args *a = arg;
 	int n = gort_gomaxprocs(0);
-	pauses total, stopping;
+	pauses total, stopping, stopped;
 	uint64_t cycles, longest = 0, count = 0;
 	gort_waitgroup wg = GORT_INIT;
 	int64_t start;
@@ -340,6 +341,7 @@ static void program(void *arg)
 	all(n, fill);
 	begin_pauses(&total, "/sched/pauses/total/gc:seconds");
 	begin_pauses(&stopping, "/sched/pauses/stopping/gc:seconds");
+	begin_pauses(&stopped, "/sched/pauses/stopped/gc:seconds");
 	cycles = figure("/gc/cycles/total:gc-cycles");
 	start = gort_nanotime();
 	for (int i = 0; i < n; i++)
@@ -360,6 +362,7 @@ static void program(void *arg)
 	printf("stall %.3f ms\n", (double)longest / GORT_MILLISECOND);
 	end_pauses(&total, "pause");
 	end_pauses(&stopping, "stopping");
+	end_pauses(&stopped, "stopped");
 	printf("cycles %.0f n\n", (double)(figure("/gc/cycles/total:gc-cycles") - cycles));
 	printf("limited %.0f n\n", (double)figure("/gc/limiter/last-enabled:gc-cycle"));
 	printf("full %.1f ms\n", full());

@@ -78,6 +78,26 @@ static uint64_t total(all *a, const char *name)
 	return sum;
 }
 
+/* By the lower ends of the buckets, 0, or the upper, 1. */
+static double seconds_in(all *a, const char *name, int end)
+{
+	const gort_metric *m = find(a, name);
+	const gort_metric_desc *d = gort_metric_at((size_t)(m - a->m));
+	double sum = 0;
+
+	for (size_t i = 0; i < d->nbuckets; i++)
+		if (m->value.counts[i] > 0)
+			sum += (double)m->value.counts[i] * d->bounds[i + (size_t)end];
+	return sum;
+}
+
+/* A pause is until all stand, and from then on. */
+static void parts_add_up(const char *stopping, const char *stopped, const char *pause)
+{
+	CHECK(seconds_in(&now, stopping, 0) + seconds_in(&now, stopped, 0) <= seconds_in(&now, pause, 1));
+	CHECK(seconds_in(&now, stopping, 1) + seconds_in(&now, stopped, 1) >= seconds_in(&now, pause, 0));
+}
+
 static uint64_t sum_of(all *a, const char *beginning, const char *but)
 {
 	uint64_t sum = 0;
@@ -175,6 +195,7 @@ static void counts(void *arg)
 	consistent(&now);
 	CHECK(total(&now, "/gc/pauses:seconds") == total(&now, "/sched/pauses/total/gc:seconds"));
 	CHECK(total(&now, "/gc/pauses:seconds") == total(&now, "/sched/pauses/stopping/gc:seconds"));
+	CHECK(total(&now, "/gc/pauses:seconds") == total(&now, "/sched/pauses/stopped/gc:seconds"));
 	if (none) {
 		CHECK(u64(&now, "/gc/cycles/total:gc-cycles") == 0);
 		CHECK(f64(&now, "/cpu/classes/gc/total:cpu-seconds") == 0);
@@ -188,6 +209,9 @@ static void counts(void *arg)
 	CHECK(u64(&now, "/gc/heap/live:bytes") <= u64(&now, "/gc/heap/goal:bytes"));
 	CHECK(u64(&now, "/gc/scan/stack:bytes") > 0 && u64(&now, "/gc/scan/globals:bytes") == 0);
 	CHECK(f64(&now, "/cpu/classes/gc/pause:cpu-seconds") > f64(&was, "/cpu/classes/gc/pause:cpu-seconds"));
+	CHECK(seconds_in(&now, "/sched/pauses/stopped/gc:seconds", 0) > 0);
+	parts_add_up("/sched/pauses/stopping/gc:seconds", "/sched/pauses/stopped/gc:seconds",
+	             "/sched/pauses/total/gc:seconds");
 	/* One stop, or one more at the end, which may not be the last. */
 	CHECK(total(&now, "/gc/pauses:seconds") - total(&was, "/gc/pauses:seconds") >=
 	      (strcmp(collector, "stw") == 0 ? 1 : 2));
@@ -257,6 +281,39 @@ static void test_settings(void **state)
 {
 	(void)state;
 	on_each(settings);
+}
+
+/* A stop whose longer part is to wait for somebody who is pinned. (If he was done before, it is a short one.) */
+static void pinned(void *arg)
+{
+	int64_t until = gort_nanotime() + 5 * GORT_MILLISECOND;
+
+	gort_pin();
+	rt_store32_rel(arg, 1);
+	while (gort_nanotime() < until)
+		;
+	gort_unpin();
+}
+
+static void long_stopping(void *arg)
+{
+	static rt_atomic32 there;
+
+	(void)arg;
+	rt_store32_rel(&there, 0);
+	gort_go(pinned, &there);
+	while (!rt_load32_acq(&there))
+		gort_gosched();
+	(void)gort_set_gc_percent(100);
+	read_all(&now);
+	parts_add_up("/sched/pauses/stopping/other:seconds", "/sched/pauses/stopped/other:seconds",
+	             "/sched/pauses/total/other:seconds");
+}
+
+static void test_long_stopping(void **state)
+{
+	(void)state;
+	on_each(long_stopping);
 }
 
 static void allocates(void *arg)
@@ -330,7 +387,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counts),        cmocka_unit_test(test_settings),
 		cmocka_unit_test(test_beside_others), cmocka_unit_test(test_stops_nobody),
-		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_sizes),         cmocka_unit_test(test_long_stopping),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
