@@ -86,6 +86,14 @@ static inline uint8_t rt_load8_acq(const rt_atomic8 *a)
 {
 	return __atomic_load_n(&a->v, __ATOMIC_ACQUIRE);
 }
+static inline uint8_t rt_load8_rlx(const rt_atomic8 *a)
+{
+	return __atomic_load_n(&a->v, __ATOMIC_RELAXED);
+}
+static inline void rt_store8_rlx(rt_atomic8 *a, uint8_t v)
+{
+	__atomic_store_n(&a->v, v, __ATOMIC_RELAXED);
+}
 static inline void rt_store8_rel(rt_atomic8 *a, uint8_t v)
 {
 	__atomic_store_n(&a->v, v, __ATOMIC_RELEASE);

@@ -72,7 +72,7 @@ _Static_assert(sizeof(block) <= RT_DEFERBLOCK_SIZE, "a block is one record of rt
 
 static panic *newest(const rt_g *gp)
 {
-	return gp->more ? (panic *)gp->panics : NULL;
+	return rt_g_has_more(gp) ? (panic *)gp->panics : NULL;
 }
 
 static void set_newest(rt_g *gp, panic *p)
@@ -585,7 +585,7 @@ void rt_panic_drop(rt_g *gp)
 		rt_fixalloc_put(&gp->rt->defers, b);
 	}
 	gp->scope = NULL;
-	if (gp->more)
+	if (rt_g_has_more(gp))
 		gp->panics = NULL;
 }
 
@@ -597,7 +597,7 @@ static void visit_calls(deferred *calls, uint32_t n, void (*visit)(void *, void 
 
 void rt_panic_roots(rt_g *gp, void (*visit)(void *data, void **slot), void *data)
 {
-	for (block *b = gp->more ? gp->defers : NULL; b != NULL; b = b->older)
+	for (block *b = rt_g_has_more(gp) ? gp->defers : NULL; b != NULL; b = b->older)
 		visit_calls(b->calls, b->n, visit, data);
 	for (scope *s = gp->scope; s != NULL; s = s->outer) {
 		visit(data, &s->arg);

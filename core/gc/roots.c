@@ -95,7 +95,7 @@ void rt_roots_goroutine(rt_marker *k, rt_g *gp)
 	if (status == RT_G_DEAD || (gp->dropped && !gp->attached))
 		return;
 	rt_gc_grey(k, (uintptr_t)gp->arg);
-	if (gp->more)
+	if (rt_g_has_more(gp))
 		rt_gc_grey(k, (uintptr_t)gp->member);
 	rt->up.panic_roots(gp, visit, k);
 	if (gp == k->gc->controller || rt_fin_idle(gp, status))

@@ -141,7 +141,7 @@ static RT_NOINLINE void as_born(gort_runtime *rt, rt_g *gp)
 void rt_g_free(gort_runtime *rt, rt_p *pp, rt_g *gp)
 {
 	RT_ASSERT(gp->ctx == NULL);
-	if (RT_UNLIKELY(gp->more))
+	if (RT_UNLIKELY(rt_g_has_more(gp)))
 		as_born(rt, gp);
 	gp->fn = NULL;
 	gp->arg = NULL;
@@ -151,7 +151,8 @@ void rt_g_free(gort_runtime *rt, rt_p *pp, rt_g *gp)
 	rt_store8_rel(&gp->canceled, 0);
 	rt_store8_rel(&gp->gcscan, 0);
 	gp->scope = NULL;
-	gp->attached = gp->ismain = gp->system = gp->finalizes = gp->more = false;
+	gp->attached = gp->ismain = gp->system = gp->finalizes = false;
+	rt_store8_rlx(&gp->more, 0);
 	gp->dropped = 0;
 	rt_store64_rlx(&gp->turns, 0);
 	if (pp == NULL) {
@@ -261,7 +262,7 @@ int64_t rt_g_count(gort_runtime *rt)
 void rt_goexit0(rt_m *mp, rt_g *gp)
 {
 	rt_p *pp = mp->p;
-	bool wired = gp->more && gp->lockcount > 0, system = gp->system;
+	bool wired = rt_g_has_more(gp) && gp->lockcount > 0, system = gp->system;
 
 	RT_TRACE(mp, SCHED, GO_END, gp, 0, 0, 0);
 	RT_ASSERT(gp->waiting == NULL);

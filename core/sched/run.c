@@ -146,7 +146,7 @@ static rt_g *make_main(gort_runtime *rt, rt_m *mp, gort_func fn, void *arg)
 	gp->fn = fn;
 	gp->arg = arg;
 	gp->ismain = 1;
-	gp->goid = 1;
+	gp->goid = gp->phase = 1;
 	gp->parent = 0;
 	gp->creator = NULL;
 	gp->lockedm = mp; /* until it has started: see rt_goroutine_entry */

@@ -67,12 +67,12 @@ struct rt_g {
 	bool ismain : 1;       /* its end ends the run */
 	bool system : 1;       /* the runtime's own */
 	bool finalizes : 1;    /* and runs code of the user now */
-	bool more : 1;         /* the third line is not as it was born */
 	uint8_t dropped;       /* RT_DROPPED: its run has ended while its thread was busy with it */
 	rt_atomic8 gcscan;     /* its stack and the collector: RT_SCAN_*, see gc/roots.c */
 	rt_atomic32 claim;     /* who may wake this timed wait; wait.c */
 	rt_atomic8 canceled;   /* 1 = cancellable waits give up; wait.c */
 	uint8_t phase;         /* of its goid: which of its starts are measured */
+	rt_atomic8 more;       /* 1 = the third line is not as it was born; markers and watchers read it, too */
 	rt_m *m;               /* that runs it, or NULL */
 	rt_m *lockedm;         /* that it is wired to, or NULL */
 	rt_waiter *waiting;    /* what it waits on, or NULL */
@@ -113,7 +113,12 @@ _Static_assert(sizeof(rt_g) <= 3 * RT_CACHELINE, "a million of them wait in queu
 /* The owner, before it writes to gp's third line. */
 static inline void rt_g_more(rt_g *gp)
 {
-	gp->more = 1;
+	rt_store8_rlx(&gp->more, 1);
+}
+
+static inline bool rt_g_has_more(const rt_g *gp)
+{
+	return rt_load8_rlx(&gp->more) != 0;
 }
 
 /* SYSCALL: its M is in a system call and may take it back by compare-and-swap, as sysmon may take it away. */

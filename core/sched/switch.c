@@ -250,7 +250,7 @@ void rt_switch_detach(rt_m *mp, rt_g *gp)
 
 bool rt_switch_make(rt_m *mp, rt_g *gp, void (*entry)(void *))
 {
-	gp->ctx = stack_make(mp->rt, &mp->p->stacks, gp->more ? gp->stack_size : 0, entry, gp, &gp->stack);
+	gp->ctx = stack_make(mp->rt, &mp->p->stacks, rt_g_has_more(gp) ? gp->stack_size : 0, entry, gp, &gp->stack);
 	return gp->ctx != NULL;
 }
 
@@ -285,6 +285,7 @@ void rt_goroutine_entry(void *arg)
 {
 	rt_g *gp = arg;
 	rt_m *mp = rt_self();
+	gort_runtime *rt;
 
 	tools_arrive(NULL);
 	RT_ASSERT(mp->curg == gp);
@@ -293,7 +294,8 @@ void rt_goroutine_entry(void *arg)
 		rt_storeptr_rlx(&mp->lockedg, NULL);
 		gp->lockedm = NULL;
 	}
-	rt_leave();
-	mp->rt->up.goroutine_main(gp, gp->fn, gp->arg);
+	rt = mp->rt;
+	rt_leave(); /* from here on mp may be gone */
+	rt->up.goroutine_main(gp, gp->fn, gp->arg);
 	rt_goroutine_done(gp);
 }

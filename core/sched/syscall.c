@@ -184,7 +184,7 @@ GORT_API void gort_unlock_os_thread(void)
 	rt_m *mp = RT_ENTER();
 	rt_g *gp = mp->curg;
 
-	if (gp->more && gp->lockcount > 0 && --gp->lockcount == 0 && !gp->attached) {
+	if (rt_g_has_more(gp) && gp->lockcount > 0 && --gp->lockcount == 0 && !gp->attached) {
 		gp->lockedm = NULL;
 		rt_storeptr_rlx(&mp->lockedg, NULL);
 	}
@@ -254,7 +254,9 @@ GORT_API int gort_attach(gort_runtime *rt)
 	}
 	gp->attached = 1;
 	gp->goid = rt_goid_next(rt, NULL);
+	gp->phase = (uint8_t)gp->goid;
 	gp->parent = 0;
+	gp->creator = NULL; /* a batch, when it was dead */
 	rt_g_more(gp);
 	gp->lockcount = 1;
 	gp->lockedm = mp;
