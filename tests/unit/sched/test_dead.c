@@ -123,13 +123,13 @@ static void nothing(void *arg)
 	(void)arg;
 }
 
-/* More deferred calls than a scope has room for, and a panic that Goexit overtakes. */
 static void exits(void *arg)
 {
 	(void)arg;
 	gort_goexit();
 }
 
+/* More deferred calls than a scope has room for, and a panic that Goexit overtakes. */
 static void mark_deferring(void *arg)
 {
 	mark(arg);
@@ -177,6 +177,7 @@ static void next_is_as_born(void)
 static void all_marks(void *arg)
 {
 	gort_go_attr attr = { sizeof attr, 1 << 20, "marked" };
+	gort_trace_listener deaf = { .size = sizeof deaf, .groups = GORT_TRACE_SCHED };
 	static gort_group group;
 
 	(void)arg;
@@ -191,6 +192,12 @@ static void all_marks(void *arg)
 	next_is_as_born();
 	CHECK(gort_group_go(&group, mark_member, NULL) == 0);
 	CHECK(gort_group_wait(&group) == 0);
+	next_is_as_born();
+	CHECK(gort_trace_start(rt_self()->rt, &deaf) == 0);
+	CHECK(gort_go(mark, NULL) == 0);
+	gort_gosched();
+	until_dead(marked);
+	CHECK(gort_trace_stop(rt_self()->rt) == 0);
 	next_is_as_born();
 }
 
