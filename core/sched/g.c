@@ -62,6 +62,8 @@ static rt_g *new_record(gort_runtime *rt)
 	gp->rt = rt;
 	rt_store32_rlx(&gp->status, RT_G_DEAD);
 	rt_lock(&sc->allglock, RT_RANK_allg);
+	if (sc->allg == NULL) /* in the middle of what a number reaches */
+		sc->gbase = (uintptr_t)gp - (uintptr_t)INT32_MAX / 2 * RT_CACHELINE;
 	gp->alllink = sc->allg;
 	sc->allg = gp;
 	rt_unlock(&sc->allglock, RT_RANK_allg);

@@ -323,6 +323,7 @@ typedef struct rt_sched {
 	rt_atomicptr gfree;      /* batches of dead Gs, linked by rt_g.batch; read without the lock as a hint */
 	rt_mutex allglock;
 	rt_g *allg;              /* guarded by allglock */
+	uintptr_t gbase;         /* set once, under allglock with the first G: see rt_g_ref */
 	rt_fixalloc gs, ms, names;
 	be_netpoll poll;
 } rt_sched;

@@ -70,6 +70,24 @@ static inline rt_g *rt_curg(void)
 	return mp != NULL ? mp->curg : NULL;
 }
 
+/* A goroutine's record as a number below 2^31, for words that have no room for a pointer: which cache line it begins,
+ * from sched.gbase on. They come from one heap of records, so it is a rare one that lies too far away to have a
+ * number, but one may. */
+static inline uint64_t rt_g_ref(const gort_runtime *rt, const rt_g *gp)
+{
+	return ((uintptr_t)gp - rt->sched.gbase) / RT_CACHELINE;
+}
+
+static inline bool rt_g_has_ref(const gort_runtime *rt, const rt_g *gp)
+{
+	return RT_LIKELY(rt_g_ref(rt, gp) <= INT32_MAX);
+}
+
+static inline rt_g *rt_g_of_ref(const gort_runtime *rt, uint64_t ref)
+{
+	return (rt_g *)(rt->sched.gbase + (uintptr_t)ref * RT_CACHELINE);
+}
+
 /* True once the run has ended under an attached thread: nothing blocks it any more. */
 static inline bool rt_g_released(const rt_g *gp)
 {

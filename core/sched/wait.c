@@ -20,7 +20,8 @@
  * the list before it leaves the frame. The timer keeps it by the lock of its heap: rt_timer_disarm
  * takes that. The canceller needs nothing of it: it looks at gp->claim only. Records of goroutines are never
  * given back while a runtime lives, and the canceller's lock keeps gp the goroutine that it means.
- * gp->waiting belongs to the goroutine; others read it with the world stopped.
+ * gp->waiting belongs to the goroutine; others read it with the world stopped, and so does a partner that has found the
+ * goroutine itself and not its waiter (sync/waitgroup.c).
  *
  * rt_waiter_open runs on g0 in the commit function, so the goroutine is WAITING and its registers are
  * saved before OPEN is written; that write is the release, the winning compare-and-swap the acquire, by

@@ -1,9 +1,19 @@
-/* waitgroup.c: sync.WaitGroup. One word: counter above, waiters below. The waiters' half changes
- * only under the lock of the address's bucket in the semaphore table, and so does the step to 0 while somebody
- * waits. So when a wait returns, the last done touches the bucket and no longer the group: the group
- * may be in a frame that is gone.
+/* waitgroup.c: sync.WaitGroup. One word: counter above, waiters below. When a wait returns, the last done touches the
+ * group no longer: it may be in a frame that is gone.
  *
- * The waiters hang in a circle on the group itself. Rejected: the bucket's tree. In a program that forks and joins
+ *   none      nobody waits
+ *   sole      one goroutine does, without a deadline; its record is named here
+ *   circle    so many wait, in a circle on the group, under the lock of the address's bucket in the semaphore table
+ *
+ * To fork and to join, sole is all that is needed. One compare-and-swap makes it from none: on g0, when the goroutine
+ * is WAITING and its registers are saved. One more, the last done's step to 0, ends it, and who wins that step makes
+ * the goroutine runnable: nobody else wakes it (wait.c: without a deadline only the partner). Between the two the word
+ * is all that is shared, so no lock is taken, and that step is the last that touches the group. Who comes to wait
+ * meanwhile turns sole into a circle, with the lock: it steps the word first, and hangs up the one it found then,
+ * since from that step on a release takes the lock, too. tests/model/waitgroup.pml has all of this.
+ *
+ * The circle's number changes only under the lock, and so does the step from it to 0. The waiters hang in a circle on
+ * the group itself. Rejected: the bucket's tree. In a program that forks and joins
  * tens of thousands wait, each for a group of its own, and on the way down a tree each of their stacks is a cache miss:
  * two fifths of all time.
  */
@@ -14,11 +24,13 @@
 #include "core/sched/sched_inline.h"
 
 typedef struct waitgroup {
-	rt_atomic64 state; /* counter << 32 | waiters */
-	rt_waiter *first;  /* guarded by the bucket's lock */
+	rt_atomic64 state; /* counter << 32 | waiters: their number, or SOLE and a goroutine (rt_g_ref) */
+	rt_waiter *first;  /* of the circle; guarded by the bucket's lock */
 } waitgroup;
 
 _Static_assert(sizeof(waitgroup) == sizeof(gort_waitgroup), "the public size is for ever");
+
+enum { SOLE = 1u << 31 };
 
 static int32_t counter(uint64_t state)
 {
@@ -27,6 +39,14 @@ static int32_t counter(uint64_t state)
 static uint32_t waiters(uint64_t state)
 {
 	return (uint32_t)state;
+}
+static bool is_sole(uint64_t state)
+{
+	return (waiters(state) & SOLE) != 0;
+}
+static rt_g *sole_of(gort_runtime *rt, uint64_t state)
+{
+	return rt_g_of_ref(rt, waiters(state) & ~(uint32_t)SOLE);
 }
 
 /* ---- The circle; the bucket's lock is held ----------------------------------------------------- */
@@ -58,7 +78,7 @@ static bool leave(waitgroup *wg, rt_waiter *w)
 	return true;
 }
 
-static void unlink_waitgroup(rt_waiter *w) /* at the end of a run, world stopped */
+static void unlink_circle(rt_waiter *w) /* at the end of a run, world stopped */
 {
 	(void)leave(w->on, w);
 }
@@ -84,8 +104,20 @@ static rt_waiter *take_all(rt_waiter *first)
 
 /* ---- Counting -------------------------------------------------------------------------------- */
 
-/* The counter has come to 0 and somebody waits: wakes them all. */
-static RT_NOINLINE bool release(waitgroup *wg, uint64_t old)
+/* The counter has come to 0 and one waits: wakes it. */
+static bool release_sole(waitgroup *wg, uint64_t old)
+{
+	rt_g *gp = sole_of(rt_self()->rt, old);
+
+	if (!rt_cas64_full(&wg->state, old, 0))
+		return false;
+	gp->waiting->success = true;
+	rt_goready(gp);
+	return true;
+}
+
+/* The counter has come to 0 and a circle waits: wakes them all. */
+static RT_NOINLINE bool release_circle(waitgroup *wg, uint64_t old)
 {
 	rt_semaroot *r = rt_semaroot_of(wg);
 	rt_waiter *first, *all, *w;
@@ -133,7 +165,7 @@ static RT_NOINLINE void add_long(waitgroup *wg, int delta, const char *function)
 
 		if (RT_UNLIKELY(counter(new) < 0))
 			rt_panic_text("sync: negative WaitGroup counter");
-		if (last_done(old, new) && release(wg, old))
+		if (last_done(old, new) && (is_sole(old) ? release_sole(wg, old) : release_circle(wg, old)))
 			break;
 	}
 	rt_leave();
@@ -171,16 +203,25 @@ GORT_API void gort_waitgroup_done(gort_waitgroup *wg)
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
-/* Under the bucket's lock: one more waiter, if there is something to wait for. */
-static bool count_waiter(waitgroup *wg)
+/* Under the bucket's lock: one more in the circle, if there is something to wait for. */
+static bool count_waiter(waitgroup *wg, rt_semaroot *r)
 {
 	for (;;) {
 		uint64_t old = rt_load64_acq(&wg->state);
+		uint64_t circle = is_sole(old) ? (old & ~(uint64_t)UINT32_MAX) | 1 : old;
+		rt_waiter *w;
 
 		if (counter(old) == 0)
 			return false;
-		if (rt_cas64_full(&wg->state, old, old + 1))
-			return true;
+		if (!rt_cas64_full(&wg->state, old, circle + 1))
+			continue;
+		if (is_sole(old)) { /* it waits on, and is found by the lock now */
+			w = sole_of(rt_self()->rt, old)->waiting;
+			w->elem = r;
+			w->unlink = unlink_circle;
+			enqueue(wg, w);
+		}
+		return true;
 	}
 }
 
@@ -195,7 +236,7 @@ static void uncount_waiter(waitgroup *wg)
 	}
 }
 
-static bool commit(rt_g *gp, void *arg)
+static bool commit_circle(rt_g *gp, void *arg)
 {
 	rt_waiter *w = arg;
 	rt_semaroot *r = w->elem;
@@ -206,39 +247,87 @@ static bool commit(rt_g *gp, void *arg)
 	return true;
 }
 
+static int wait_in_circle(waitgroup *wg, rt_g *gp, rt_waiter *w, int64_t deadline)
+{
+	rt_semaroot *r = rt_semaroot_of(wg);
+
+	rt_plock(&r->lock, RT_RANK_semaroot);
+	if (!count_waiter(wg, r)) {
+		rt_punlock(&r->lock, RT_RANK_semaroot);
+		return 0;
+	}
+	w->on = wg;
+	w->elem = r;
+	w->unlink = unlink_circle;
+	rt_waiter_begin(gp, w, deadline);
+	enqueue(wg, w);
+	rt_gopark(commit_circle, w, RT_WAIT_SEMACQUIRE, wg);
+	if (!w->success && !rt_g_released(gp)) {
+		rt_plock(&r->lock, RT_RANK_semaroot);
+		if (leave(wg, w))
+			uncount_waiter(wg);
+		else
+			w->success = true; /* the group came to 0 before it could give up */
+		rt_punlock(&r->lock, RT_RANK_semaroot);
+	}
+	return rt_waiter_end(gp, w);
+}
+
+static void unlink_sole(rt_waiter *w) /* at the end of a run, world stopped */
+{
+	waitgroup *wg = w->on;
+	uint64_t state;
+
+	if (w->success) /* it has been woken: wg may be gone */
+		return;
+	state = rt_load64_rlx(&wg->state);
+	if (is_sole(state) && sole_of(w->g->rt, state) == w->g)
+		rt_store64_rlx(&wg->state, state & ~(uint64_t)UINT32_MAX);
+}
+
+/* The step may be the last of this wait: behind it wg and the goroutine's frame may be gone. False: there is nothing to
+ * wait for any more, or somebody else waits. */
+static bool commit_sole(rt_g *gp, void *arg)
+{
+	waitgroup *wg = arg;
+	uint64_t old = rt_load64_rlx(&wg->state), sole = SOLE | rt_g_ref(rt_self()->rt, gp);
+
+	while (counter(old) != 0 && waiters(old) == 0) {
+		if (rt_cas64_full(&wg->state, old, old | sole))
+			return true;
+		old = rt_load64_rlx(&wg->state);
+	}
+	return false;
+}
+
+/* False: not woken, and neither was its run over. */
+static bool wait_alone(waitgroup *wg, rt_g *gp, rt_waiter *w)
+{
+	w->on = wg;
+	w->next = w->prev = NULL;
+	w->unlink = unlink_sole;
+	rt_waiter_begin(gp, w, RT_UNTIMED);
+	rt_gopark(commit_sole, wg, RT_WAIT_SEMACQUIRE, wg);
+	gp->waiting = NULL;
+	return w->success || rt_g_released(gp);
+}
+
 static int wait(waitgroup *wg, int64_t deadline)
 {
-	rt_g *gp = rt_curg();
-	rt_semaroot *r;
+	rt_m *mp = rt_self();
+	rt_g *gp = mp->curg;
+	uint64_t state = rt_load64_acq(&wg->state);
 	rt_waiter w;
 	int err;
 
-	if (counter(rt_load64_acq(&wg->state)) == 0)
+	if (counter(state) == 0)
 		return 0;
 	err = rt_wait_refused(gp, deadline);
 	if (err != 0)
 		return err;
-	r = rt_semaroot_of(wg);
-	rt_plock(&r->lock, RT_RANK_semaroot);
-	if (!count_waiter(wg)) {
-		rt_punlock(&r->lock, RT_RANK_semaroot);
-		return 0;
-	}
-	w.on = wg;
-	w.elem = r;
-	w.unlink = unlink_waitgroup;
-	rt_waiter_begin(gp, &w, deadline);
-	enqueue(wg, &w);
-	rt_gopark(commit, &w, RT_WAIT_SEMACQUIRE, wg);
-	if (!w.success && !rt_g_released(gp)) {
-		rt_plock(&r->lock, RT_RANK_semaroot);
-		if (leave(wg, &w))
-			uncount_waiter(wg);
-		else
-			w.success = true; /* the group came to 0 before it could give up */
-		rt_punlock(&r->lock, RT_RANK_semaroot);
-	}
-	return rt_waiter_end(gp, &w);
+	if (deadline == RT_UNTIMED && waiters(state) == 0 && rt_g_has_ref(mp->rt, gp) && wait_alone(wg, gp, &w))
+		return w.success ? 0 : GORT_ECANCELED;
+	return wait_in_circle(wg, gp, &w, deadline);
 }
 
 GORT_API void gort_waitgroup_wait(gort_waitgroup *wg)

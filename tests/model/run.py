@@ -1,7 +1,8 @@
 """Checks the models of the lock-free protocols and prints a table.
 
 usage: run.py [NAME...]     NAME: parkready kept timerpoll timerheap runq mutex cancel takep syscall
-               stwpreempt dead news barrier weak trace relacy
+               stwpreempt dead news barrier weak trace
+               waitgroup relacy
 
 Each row is a model, a variant and what is expected. A mutant lacks one fence, re-check or order and must
 fail; one that passes means that the model no longer sees what it is there for, so the run fails too.
@@ -140,6 +141,12 @@ for scenario, memory, mutant in (
 rows('trace', ('',), ('',))
 for mutant in ('NO_W2', 'NO_R2', 'NO_BUSY', 'NO_FLOOR', 'NO_RECHECK'):
     rows('trace', ('',), ('',), False, mutant)
+
+rows('waitgroup', ('FORK', 'TWO', 'MIXED'), ('',)) # each step is a compare-and-swap or under the lock: WEAK adds nothing
+for scenario, mutant in (
+        ('FORK', 'BLIND_ZERO'), ('TWO', 'BLIND_OTHERS'), ('TWO', 'LINK_FIRST'), ('MIXED', 'NO_LOCK'),
+        ('FORK', 'WAKE_FIRST')):
+    rows('waitgroup', (scenario,), ('',), False, mutant)
 
 rows('relacy', ('',), ('',))
 for number in range(1, 5):

@@ -3,6 +3,7 @@
 #include "tests/support/goroutines.h"
 
 #include "core/base/attrs.h"
+#include "core/sched/sched_inline.h"
 
 #include <string.h>
 
@@ -192,6 +193,115 @@ static void test_run_ends(void **state)
 	assert_int_equal(left.opaque[1], 0);
 }
 
+static void leaves_one(void *arg)
+{
+	(void)arg;
+	left = (gort_waitgroup)GORT_INIT;
+	gort_waitgroup_add(&left, 1);
+	gort_go(forever, NULL);
+	while ((uint32_t)left.opaque[0] == 0)
+		gort_gosched();
+}
+
+static void test_run_ends_under_one(void **state)
+{
+	(void)state;
+	left = (gort_waitgroup)GORT_INIT;
+	run_all(leaves_one);
+	assert_int_equal(left.opaque[0], (uint64_t)1 << 32);
+}
+
+static void wait_and_tell(void *arg)
+{
+	gort_waitgroup *both = arg;
+
+	gort_waitgroup_wait(&both[0]);
+	gort_waitgroup_done(&both[1]);
+}
+
+/* One waits, and is named in the word; others come, and it is found by the lock from then on. */
+static void joined(void *arg)
+{
+	const uint64_t one = (uint64_t)1 << 32;
+	gort_waitgroup both[2] = { GORT_INIT, GORT_INIT };
+
+	(void)arg;
+	for (int more = 0; more < 3; more++) {
+		gort_waitgroup_add(&both[0], 1);
+		gort_waitgroup_add(&both[1], 1 + more);
+		gort_go(wait_and_tell, both);
+		while ((uint32_t)both[0].opaque[0] == 0)
+			gort_gosched();
+		CHECK((uint32_t)both[0].opaque[0] >> 31 == 1 && both[0].opaque[1] == 0);
+		while ((uint32_t)both[0].opaque[0] >> 31 == 1) /* if the moment has passed already, nobody joins */
+			CHECK(gort_waitgroup_wait_until(&both[0], gort_nanotime() + 20 * GORT_MICROSECOND) ==
+			      GORT_ETIMEDOUT);
+		CHECK(both[0].opaque[0] == one + 1 && both[0].opaque[1] != 0);
+		for (int i = 0; i < more; i++)
+			gort_go(wait_and_tell, both);
+		while (both[0].opaque[0] != one + 1 + (uint64_t)more)
+			gort_gosched();
+		gort_waitgroup_done(&both[0]);
+		gort_waitgroup_wait(&both[1]);
+		CHECK(both[0].opaque[0] == 0 && both[0].opaque[1] == 0);
+	}
+}
+
+static void test_joined(void **state)
+{
+	(void)state;
+	run_all(joined);
+}
+
+/* Two plain waits, one that may give up, and the last done, all at once. */
+static void race(void *arg)
+{
+	enum { ROUNDS = 3000 };
+
+	(void)arg;
+	for (int round = 0; round < ROUNDS; round++) {
+		gort_waitgroup both[2] = { GORT_INIT, GORT_INIT };
+		impatience who = { &both[0], &both[1], round % 9, 1 };
+
+		gort_waitgroup_add(&both[0], 2);
+		gort_waitgroup_add(&both[1], 3);
+		gort_go(wait_and_tell, both);
+		gort_go(finish, &both[0]);
+		gort_go(wait_and_tell, both);
+		gort_go(impatient, &who);
+		gort_waitgroup_done(&both[0]);
+		gort_waitgroup_wait(&both[1]);
+		CHECK(both[0].opaque[0] == 0 && both[0].opaque[1] == 0);
+		CHECK(who.r == 0 || (who.r == GORT_ETIMEDOUT && round % 3 != 0));
+	}
+}
+
+static void test_race(void **state)
+{
+	(void)state;
+	run_all(race);
+}
+
+/* A record that lies too far from the first to have a number waits in the circle. */
+static void far(void *arg)
+{
+	rt_sched *sc = &rt_self()->rt->sched;
+	uintptr_t base = sc->gbase;
+
+	sc->gbase = (uintptr_t)rt_curg() + RT_CACHELINE;
+	CHECK(!rt_g_has_ref(rt_self()->rt, rt_curg()));
+	frames(arg);
+	sc->gbase = base;
+	CHECK(rt_g_has_ref(rt_self()->rt, rt_curg()));
+	CHECK(rt_g_of_ref(rt_self()->rt, rt_g_ref(rt_self()->rt, rt_curg())) == rt_curg());
+}
+
+static void test_far(void **state)
+{
+	(void)state;
+	run_all(far);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,6 +310,10 @@ int main(void)
 		cmocka_unit_test(test_giving_up),
 		cmocka_unit_test(test_crowd),
 		cmocka_unit_test(test_run_ends),
+		cmocka_unit_test(test_run_ends_under_one),
+		cmocka_unit_test(test_joined),
+		cmocka_unit_test(test_race),
+		cmocka_unit_test(test_far),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
