@@ -193,9 +193,9 @@ void rt_pacer_end(rt_pacer *p, const rt_pacer_cycle *c)
 
 double rt_pacer_sweep(uint64_t pages, uint64_t heap_live, uint64_t trigger, uint64_t page)
 {
-	uint64_t from = heap_live + RT_GC_SWEEP_DISTANCE;
-	uint64_t distance = trigger > from ? trigger - from : 0;
+	uint64_t distance = trigger > heap_live ? trigger - heap_live : 0;
 
+	distance -= min(RT_GC_SWEEP_DISTANCE, distance / 16);
 	return (double)pages / (double)max(distance, page);
 }
 

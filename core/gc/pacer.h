@@ -67,7 +67,9 @@ typedef struct rt_pacer_cycle { /* how a collection went, until its marking was 
 } rt_pacer_cycle;
 void rt_pacer_end(rt_pacer *p, const rt_pacer_cycle *c);
 
-/* Pages to sweep for each byte allocated. */
+/* Pages to sweep for each byte allocated, so that all are swept a little before the trigger: 1 MiB, but a 16th of the
+ * way at most. Go always takes 1 MiB; of a heap of 4 MiB, whose trigger is near that, this is a third of the way, and
+ * spans that were warm and about to be used again become pages, which are used from the lowest on. */
 double rt_pacer_sweep(uint64_t pages, uint64_t heap_live, uint64_t trigger, uint64_t page);
 
 /* A leaky bucket that keeps the collector below half of all CPU time: filled by its time, drained by the

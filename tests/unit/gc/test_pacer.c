@@ -199,7 +199,9 @@ static void test_assist_limit(void **state)
 static void test_sweep(void **state)
 {
 	(void)state;
-	assert_true(fabs(rt_pacer_sweep(1024, 4 * MIB, 6 * MIB, 8192) - 1024.0 / (double)MIB) < 1e-12);
+	assert_true(fabs(rt_pacer_sweep(1024, 4 * MIB, 84 * MIB, 8192) - 1024.0 / (79.0 * (double)MIB)) < 1e-12);
+	assert_true(fabs(rt_pacer_sweep(1024, 4 * MIB, 20 * MIB, 8192) - 1024.0 / (15.0 * (double)MIB)) < 1e-12);
+	assert_true(fabs(rt_pacer_sweep(1024, 4 * MIB, 6 * MIB, 8192) - 1024.0 / (1.875 * (double)MIB)) < 1e-12);
 	assert_true(fabs(rt_pacer_sweep(10, 4 * MIB, 4 * MIB, 8192) - 10.0 / 8192) < 1e-12);
 }
 
