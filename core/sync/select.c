@@ -177,11 +177,14 @@ static bool ready(const gort_select_case *k)
 	return rt_load64_rlx(&c->count) > 0 || rt_load32_rlx(&c->closed) || rt_waitq_any(&c->sendq);
 }
 
-/* Replaces the draw by i with the chance 1 / *found. */
+/* Replaces the draw by i with the chance 1 / *found. By a mask: no processor foresees a branch that is drawn. */
 static inline void draw(int *chosen, uint32_t *found, uint32_t i)
 {
-	if (++*found == 1 || rt_rand_below(&rt_self()->rand, *found) == 0)
-		*chosen = (int)i;
+	uint32_t keep = 0;
+
+	if (++*found > 1)
+		keep = 0 - (uint32_t)(rt_rand_below(&rt_self()->rand, *found) != 0);
+	*chosen = (int)(((uint32_t)*chosen & keep) | (i & ~keep));
 }
 
 /* -1: none. *news: the sum of all counters, each read before its channel. Each only grows, so equal sums are equal
