@@ -58,6 +58,7 @@ static rt_g *new_record(gort_runtime *rt)
 
 	if (gp == NULL)
 		return NULL;
+	RT_ASSERT((uintptr_t)gp % RT_CACHELINE == 0); /* rt_g_ref */
 	memset(gp, 0, sizeof *gp);
 	gp->rt = rt;
 	rt_store32_rlx(&gp->status, RT_G_DEAD);

@@ -319,9 +319,12 @@ void rt_drop_all(gort_runtime *rt)
 	gp = rt->sched.allg;
 	rt_unlock(&rt->sched.allglock, RT_RANK_allg);
 	/* What they wait on may lie in frames of others: nobody's stack goes before all are out of it. */
-	for (next = gp; next != NULL; next = next->alllink)
-		if (rt_load32_rlx(&next->status) == RT_G_WAITING)
+	for (next = gp; next != NULL; next = next->alllink) {
+		uint32_t status = rt_load32_rlx(&next->status);
+
+		if (status == RT_G_WAITING || status == RT_G_RUNNABLE) /* out of time, and not out of its list yet */
 			unwait(next);
+	}
 	for (; gp != NULL; gp = next) {
 		next = gp->alllink;
 		drop(rt, gp);

@@ -95,7 +95,7 @@ static inline int64_t rt_deadline(int64_t deadline)
 
 /* A place in a wait list (channel, semaphore). It lies in the frame of the goroutine that waits,
  * so the collector sees its pointers as part of that stack. g->waiting names it while it is
- * enqueued, so that the end of a run can take it out (unlink). What `timed` guards is told in wait.c. */
+ * to be found by others, so that the end of a run can take it out (unlink). What `timed` guards is told in wait.c. */
 typedef struct rt_waiter {
 	/* what who wakes it looks at; it is in nobody's cache */
 	struct rt_waiter *next, *prev;

@@ -1,7 +1,8 @@
 /* wait.c: waits that several may end: a partner, a deadline, a cancellation.
  *
  * A goroutine that blocks lies in a wait list as an rt_waiter. If only its partner can wake it, finding
- * it in the list under the list's lock is the right to wake it. A timed wait has more wakers, and
+ * it in the list under the list's lock is the right to wake it (or, without list and lock, to win the step of the word
+ * that names its goroutine: sync/waitgroup.c). A timed wait has more wakers, and
  * exactly one of them may call rt_goready. They compete for gp->claim:
  *
  *   NONE     not in a timed wait, or its waker is found
@@ -21,7 +22,7 @@
  * takes that. The canceller needs nothing of it: it looks at gp->claim only. Records of goroutines are never
  * given back while a runtime lives, and the canceller's lock keeps gp the goroutine that it means.
  * gp->waiting belongs to the goroutine; others read it with the world stopped, and so does a partner that has found the
- * goroutine itself and not its waiter (sync/waitgroup.c).
+ * goroutine itself and not its waiter.
  *
  * rt_waiter_open runs on g0 in the commit function, so the goroutine is WAITING and its registers are
  * saved before OPEN is written; that write is the release, the winning compare-and-swap the acquire, by

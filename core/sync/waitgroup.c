@@ -30,7 +30,7 @@ typedef struct waitgroup {
 
 _Static_assert(sizeof(waitgroup) == sizeof(gort_waitgroup), "the public size is for ever");
 
-enum { SOLE = 1u << 31 };
+#define SOLE (UINT32_C(1) << 31)
 
 static int32_t counter(uint64_t state)
 {
@@ -282,7 +282,7 @@ static void unlink_sole(rt_waiter *w) /* at the end of a run, world stopped */
 		return;
 	state = rt_load64_rlx(&wg->state);
 	if (is_sole(state) && sole_of(w->g->rt, state) == w->g)
-		rt_store64_rlx(&wg->state, state & ~(uint64_t)UINT32_MAX);
+		(void)rt_cas64_full(&wg->state, state, state & ~(uint64_t)UINT32_MAX);
 }
 
 /* The step may be the last of this wait: behind it wg and the goroutine's frame may be gone. False: there is nothing to
@@ -297,6 +297,7 @@ static bool commit_sole(rt_g *gp, void *arg)
 			return true;
 		old = rt_load64_rlx(&wg->state);
 	}
+	gp->waiting = NULL; /* the world may stop before it runs, and the run end: wg is nobody's to look at then */
 	return false;
 }
 

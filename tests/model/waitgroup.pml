@@ -12,7 +12,8 @@
  * nobody but its goroutine makes one runnable twice; no done touches the group or a waiter whose frame is gone.
  *
  * The word changes by compare-and-swap alone, the rest under the lock, so memory is not at issue. Left out: the end
- * of a run, which unlinks with the world stopped.
+ * of a run, which unlinks with the world stopped; who counts up while somebody waits (then a done's step to 0 may be
+ * won though the word has changed twice since its look; it is the last done all the same, and who is named waits).
  *
  * Mutants: BLIND_ZERO and BLIND_OTHERS (commit_sole looks at the one half of the word only), LINK_FIRST (who turns sole
  * into a circle hangs up the waiter before it steps the word), NO_LOCK (a circle is released without its lock),
