@@ -15,7 +15,9 @@
  * CPU time. What the system counts has the grain of its clock, 10 to 16 ms, longer than a turn. So
  * it is estimated: a thread that stands at the same system call with the same registers as 4 ms
  * before, and whose counted time is the same, slept; any other computed all the time. Asked
- * between two looks, the last answer holds.
+ * between two looks, the last answer holds. One that was not at a system call is looked at again only after a turn:
+ * each look is a stop, and on a machine whose CPUs all compute a stop takes a millisecond or two, in which nobody
+ * ends turns.
  *
  * `pending` is a lock: whoever suspends t or looks at its record holds it. stop and detach wait
  * for it; fence and cputime may be called under a lock that decide takes and do not. `word` says
@@ -41,6 +43,7 @@ const bool be_preempt_in_place = true;
 enum { YIELDS = 4, TRIES = 100 }; /* of a stop, until the thread is where it may stand */
 #define MS INT64_C(1000000)
 #define SAMPLE (4 * MS)
+#define SAMPLE_COMPUTES (10 * MS)
 #define RIGHTS (THREAD_SUSPEND_RESUME | THREAD_GET_CONTEXT | THREAD_SET_CONTEXT | THREAD_QUERY_INFORMATION)
 
 /* Of an attached thread; be_preempt.thread points to it. */
@@ -246,13 +249,14 @@ static bool sleeps(record *r)
 	bool was = r->calling;
 	CONTEXT c;
 
-	r->counted = counted(r);
 	r->calling = false;
 	if (!suspend(r, &c))
 		return false;
 	r->calling = in_ntdll(&c) && in_call(&c);
-	was = was && r->calling && r->counted == before && same_registers(&c, &r->seen);
 	ResumeThread(r->handle);
+	if (r->calling)
+		r->counted = counted(r);
+	was = was && r->calling && r->counted == before && same_registers(&c, &r->seen);
 	r->seen = c;
 	return was;
 }
@@ -263,7 +267,7 @@ static int64_t estimate(record *r)
 
 	if (r->sampled == 0)
 		r->sampled = r->at = now;
-	if (now - r->sampled >= SAMPLE) {
+	if (now - r->sampled >= (r->calling ? SAMPLE : SAMPLE_COMPUTES)) {
 		r->asleep = sleeps(r);
 		r->sampled = now;
 	}
