@@ -606,6 +606,7 @@ static void control(void *arg)
 
 	(void)RT_ENTER(); /* for ever: it is not preempted in place */
 	gc->controller = rt_curg();
+	rt_storeptr_rlx(&gc->rt->sched.urgent, gc->controller);
 	for (;;) {
 		if (rt_load32_acq(&gc->want)) {
 			cycle(gc);
@@ -679,6 +680,7 @@ void rt_gc_drop(gort_runtime *rt)
 	rt_store32_rlx(&gc->want, 0);
 	rt_store32_rlx(&gc->waiting, 0);
 	gc->controller = NULL;
+	rt_storeptr_rlx(&rt->sched.urgent, NULL);
 	rt_data_drop(gc);
 	rt_fin_drop(gc);
 	if (rt_load32_rlx(&rt->gcmark) == 0)

@@ -230,7 +230,7 @@ static rt_g *by_turn(rt_m *mp, rt_p *pp)
 {
 	uint32_t tick = rt_load32_rlx(&pp->schedtick);
 
-	if (RT_LIKELY(tick % GLOBAL_TICK != 0))
+	if (RT_LIKELY(tick % GLOBAL_TICK != 0) || rt_runq_urgent(mp->rt, pp))
 		return NULL;
 	return global_get(mp, pp, tick % STANDING_TICK == 0 ? RT_ONE : RT_ONE_BRIEF);
 }

@@ -116,6 +116,16 @@ rt_g *rt_runq_get(rt_p *pp, bool *inherit)
 	}
 }
 
+/* The controller of a collection is next, and nobody comes before it: while it waits for a turn of somebody who computes
+ * the heap grows by what the others allocate meanwhile, which was as much again as it should have become. Its own turn
+ * is short, and while it has none to do it is parked. */
+bool rt_runq_urgent(const gort_runtime *rt, const rt_p *pp)
+{
+	const rt_g *gp = rt_loadptr_rlx(&pp->runnext);
+
+	return gp != NULL && gp == rt_loadptr_rlx(&rt->sched.urgent);
+}
+
 /* Two that wake one another share a slice by runnext, and may be in the runtime whenever it is asked back. If that was
  * in vain twice, its end is here, or those who wait never get a turn. As who is preempted, it goes behind all others.
  * Rejected: at the first time. Who was woken just before the end of a slice would often lose its place. */
@@ -123,7 +133,7 @@ void rt_runq_end_slice(gort_runtime *rt, rt_p *pp)
 {
 	rt_g *gp = rt_loadptr_rlx(&pp->runnext);
 
-	if (gp == NULL || !rt_casptr_acq(&pp->runnext, gp, NULL))
+	if (gp == NULL || rt_runq_urgent(rt, pp) || !rt_casptr_acq(&pp->runnext, gp, NULL))
 		return;
 	rt_yielded_put(pp, gp);
 	/* Nobody was called for it if the P kept it; and who looked in between did not see it. */

@@ -312,6 +312,7 @@ typedef struct rt_sched {
 	rt_atomic32 sysmonsleeps; /* sysmon sleeps until a P is taken */
 	rt_atomic32 ending;      /* maker and sysmon end */
 	be_thread maker, sysmon;
+	rt_atomicptr urgent;     /* the collector's controller, or NULL: see rt_runq_urgent */
 	int64_t stwbegin, stwstopped;
 	rt_hist stopping[2], stopped_for[2], pauses[2]; /* [1]: the collector's; owner: who holds stopworld */
 	bool stwgc;              /* guarded by stopworld: the stop is the collector's */

@@ -1,4 +1,5 @@
-/* Who allocates while everything grey is in others' hands goes on for a while, then waits for the end of marking. */
+/* Who allocates while everything grey is in others' hands goes on for a while, then waits for the end of marking. And
+ * nobody has a turn between the trigger and the beginning of a collection. */
 #include "core/gc/gc_impl.h"
 #include "tests/support/garbage.h"
 
@@ -101,10 +102,62 @@ static void test_bounded(void **state)
 	}
 }
 
+/* ---- The beginning --------------------------------------------------------------------------------- */
+
+static uint32_t passed; /* turns of others while a collection was asked for and had not begun */
+
+static void looks(void *arg)
+{
+	(void)arg;
+	while (over == 0) {
+		passed += rt_load32_rlx(&my_gc()->want);
+		gort_gosched();
+	}
+	gort_waitgroup_done(&done);
+}
+
+/* Each allocation as if this were a turn of the global queue, or the end of a slice that was asked for twice. */
+static void begins(void *arg)
+{
+	const bool end = arg != NULL;
+	rt_p *pp = rt_self()->p;
+
+	gort_gc(); /* there is a controller */
+	gort_waitgroup_add(&done, 1);
+	gort_go(looks, NULL);
+	gort_gosched();
+	while (rt_load32_acq(&my_gc()->ended) < 4) {
+		uint32_t tick = rt_load32_rlx(&pp->schedtick);
+
+		if (end) {
+			rt_store32_rlx(&pp->urgetick, tick);
+			rt_store32_rlx(&pp->preempt, 1);
+		} else {
+			rt_store32_rlx(&pp->schedtick, tick / (4 * 61) * (4 * 61));
+		}
+		(void)gort_alloc(8 << 10, 0);
+	}
+	CHECK(passed == 0);
+	over = 1;
+	gort_waitgroup_wait(&done);
+}
+
+static void test_begins_at_once(void **state)
+{
+	(void)state;
+	debug = "slice=10000000"; /* no turn ends by the clock */
+	for (int end = 0; end <= 1; end++) {
+		over = passed = 0;
+		assert_int_equal(collected(1, "concurrent", begins, end ? &over : NULL), 0);
+	}
+	debug = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bounded),
+		cmocka_unit_test(test_begins_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
