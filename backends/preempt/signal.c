@@ -29,7 +29,6 @@
 #include <time.h>
 #include <unistd.h>
 #ifdef __linux__
-#include <linux/membarrier.h>
 #include <sys/syscall.h>
 #endif
 
@@ -130,15 +129,6 @@ static void mask_of(sigset_t *mask)
 		sigdelset(mask, faults[i]);
 }
 
-static bool register_fences(void)
-{
-#ifdef __linux__
-	return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
-#else
-	return false;
-#endif
-}
-
 static int install(void)
 {
 	struct sigaction now, sa = {.sa_flags = SA_SIGINFO | SA_RESTART};
@@ -180,7 +170,7 @@ int be_preempt_init(be_preempt_decide fn)
 	if (!hooked)
 		hooked = be_thread_atfork(forked) == 0;
 	if (users == 0) {
-		fences = register_fences();
+		fences = be_thread_fences();
 		rt_storeptr_rel(&decide, (void *)fn);
 		err = install();
 	} else if (rt_loadptr_rlx(&decide) != (void *)fn) {
@@ -284,11 +274,7 @@ int be_preempt_regs(be_preempt *t, const uintptr_t **regs, size_t *n)
 bool be_preempt_fence(be_preempt *t)
 {
 	(void)t;
-#ifdef __linux__
-	return fences && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
-#else
-	return false;
-#endif
+	return fences && be_thread_fence_all() == 0;
 }
 
 int64_t be_preempt_cputime(be_preempt *t)

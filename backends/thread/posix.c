@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 #ifdef __linux__
+#include <linux/membarrier.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #endif
@@ -139,6 +140,36 @@ int be_thread_atfork(void (*child)(void))
 {
 	return -pthread_atfork(NULL, NULL, child);
 }
+
+#ifdef __linux__
+static int membarrier(int command)
+{
+	int saved = errno, err = syscall(SYS_membarrier, command, 0, 0) == 0 ? 0 : -errno;
+
+	errno = saved;
+	return err;
+}
+
+bool be_thread_fences(void)
+{
+	return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
+}
+
+int be_thread_fence_all(void)
+{
+	return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+}
+#else
+bool be_thread_fences(void)
+{
+	return false;
+}
+
+int be_thread_fence_all(void)
+{
+	return -ENOSYS;
+}
+#endif
 
 int64_t be_thread_slack(int64_t ns)
 {

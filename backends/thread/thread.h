@@ -42,6 +42,13 @@ void be_thread_wake(rt_atomic32 *word, int n);
  * the library. 0, -ENOMEM; nothing to do where there is no fork. */
 int be_thread_atfork(void (*child)(void));
 
+/* A fence for all: when be_thread_fence_all returns, each thread of the process has passed a full fence since
+ * it was called, without a word in its own code. be_thread_fences: whether the system has that; asked before
+ * the first one, again in vain. 0; -ENOMEM: not just now; others: not any more, as in a sandbox that was
+ * closed meanwhile, or never. */
+bool be_thread_fences(void);
+int be_thread_fence_all(void);
+
 /* How much later than asked the system may end timed waits of the calling thread, in ns. Returns
  * what it was before; 0: the system has no such notion, and nothing changes. */
 int64_t be_thread_slack(int64_t ns);

@@ -188,6 +188,17 @@ void be_thread_wake(rt_atomic32 *word, int n)
 
 /* ---- Clock and CPUs ---- */
 
+/* FlushProcessWriteBuffers is that fence, but does nothing under wine, where it would be tested. */
+bool be_thread_fences(void)
+{
+	return false;
+}
+
+int be_thread_fence_all(void)
+{
+	return -ENOSYS;
+}
+
 int64_t be_thread_slack(int64_t ns)
 {
 	(void)ns;

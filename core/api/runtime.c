@@ -95,8 +95,10 @@ static void sched_fini(gort_runtime *rt)
 static int start_procs(gort_runtime *rt)
 {
 	int n = rt->cfg.procs > 0 ? rt->cfg.procs : be_ncpu();
-	int r = rt_procresize(rt, n);
+	int r;
 
+	rt_plock_choose(rt);
+	r = rt_procresize(rt, n);
 	if (r != 0)
 		return r;
 	rt_lock(&rt->sched.lock, RT_RANK_sched);

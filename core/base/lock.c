@@ -31,16 +31,21 @@ static bool take_free(rt_mutex *l)
 	return rt_load32_rlx(&l->key) == 0 && rt_cas32_acq(&l->key, 0, 1);
 }
 
-RT_NOINLINE void rt_mutex_lock_slow(rt_mutex *l)
+bool rt_mutex_spin(rt_mutex *l)
 {
 	for (int left = spins(); left > 0; left--) {
 		for (int i = 0; i < PAUSES; i++)
 			be_cpu_pause();
 		if (take_free(l))
-			return;
+			return true;
 	}
 	be_thread_yield();
-	if (take_free(l))
+	return take_free(l);
+}
+
+RT_NOINLINE void rt_mutex_lock_slow(rt_mutex *l)
+{
+	if (rt_mutex_spin(l))
 		return;
 	while (rt_xchg32_acq(&l->key, 2) != 0)
 		be_thread_park(&l->key, 2, -1);

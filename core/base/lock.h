@@ -22,6 +22,8 @@ typedef struct rt_mutex {
 } rt_mutex;
 
 void rt_mutex_lock_slow(rt_mutex *l);
+/* Waits a little without sleep. True: it was free, and is the caller's. */
+bool rt_mutex_spin(rt_mutex *l);
 
 /* The rank is an argument, not a field: a channel's lock is four bytes. */
 static inline void rt_lock(rt_mutex *l, rt_lockrank rank)

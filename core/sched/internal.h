@@ -30,6 +30,7 @@ static inline void rt_g_prefetch(const rt_g *gp)
 bool rt_runq_put(rt_p *pp, rt_g *gp, bool next, gort_runtime *rt);
 rt_g *rt_runq_get(rt_p *pp, bool *inherit);
 void rt_runq_end_slice(gort_runtime *rt, rt_p *pp); /* owner only: what is in runnext waits for a slice of its own */
+void rt_plock_choose(gort_runtime *rt); /* booting: how locks are given back */
 bool rt_runq_urgent(const gort_runtime *rt, const rt_p *pp); /* the owner */
 /* The same where no other P could steal. */
 static inline rt_g *rt_runq_get_alone(rt_p *pp, bool *inherit)

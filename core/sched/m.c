@@ -30,6 +30,7 @@ rt_m *rt_m_new(gort_runtime *rt)
 		return NULL;
 	memset(mp, 0, sizeof *mp);
 	mp->rt = rt;
+	mp->plain = rt->sched.plainmutex;
 	mp->locks = 1;
 	rt_lock(&sc->lock, RT_RANK_sched);
 	mp->id = sc->nextmid++;

@@ -85,6 +85,7 @@ static rt_p *p_new(gort_runtime *rt, int id)
 		return NULL;
 	memset(pp, 0, sizeof *pp);
 	pp->id = id;
+	pp->plain = rt->sched.plain;
 	rt_store32_rlx(&pp->wanttick, UINT32_MAX); /* no turn that comes soon */
 	rt_store32_rlx(&pp->urgetick, UINT32_MAX);
 	rt_store32_rlx(&pp->status, RT_P_DEAD);

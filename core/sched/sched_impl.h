@@ -152,6 +152,8 @@ struct rt_p {
 	/* owner: the M whose p this is; others only while the world is stopped */
 	int id;
 	bool alone;              /* GOMAXPROCS is 1; changes with the world stopped */
+	bool plain;              /* locks are given back by a plain store: plock.c; set once */
+	rt_atomicptr leaving;    /* the word of such a lock, while that store is on its way */
 	rt_atomic32 schedtick;   /* +1 for each slice; sysmon reads it */
 	rt_atomic32 syscalltick; /* +1 for each system call that kept the P */
 	rt_atomicptr m;          /* its M, or NULL; also written under sched.lock by who takes or gives the P */
@@ -211,6 +213,7 @@ struct rt_m {
 	};
 	bool attached;           /* a foreign thread between attach and detach */
 	bool crowded;            /* a hint of sync/mutex.c: the mutex of late had waiters */
+	bool plain;              /* set once: sched.plainmutex */
 	be_context *g0;          /* its scheduler's context */
 	void (*mcall)(rt_m *mp, rt_g *gp); /* what g0 does with the goroutine that just left */
 	bool (*commit)(rt_g *gp, void *arg); /* of rt_gopark */
@@ -306,6 +309,7 @@ typedef struct rt_sched {
 	rt_atomic64 stwbackouts; /* stops that were given up for a moment; written under stopworld */
 	rt_mutex stopworld;      /* rank stopworld */
 	rt_mutex preemptlock;    /* rank preempt: who stops threads holds it, and no thread detaches meanwhile */
+	bool plain, plainmutex;  /* set once: locks, and gort_mutex, are given back by plain stores */
 	bool inplace;            /* set once: goroutines are stopped in place */
 	bool helpers;            /* set once: maker and sysmon run */
 	rt_atomic32 makerword, sysmonword; /* 1 = there is something to do */

@@ -146,16 +146,45 @@ static inline bool rt_plock_elided(void)
 #endif
 }
 
+void rt_plock_slow(rt_mutex *l);
+void rt_punlock_slow(rt_mutex *l, rt_lockrank rank);
+void rt_leavers_settle(gort_runtime *rt, const rt_atomic32 *word);
+
 static inline void rt_plock(rt_mutex *l, rt_lockrank rank)
 {
-	if (!rt_plock_elided())
-		rt_lock(l, rank);
+	if (rt_plock_elided())
+		return;
+	rt_lockrank_acquire(rank, l);
+	if (RT_UNLIKELY(!rt_cas32_acq(&l->key, 0, 1)))
+		rt_plock_slow(l);
+}
+
+/* A lock, on pp's P, whose word says `held` and nothing else becomes 0 by a plain store. False: nothing was done, and
+ * the word says more. Nobody else changes the word meanwhile, or who does waits until pp has left: plock.c. The word is
+ * not touched after that store. */
+static inline bool rt_give_back(rt_p *pp, rt_atomic32 *word, uint32_t held)
+{
+	bool done;
+
+	if (RT_UNLIKELY(!pp->plain))
+		return false;
+	rt_storeptr_rlx(&pp->leaving, word);
+	rt_fence_compiler(); /* the processor's half is in rt_leavers_settle */
+	done = rt_load32_rlx(word) == held;
+	if (RT_LIKELY(done))
+		rt_store32_rel(word, 0);
+	rt_storeptr_rel(&pp->leaving, NULL);
+	return done;
 }
 
 static inline void rt_punlock(rt_mutex *l, rt_lockrank rank)
 {
-	if (!rt_plock_elided())
-		rt_unlock(l, rank);
+	if (rt_plock_elided())
+		return;
+	if (RT_LIKELY(rt_give_back(rt_self()->p, &l->key, 1)))
+		rt_lockrank_release(rank, l);
+	else
+		rt_punlock_slow(l, rank);
 }
 
 /* The flag is looked at after locks is 0: a signal before that was declined, one after it stops the thread here. The

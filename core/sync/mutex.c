@@ -26,6 +26,14 @@
  * have the lock, m may be in memory that this other gives back. After the swap m is only the address
  * of a token that somebody waits for.
  *
+ * SHARED. A mutex on which nobody ever had to wait is unlocked by a plain store (sched/plock.c): then nobody but the
+ * holder may write to a word that says LOCKED. The first who wants to, ASKS: by ASKED beside LOCKED, and the fence and
+ * the wait of rt_leavers_settle; if it stands there still, each holder sees it, and it becomes SHARED for good. ASKED
+ * is written, and waited for, under the lock of the bucket, one at a time: a second ASKED that looked like the first
+ * one would let the first asker go on while a holder has not seen the second. Unlocking clears it. The system may have
+ * no such fence; then no word is SHARED, and all are treated so. To give a mutex back to the quick way when it has been
+ * quiet for long was rejected: it saves half of what an unlock costs, and the next wait would pay microseconds.
+ *
  * A run that ends drops its waiters and keeps their number: a mutex on which goroutines of an
  * earlier run waited must be zeroed, as one that they held.
  */
@@ -34,7 +42,7 @@
 #include "core/sched/sched_inline.h"
 #include "core/sync/sema.h"
 
-enum { LOCKED = 1, WOKEN = 2, STARVING = 4, WAITER = 8, SPINS = 4, PAUSES = 30 };
+enum { LOCKED = 1, WOKEN = 2, STARVING = 4, ASKED = 8, SHARED = RT_MUTEX_SHARED, WAITER = 32, SPINS = 4, PAUSES = 30 };
 #define STARVE_NS GORT_MILLISECOND
 
 typedef struct mutex {
@@ -140,6 +148,25 @@ static int give_up(mutex *m, int err)
 	}
 }
 
+/* May others than the holder write to a word that is `old`? */
+static bool open_to_all(uint32_t old)
+{
+	return (old & (LOCKED | SHARED)) != LOCKED || !rt_self()->plain;
+}
+
+/* Once for each mutex that goroutines wait for. It may be free meanwhile, and not SHARED: the caller looks again. */
+static RT_NOINLINE void share(mutex *m)
+{
+	rt_semaroot *r = rt_semaroot_of(&m->sema);
+
+	rt_sema_begin(r);
+	if (rt_cas32_full(&m->state, LOCKED, LOCKED | ASKED)) {
+		rt_leavers_settle(rt_self()->rt, &m->state);
+		(void)rt_cas32_full(&m->state, LOCKED | ASKED, LOCKED | SHARED);
+	}
+	rt_sema_end(r);
+}
+
 static RT_NOINLINE int lock_slow(mutex *m, int64_t deadline)
 {
 	bool awoken = false, waited = false, starving = false;
@@ -157,6 +184,10 @@ static RT_NOINLINE int lock_slow(mutex *m, int64_t deadline)
 				awoken = true;
 			spin();
 			spins++;
+			continue;
+		}
+		if (!open_to_all(old)) {
+			share(m);
 			continue;
 		}
 		if (!(old & STARVING))
@@ -223,7 +254,7 @@ static inline bool trylock(mutex *m)
 static RT_NOINLINE bool unlock_slow(mutex *m)
 {
 	for (;;) {
-		uint32_t old = rt_load32_rlx(&m->state), new = old & ~(uint32_t)LOCKED;
+		uint32_t old = rt_load32_rlx(&m->state), new = old & ~(uint32_t)(LOCKED | ASKED);
 		bool give = old >= WAITER && ((old & STARVING) || !(old & WOKEN));
 
 		if (!(old & LOCKED))
@@ -251,7 +282,23 @@ static inline bool unlock_short(rt_m *mp, mutex *m)
 	if (old == LOCKED)
 		mp->crowded = false;
 	return (old & (LOCKED | STARVING)) == LOCKED && (old < WAITER || (old & WOKEN)) &&
-	       rt_cas32_rel(&m->state, old, old - LOCKED);
+	       rt_cas32_rel(&m->state, old, old & ~(uint32_t)(LOCKED | ASKED));
+}
+
+/* By a plain store. On the goroutine's own P for that moment, so that its thread is not stopped in the middle. */
+static inline bool unlock_plain(mutex *m)
+{
+	rt_visit v = rt_visit_begin();
+	bool done;
+
+	if (RT_UNLIKELY(v.p == NULL))
+		return false;
+	done = rt_give_back(v.p, &m->state, LOCKED);
+	if (RT_LIKELY(done))
+		rt_visit_end(v);
+	else
+		rt_visit_drop(v);
+	return done;
 }
 
 static inline bool unlock(mutex *m)
@@ -326,6 +373,8 @@ GORT_API void gort_mutex_unlock(gort_mutex *m)
 {
 	rt_m *mp = rt_self();
 
+	if (mp != NULL && mp->plain && !mp->crowded && RT_LIKELY(unlock_plain((mutex *)m)))
+		return;
 	if (RT_UNLIKELY(!rt_in_passing(mp) || !unlock_short(mp, (mutex *)m)))
 		unlock_long((mutex *)m);
 }

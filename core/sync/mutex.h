@@ -4,6 +4,9 @@
 
 #include "core/include/gort.h"
 
+/* The bit of the word that stays when somebody had to wait; see mutex.c. */
+enum { RT_MUTEX_SHARED = 16 };
+
 /* 0, GORT_ETIMEDOUT, GORT_ECANCELED; deadline as of rt_waiter_begin. */
 int rt_gomutex_lock(gort_mutex *m, int64_t deadline);
 bool rt_gomutex_trylock(gort_mutex *m);

@@ -497,6 +497,56 @@ static void test_ncpu(void **state)
 	assert_true(strlen(be_thread_name) > 0);
 }
 
+/* ---- A fence for all ---- */
+
+enum { MEETINGS = 20000 };
+
+static struct meeting {
+	RT_CACHE_ALIGNED rt_atomic32 mine, yours, begun, met;
+} meeting;
+static uint32_t saw;
+
+/* The side without a fence: it stores and loads, and only the compiler keeps the order. */
+static void stores_and_looks(void *arg)
+{
+	(void)arg;
+	for (uint32_t i = 1; i <= MEETINGS; i++) {
+		while (rt_load32_acq(&meeting.begun) != i)
+			be_cpu_pause();
+		rt_store32_rlx(&meeting.mine, i);
+		rt_fence_compiler();
+		saw = rt_load32_rlx(&meeting.yours);
+		rt_store32_rel(&meeting.met, i);
+	}
+}
+
+/* Dekker's pattern: one of the two sees the other. */
+static void test_fence_for_all(void **state)
+{
+	be_thread t;
+
+	(void)state;
+	if (!be_thread_fences()) { /* the system has none */
+		assert_int_not_equal(be_thread_fence_all(), 0);
+		return;
+	}
+	assert_true(be_thread_fences()); /* again */
+	assert_int_equal(be_thread_start(&t, stores_and_looks, NULL, 0), 0);
+	for (uint32_t i = 1; i <= MEETINGS; i++) {
+		bool seen;
+
+		rt_store32_rel(&meeting.begun, i);
+		rt_store32_rlx(&meeting.yours, i);
+		while (be_thread_fence_all() != 0)
+			be_thread_nap(MS);
+		seen = rt_load32_rlx(&meeting.mine) == i;
+		while (rt_load32_acq(&meeting.met) != i)
+			be_cpu_pause();
+		assert_true(seen || saw == i);
+	}
+	be_thread_join(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -521,6 +571,7 @@ int main(void)
 		cmocka_unit_test(test_fork_at_any_moment),
 		cmocka_unit_test(test_child_starts_a_thread),
 #endif
+		cmocka_unit_test(test_fence_for_all),
 		cmocka_unit_test(test_one_clock_for_all),
 		cmocka_unit_test(test_nap),
 		cmocka_unit_test(test_ncpu),

@@ -3,7 +3,7 @@
  * what the bucket's lock guards. A compare-and-swap loop is one step, for only the pass that succeeds
  * changes anything. The short paths look and swap: a swap that fails, because the look was old, leads to the long
  * path whatever the state is then. A try_lock is lock's short path, and goes away without a trace if it fails.
- * With one P (swap.h) nobody runs between look and store: that needs no model.
+ * The mutex is SHARED from the beginning: how it becomes so, and unlocking by a plain store before, is in leave.pml.
  *
  * Each goroutine locks and unlocks a few times. One that is timed may give up at any moment while it
  * waits. Whether a waiter has waited for 1 ms is free. Claimed: the lock has one owner; it sees what the last one

@@ -2,7 +2,7 @@
 
 usage: run.py [NAME...]     NAME: parkready kept timerpoll timerheap runq mutex cancel takep syscall
                stwpreempt dead news barrier weak trace
-               waitgroup relacy
+               waitgroup leave relacy
 
 Each row is a model, a variant and what is expected. A mutant lacks one fence, re-check or order and must
 fail; one that passes means that the model no longer sees what it is there for, so the run fails too.
@@ -147,6 +147,14 @@ for scenario, mutant in (
         ('FORK', 'BLIND_ZERO'), ('TWO', 'BLIND_OTHERS'), ('TWO', 'LINK_FIRST'), ('MIXED', 'NO_LOCK'),
         ('FORK', 'WAKE_FIRST')):
     rows('waitgroup', (scenario,), ('',), False, mutant)
+
+rows('leave', ('PLOCK', 'MUTEX'), BOTH)
+for scenario in ('PLOCK', 'MUTEX'):
+    for mutant in ('NO_FENCE_ALL', 'NO_WAIT', 'NAME_LATE'):
+        rows('leave', (scenario,), ('',), False, mutant)
+    rows('leave', (scenario,), ('WEAK',), False, 'LEAVE_RELAXED')
+for scenario, mutant in (('MUTEX', 'NO_BUCKET'), ('MUTEX', 'ASKED_STAYS'), ('PLOCK', 'ONE_TAKEN')):
+    rows('leave', (scenario,), ('',), False, mutant)
 
 rows('relacy', ('',), ('',))
 for number in range(1, 5):

@@ -1,4 +1,5 @@
 /* Mutex: exclusion, deadlines, the two modes. */
+#include "core/sched/sched_inline.h"
 #include "tests/support/goroutines.h"
 #include "tests/support/program.h"
 
@@ -7,6 +8,16 @@
 
 enum { WORKERS = 16, ROUNDS = 500 };
 static gort_mutex mu;
+
+/* The state word as mutex.c has it: a test of the mode cannot do without. */
+enum { LOCKED = 1, WOKEN = 2, STARVING = 4, ASKED = 8, SHARED = 16, WAITER = 32 };
+
+/* But for SHARED, which it is from the first wait on. */
+static uint32_t state(void)
+{
+	return rt_load32_acq((rt_atomic32 *)&mu.opaque[0]) & ~(uint32_t)SHARED;
+}
+
 static gort_waitgroup wg;
 static int64_t counter, holders;
 
@@ -80,7 +91,7 @@ static void deadlines(void *arg)
 	}
 	gort_waitgroup_wait(&wg);
 	CHECK(gort_mutex_try_lock(&mu));
-	CHECK(mu.opaque[0] == 1 && mu.opaque[1] == 0); /* no waiter and no token is left */
+	CHECK(state() == LOCKED && mu.opaque[1] == 0); /* no waiter and no token is left */
 }
 
 static void test_mutex_deadlines(void **state)
@@ -112,14 +123,6 @@ static void test_unlock_of_unlocked_is_fatal(void **state)
 }
 
 /* ---- Starvation mode --------------------------------------------------------------------------- */
-
-/* The state word as mutex.c has it: a test of the mode cannot do without. */
-enum { LOCKED = 1, WOKEN = 2, STARVING = 4, WAITER = 8 };
-
-static uint32_t state(void)
-{
-	return rt_load32_acq((rt_atomic32 *)&mu.opaque[0]);
-}
 
 static int order[8], norder;
 static int results[8];
@@ -176,7 +179,7 @@ static void starvation(void *arg)
 	CHECK(norder >= 1 && order[0] == 0);
 	YIELD_UNTIL(norder >= 3);
 	CHECK(norder == 3 && order[1] == 1 && order[2] == 2);
-	CHECK(mu.opaque[0] == 0 && mu.opaque[1] == 0);
+	CHECK(state() == 0 && mu.opaque[1] == 0);
 }
 
 static void test_starving_waiter_is_handed_the_lock(void **unused)
@@ -197,7 +200,7 @@ static void starving_try(void *arg)
 	CHECK(state() == (STARVING | WAITER));
 	mu.opaque[0] |= LOCKED;
 	gort_mutex_unlock(&mu);
-	CHECK(norder == 1 && mu.opaque[0] == 0 && mu.opaque[1] == 0);
+	CHECK(norder == 1 && state() == 0 && mu.opaque[1] == 0);
 }
 
 static void test_no_newcomer_takes_what_is_handed_over(void **unused)
@@ -212,7 +215,7 @@ static void starving_deadline(void *arg)
 	starve(take_soon);
 	gort_mutex_unlock(&mu);
 	CHECK(norder == 1 && results[0] == 0);
-	CHECK(mu.opaque[0] == 0 && mu.opaque[1] == 0);
+	CHECK(state() == 0 && mu.opaque[1] == 0);
 }
 
 static void test_timed_waiter_is_handed_the_lock(void **unused)
@@ -245,7 +248,7 @@ static void starving_gives_up(void *arg)
 	CHECK(results[0] == GORT_ETIMEDOUT);
 	CHECK(state() == LOCKED);
 	gort_mutex_unlock(&mu);
-	CHECK(mu.opaque[0] == 0 && mu.opaque[1] == 0);
+	CHECK(state() == 0 && mu.opaque[1] == 0);
 }
 
 static void test_last_starving_waiter_gives_up(void **unused)
@@ -254,9 +257,93 @@ static void test_last_starving_waiter_gives_up(void **unused)
 	run_in_order(starving_gives_up);
 }
 
+/* ---- Given back by a plain store --------------------------------------------------------------- */
+
+enum { FRESH = 1000, TURNS = 3, ROWS = 50, GOERS = 3 };
+
+static uint32_t word(const gort_mutex *m)
+{
+	return rt_load32_acq((const rt_atomic32 *)&m->opaque[0]);
+}
+
+static void waits_once(void *arg)
+{
+	gort_mutex_lock(arg);
+	gort_mutex_unlock(arg);
+}
+
+/* SHARED comes with the first wait, and stays. */
+static void becomes_shared(void *arg)
+{
+	uint32_t shared = rt_self()->plain ? SHARED : 0;
+
+	(void)arg;
+	mu = (gort_mutex)GORT_INIT;
+	gort_mutex_lock(&mu);
+	CHECK(word(&mu) == LOCKED);
+	gort_mutex_unlock(&mu);
+	CHECK(word(&mu) == 0);
+	gort_mutex_lock(&mu);
+	CHECK(!gort_mutex_try_lock(&mu) && word(&mu) == LOCKED);
+	gort_go(waits_once, &mu);
+	YIELD_UNTIL(word(&mu) == (LOCKED | WAITER | shared));
+	gort_mutex_unlock(&mu);
+	YIELD_UNTIL(word(&mu) == shared);
+	gort_mutex_lock(&mu);
+	CHECK(word(&mu) == (LOCKED | shared));
+	gort_mutex_unlock(&mu);
+	CHECK(word(&mu) == shared);
+}
+
+/* The first wait of many mutexes, while others unlock them: all go through the same row of new ones. */
+static struct fresh {
+	gort_mutex mutex;
+	int inside, count;
+} row[FRESH];
+
+static void goes_through(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < FRESH; i++)
+		for (int turn = 0; turn < TURNS; turn++) {
+			gort_mutex_lock(&row[i].mutex);
+			CHECK(++row[i].inside == 1);
+			row[i].count++;
+			row[i].inside--;
+			gort_mutex_unlock(&row[i].mutex);
+		}
+}
+
+static void first_waits(void *arg)
+{
+	(void)arg;
+	for (int round = 0; round < ROWS; round++) {
+		wg = (gort_waitgroup)GORT_INIT;
+		memset(row, 0, sizeof row);
+		for (int i = 0; i < GOERS; i++)
+			CHECK(gort_waitgroup_go(&wg, goes_through, NULL) == 0);
+		gort_waitgroup_wait(&wg);
+		for (int i = 0; i < FRESH; i++)
+			CHECK(row[i].count == GOERS * TURNS && (word(&row[i].mutex) & ~(uint32_t)SHARED) == 0);
+	}
+}
+
+static void test_plain_unlock(void **unused)
+{
+	static const char *const ways[] = { "plainunlock=0", "plainunlock=1", "plainunlock=1,syscallfail=fence:2" };
+
+	(void)unused;
+	for (size_t i = 0; i < RT_NELEM(ways); i++)
+		for (int procs = 1; procs <= 4; procs *= 2) {
+			assert_int_equal(try_on(procs, ways[i], becomes_shared, NULL), 0);
+			assert_int_equal(try_on(procs, ways[i], first_waits, NULL), 0);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_plain_unlock),
 		cmocka_unit_test(test_mutex),
 		cmocka_unit_test(test_mutex_deadlines),
 		cmocka_unit_test(test_unlock_of_unlocked_is_fatal),
