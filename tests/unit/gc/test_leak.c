@@ -638,8 +638,10 @@ static void beside(void *arg)
 static void test_beside(void **state)
 {
 	(void)state;
+	/* Two that play share a slice, and main's turn comes after all of them. */
+	debug = "clobberfree=1,slice=500";
 	in_program(beside, NULL);
-	debug = "clobberfree=1,gcstress=50";
+	debug = "clobberfree=1,gcstress=50,slice=500";
 	in_program(beside, NULL);
 	debug = NULL;
 }
