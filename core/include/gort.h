@@ -336,7 +336,8 @@ typedef struct gort_once { uint32_t opaque[4]; } gort_once;
 typedef struct gort_cond { uint64_t opaque[4]; } gort_cond;
 typedef struct gort_sema { uint32_t opaque[1]; } gort_sema;
 
-/* sync.Mutex. Unlocking an unlocked one is fatal: "sync: unlock of unlocked mutex". */
+/* sync.Mutex. Unlocking an unlocked one is fatal: "sync: unlock of unlocked mutex". A try_lock that
+ * fails says nothing about what others have done before: an unlock may be on its way. */
 GORT_API void gort_mutex_lock(gort_mutex *m);
 GORT_API int gort_mutex_lock_until(gort_mutex *m, int64_t deadline);
 GORT_API bool gort_mutex_try_lock(gort_mutex *m);

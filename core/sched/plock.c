@@ -31,7 +31,7 @@
 
 #include <errno.h>
 
-enum { PAUSES = 100, TRIES = 5, ADDS = 100, DEAR = 5 /* ns */ };
+enum { PAUSES = 100, YIELDS = 20, TRIES = 5, ADDS = 100, DEAR = 5 /* ns */ };
 
 /* What a locked instruction costs differs by four between machines, 2 and 9 ns were met; to give back a gort_mutex
  * by plain stores costs 4, since it is done inside the runtime. The least of a few tries, some microseconds in
@@ -78,8 +78,8 @@ void rt_leavers_settle(gort_runtime *rt, const rt_atomic32 *word)
 	for (int i = 0; i < sc->nallp; i++)
 		for (int n = 1; rt_loadptr_acq(&sc->allp[i]->leaving) == word; n++) {
 			be_cpu_pause();
-			if (n % PAUSES == 0)
-				be_thread_yield(); /* its thread may have lost its CPU */
+			if (n % PAUSES == 0) /* its thread may have lost its CPU, and be one that we never yield to */
+				be_thread_nap(n < YIELDS * PAUSES ? 0 : 50 * GORT_MICROSECOND);
 		}
 }
 

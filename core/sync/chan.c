@@ -189,7 +189,7 @@ int rt_chan_try_send(gort_chan *c, const void *elem)
 {
 	if (c == NULL)
 		return GORT_EAGAIN;
-	if (!rt_load32_rlx(&c->closed) && rt_waitq_head(&c->recvq) == NULL &&
+	if (rt_chan_quiet(c) && !rt_load32_rlx(&c->closed) && rt_waitq_head(&c->recvq) == NULL &&
 	    rt_load64_rlx(&c->count) == c->cap)
 		return GORT_EAGAIN;
 	rt_plock(&c->lock, RT_RANK_hchan);
@@ -269,8 +269,8 @@ int rt_chan_try_recv(gort_chan *c, void *elem)
 
 	if (c == NULL)
 		return GORT_EAGAIN;
-	if (c->timer == NULL && rt_load64_acq(&c->count) == 0 && rt_loadptr_acq(&c->sendq.head) == NULL &&
-	    !rt_load32_rlx(&c->closed))
+	if (c->timer == NULL && rt_chan_quiet(c) && rt_load64_acq(&c->count) == 0 &&
+	    rt_loadptr_acq(&c->sendq.head) == NULL && !rt_load32_rlx(&c->closed))
 		return GORT_EAGAIN;
 	rt_plock(&c->lock, RT_RANK_hchan);
 	r = recv_now(c, elem);

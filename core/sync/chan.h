@@ -36,6 +36,17 @@ static inline void rt_chan_news(gort_chan *c)
 	rt_store64_rel(&c->news, rt_load64_rlx(&c->news) + 1);
 }
 
+/* To be asked before a look without the lock that may end in "it would block". Only what was seen while nobody held the
+ * lock counts: who sends on one channel and then finds another empty, while somebody does the same the other way round,
+ * must not both find that. On x86 each has taken its lock by a locked instruction before it looks, and what it has
+ * written meanwhile, the 0 of the lock last, may still be on its way (plock.c): then its lock is seen as held. Other
+ * machines fence. tests/model/news.pml, TRY. */
+static inline bool rt_chan_quiet(const gort_chan *c)
+{
+	rt_fence_after_rmw();
+	return rt_load32_acq(&c->lock.key) == 0;
+}
+
 /* ---- Wait queues; the channel's lock is held ------------------------------------------------- */
 
 static inline rt_waiter *rt_waitq_head(const rt_waitq *q)

@@ -26,13 +26,15 @@
  * have the lock, m may be in memory that this other gives back. After the swap m is only the address
  * of a token that somebody waits for.
  *
- * SHARED. A mutex on which nobody ever had to wait is unlocked by a plain store (sched/plock.c): then nobody but the
- * holder may write to a word that says LOCKED. The first who wants to, ASKS: by ASKED beside LOCKED, and the fence and
- * the wait of rt_leavers_settle; if it stands there still, each holder sees it, and it becomes SHARED for good. ASKED
- * is written, and waited for, under the lock of the bucket, one at a time: a second ASKED that looked like the first
- * one would let the first asker go on while a holder has not seen the second. Unlocking clears it. The system may have
- * no such fence; then no word is SHARED, and all are treated so. To give a mutex back to the quick way when it has been
- * quiet for long was rejected: it saves half of what an unlock costs, and the next wait would pay microseconds.
+ * SHARED. A mutex on which nobody ever had to wait is unlocked by a plain store (sched/plock.c): then nobody but
+ * the holder may write to a word that says LOCKED. The first who wants to, ASKS: by ASKED beside LOCKED, and the
+ * fence and the wait of rt_leavers_settle; if it stands there still, each holder sees it, and it becomes SHARED
+ * for good. ASKED is written, and waited for, under the lock of the bucket, one at a time: a second ASKED that
+ * looked like the first one would let the first asker go on while a holder has not seen the second. A holder
+ * that sees it when it unlocks makes the mutex SHARED itself. (When it only took ASKED away, who asked had to
+ * have luck: one hold longer than a fence.) The system may have no such fence; then no word is SHARED, and all
+ * are treated so. To give a mutex back to the quick way when it has been quiet for long was rejected: it saves
+ * half of what an unlock costs, and the next wait would pay microseconds.
  *
  * A run that ends drops its waiters and keeps their number: a mutex on which goroutines of an
  * earlier run waited must be zeroed, as one that they held.
@@ -251,10 +253,19 @@ static inline bool trylock(mutex *m)
 	return false;
 }
 
+/* What the word becomes when its holder unlocks by a swap. Whoever locks it next does so by a swap, too, of a word that
+ * says SHARED: so who was asked may answer at once. */
+static inline uint32_t released(uint32_t old)
+{
+	uint32_t new = old & ~(uint32_t)(LOCKED | ASKED);
+
+	return old & ASKED ? new | SHARED : new;
+}
+
 static RT_NOINLINE bool unlock_slow(mutex *m)
 {
 	for (;;) {
-		uint32_t old = rt_load32_rlx(&m->state), new = old & ~(uint32_t)(LOCKED | ASKED);
+		uint32_t old = rt_load32_rlx(&m->state), new = released(old);
 		bool give = old >= WAITER && ((old & STARVING) || !(old & WOKEN));
 
 		if (!(old & LOCKED))
@@ -282,15 +293,17 @@ static inline bool unlock_short(rt_m *mp, mutex *m)
 	if (old == LOCKED)
 		mp->crowded = false;
 	return (old & (LOCKED | STARVING)) == LOCKED && (old < WAITER || (old & WOKEN)) &&
-	       rt_cas32_rel(&m->state, old, old & ~(uint32_t)(LOCKED | ASKED));
+	       rt_cas32_rel(&m->state, old, released(old));
 }
 
 /* By a plain store. On the goroutine's own P for that moment, so that its thread is not stopped in the middle. */
 static inline bool unlock_plain(mutex *m)
 {
-	rt_visit v = rt_visit_begin();
+	rt_visit v;
 	bool done;
 
+	(void)rt_load32_rlx(&m->state); /* a nil mutex is a fault of the program, here and not inside the runtime */
+	v = rt_visit_begin();
 	if (RT_UNLIKELY(v.p == NULL))
 		return false;
 	done = rt_give_back(v.p, &m->state, LOCKED);

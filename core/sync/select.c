@@ -188,16 +188,18 @@ static inline void draw(int *chosen, uint32_t *found, uint32_t i)
 }
 
 /* -1: none. *news: the sum of all counters, each read before its channel. Each only grows, so equal sums are equal
- * counters. */
-static inline int look(const selection *s, uint64_t *news)
+ * counters. *held: a channel's lock was held before it was looked at, which is why "none" does not count
+ * (rt_chan_quiet). */
+static inline int look(const selection *s, uint64_t *news, uint32_t *held)
 {
 	uint32_t found = 0;
 	int chosen = -1;
 
-	*news = 0;
+	*news = *held = 0;
 	for (uint32_t i = 0; i < s->n; i++) {
 		if (s->cases[i].chan == NULL)
 			continue;
+		*held |= rt_load32_acq(&s->cases[i].chan->lock.key);
 		*news += rt_load64_acq(&s->cases[i].chan->news);
 		if (seems_ready(&s->cases[i]))
 			draw(&chosen, &found, i);
@@ -483,17 +485,20 @@ static int several(gort_select_case *cases, size_t n, int64_t deadline)
 {
 	selection s;
 	uint64_t news;
+	uint32_t held;
 	int chosen, r;
 
 	s.cases = cases;
 	s.n = (uint32_t)n;
 	s.nsorted = 0;
-	chosen = look(&s, &news);
+	if (deadline == 0)
+		rt_fence_after_rmw();
+	chosen = look(&s, &news, &held);
 	if (chosen >= 0) {
 		r = try_one(&s, chosen);
 		if (r >= 0)
 			return r;
-	} else if (deadline == 0 && quiet(&s, news)) {
+	} else if (deadline == 0 && held == 0 && quiet(&s, news)) {
 		return GORT_EAGAIN;
 	}
 	return n <= NEAR ? settle_near(&s, deadline) : settle_far(&s, deadline);

@@ -230,7 +230,7 @@ held:
 #ifdef ASKED_STAYS
 			mem[WORD] = t & ~HELD;
 #else
-			mem[WORD] = t & ~(HELD | ASKED);
+			mem[WORD] = (t & ~(HELD | ASKED)) | ((t & ASKED) -> SHARED : 0);
 #endif
 			if
 			:: t >= WAITER -> mem[WORD] = mem[WORD] - WAITER; tokens++

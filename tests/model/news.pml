@@ -9,7 +9,11 @@
  *   -DONE    one goroutine moves the value, to and fro
  *   -DRELAY  two take turns, each after it has heard of the other's move
  *
- * Mutants: NO_NEWS (nothing is counted), NEWS_FIRST (counted before it is visible), NEWS_RELAXED (the same by a
+ *   -DTRY    two send on a channel each, and then try to receive from the other's: one of them must be able to
+ *            (rt_chan_quiet; here a channel has its lock)
+ *
+ * Mutants: NO_KEY (the lock is not looked at), KEY_LATE (after the channel), NO_FENCE (where the lock is no fence; WEAK:
+ * its mutants are of TRY); NO_NEWS (nothing is counted), NEWS_FIRST (counted before it is visible), NEWS_RELAXED (the same by a
  * relaxed store), TAKE_RELAXED (what empties a channel is no release), LOOK_FIRST (the reader looks at a channel
  * before it reads its counter), NO_SECOND (it does not read the counters again).
  */
@@ -17,7 +21,8 @@
 #define COUNT(c) (c)
 #define NEWS(c) (2 + (c))
 #define TURN 5
-#define NLOC 6
+#define KEY(c) (5 + (c))
+#define NLOC 8
 #include "memory.pml"
 
 #define MOVES 4
@@ -52,6 +57,39 @@ inline fill(who, ch)
 	tell(who, ch)
 #endif
 }
+
+#ifdef TRY
+byte blocked;
+
+proctype Tries(byte me)
+{
+	bit would = 1;
+
+#ifdef WEAK
+	store(me, KEY(1 + me), 1, 0); /* what an acquiring swap writes may come late, too */
+#else
+	atomic { DRAINED(me) -> mem[KEY(1 + me)] = 1 }
+#endif
+	store(me, COUNT(1 + me), 1, 1);
+	store(me, KEY(1 + me), 0, 1);
+#if defined WEAK && !defined NO_FENCE
+	FENCE(me); /* rt_fence_after_rmw */
+#endif
+#ifdef KEY_LATE
+	would = would && LD(me, COUNT(2 - me)) == 0;
+	would = would && LD(me, KEY(2 - me)) == 0;
+#else
+#ifndef NO_KEY
+	would = would && LD(me, KEY(2 - me)) == 0;
+#endif
+	would = would && LD(me, COUNT(2 - me)) == 0;
+#endif
+	atomic {
+		blocked = blocked + would;
+		assert(blocked < 2)
+	}
+}
+#endif
 
 proctype Mover(byte me, first, step)
 {
@@ -106,9 +144,15 @@ proctype Select()
 
 init {
 	atomic {
+#ifdef TRY
+		run Tries(0);
+		run Tries(1)
+#else
 		mem[COUNT(1)] = 1;
 		run Select();
-#ifdef RELAY
+#endif
+#ifdef TRY
+#elif defined RELAY
 		run Mover(0, 0, 2);
 		run Mover(1, 1, 2)
 #else

@@ -124,10 +124,11 @@ for scenario, mutant in (
 ROWS += [('dead', ['STOPS=1'], True), ('dead', ['REFUSALS=0'], True)] # both would take more than 2 GB
 for mutant in ('NO_STARTING', 'NO_LOOK', 'NO_RETRY', 'NO_INSTEAD'):
     rows('dead', ('STOPS=1',), ('',), False, mutant)
-rows('news', ('ONE', 'RELAY'), BOTH)
+rows('news', ('ONE', 'RELAY', 'TRY'), BOTH)
 for scenario, memory, mutant in (
         ('ONE', '', 'NO_NEWS'), ('ONE', '', 'NEWS_FIRST'), ('ONE', 'WEAK', 'NEWS_RELAXED'),
-        ('ONE', 'WEAK', 'TAKE_RELAXED'), ('RELAY', '', 'LOOK_FIRST'), ('ONE', '', 'NO_SECOND')):
+        ('ONE', 'WEAK', 'TAKE_RELAXED'), ('RELAY', '', 'LOOK_FIRST'), ('ONE', '', 'NO_SECOND'),
+        ('TRY', '', 'NO_KEY'), ('TRY', '', 'KEY_LATE'), ('TRY', 'WEAK', 'NO_FENCE')):
     rows('news', (scenario,), (memory,), False, mutant)
 
 rows('weak', ('SWEEP',), BOTH)

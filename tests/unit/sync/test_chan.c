@@ -1,6 +1,9 @@
 /* Channels: every form, through the public face. */
 #include "tests/support/program.h"
 
+#include "backends/thread/thread.h"
+#include "core/base/attrs.h"
+
 #include <stdbool.h>
 #include <string.h>
 
@@ -395,6 +398,77 @@ static void test_deadlines_race(void **state)
 		}
 }
 
+/* ---- Looks without the lock -------------------------------------------------------------------- */
+
+enum { MEETINGS = 20000 };
+
+static struct side {
+	RT_CACHE_ALIGNED rt_atomic32 ready, over;
+	gort_chan *c;
+	bool blocked;
+} sides[2];
+static bool selects;
+
+static void await(rt_atomic32 *word, uint32_t n)
+{
+	for (int i = 1; rt_load32_acq(word) < n; i++) {
+		be_cpu_pause();
+		if (i % 1000 == 0)
+			gort_gosched(); /* with one P the other one needs ours */
+	}
+}
+
+static bool would_block(gort_chan *c)
+{
+	gort_select_case cases[2] = { { c, NULL, GORT_RECV, false }, { NULL, NULL, GORT_RECV, false } };
+
+	return selects ? gort_select(cases, 2, 0) == GORT_EAGAIN : gort_chan_try_recv(c, NULL) == GORT_EAGAIN;
+}
+
+static void sends_and_tries(void *arg)
+{
+	struct side *me = arg, *you = me == sides ? &sides[1] : &sides[0];
+	int64_t v = 1;
+
+	for (uint32_t i = 1; i <= MEETINGS; i++) {
+		rt_store32_rel(&me->ready, i);
+		await(&you->ready, i);
+		gort_chan_send(me->c, &v);
+		me->blocked = would_block(you->c);
+		rt_store32_rel(&me->over, i);
+		await(&you->over, i);
+		if (me == sides) {
+			CHECK(!(sides[0].blocked && sides[1].blocked));
+			for (int k = 0; k < 2; k++)
+				(void)gort_chan_try_recv(sides[k].c, NULL);
+		}
+	}
+}
+
+/* Two send to a channel each and then try to receive from the other's. One of them comes second, and finds a value. */
+static void come_second(void *arg)
+{
+	gort_waitgroup wg = GORT_INIT;
+
+	selects = arg != NULL;
+	for (int k = 0; k < 2; k++)
+		sides[k] = (struct side){ .c = ints(1) };
+	CHECK(gort_waitgroup_go(&wg, sends_and_tries, &sides[0]) == 0);
+	CHECK(gort_waitgroup_go(&wg, sends_and_tries, &sides[1]) == 0);
+	gort_waitgroup_wait(&wg);
+}
+
+static void test_one_comes_second(void **state)
+{
+	(void)state;
+	run(come_second);
+	for (int procs = 1; procs <= 2; procs++) {
+		failures = 0;
+		assert_int_equal(program(procs, come_second, &sides), 0);
+		assert_int_equal(failures, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -408,6 +482,7 @@ int main(void)
 		cmocka_unit_test(test_full_buffer_keeps_order),
 		cmocka_unit_test(test_widths),
 		cmocka_unit_test(test_deadlines_race),
+		cmocka_unit_test(test_one_comes_second),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
