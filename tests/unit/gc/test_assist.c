@@ -31,13 +31,16 @@ static rt_gc *my_gc(void)
 
 static bool held;
 
-/* From now on marking does not end, or the next does not, if this one was about to. False: there is none. */
+/* From now on this marking does not end. Only if the controller waits for the last marker: else it may be about to end
+ * it. False: not yet. */
 static bool hold_marking(void)
 {
 	(void)RT_ENTER();
 	if (!held && rt_load32_rlx(&rt_self()->rt->gcmark) != 0) {
 		rt_marker_enter(my_gc());
-		held = true;
+		held = rt_load32_rlx(&my_gc()->waiting) != 0;
+		if (!held)
+			(void)rt_marker_leave(my_gc());
 	}
 	rt_leave();
 	return held;
