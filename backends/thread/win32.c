@@ -186,8 +186,6 @@ void be_thread_wake(rt_atomic32 *word, int n)
 	SetLastError(error);
 }
 
-/* ---- Clock and CPUs ---- */
-
 /* FlushProcessWriteBuffers is that fence, but does nothing under wine, where it would be tested. */
 bool be_thread_fences(void)
 {
@@ -198,6 +196,8 @@ int be_thread_fence_all(void)
 {
 	return -ENOSYS;
 }
+
+/* ---- Clock and CPUs ---- */
 
 int64_t be_thread_slack(int64_t ns)
 {
