@@ -116,9 +116,9 @@ rt_g *rt_runq_get(rt_p *pp, bool *inherit)
 	}
 }
 
-/* The controller of a collection is next: no turn of the global queue and no end of a slice comes before it. While
- * it waits for somebody who computes the heap grows by what the others allocate meanwhile, which was as much again as it should have become.
- * Its own turn is short, and while it has none to do it is parked. */
+/* The controller of a collection is next: no turn of the global queue and no end of a slice comes before it.
+ * While it waits for somebody who computes the heap grows by what the others allocate meanwhile, which was as
+ * much again as it should have become. Its own turn is short, and while it has none to do it is parked. */
 bool rt_runq_urgent(const gort_runtime *rt, const rt_p *pp)
 {
 	const rt_g *gp = rt_loadptr_rlx(&pp->runnext);
