@@ -30,7 +30,8 @@
 #include "core/gc/gc_impl.h"
 #include "core/sched/internal.h"
 
-enum { GRACE = 4096 /* bytes */, MISSES = 16 };
+enum { GRACE = 4096, MOST = 256 << 10 }; /* bytes to be allocated */
+enum { MISSES = 16 };
 enum { LOOKS = 16 /* drain asks that often before the clock or the queues are looked at */ };
 
 bool rt_gc_nothing_left(rt_gc *gc)
@@ -106,19 +107,38 @@ void rt_mark_together(rt_marker *k)
 
 /* ---- Assists --------------------------------------------------------------------------------------- */
 
+/* Debt and credit are held in bytes allocated, and become scan work by the ratio of the moment when they are paid, as
+ * in Go. Rejected: to hold scan work. Next to its goal a heap's ratio is millions, and behind it, where there is room
+ * again, a few: what was granted at the one was gigabytes at the other. */
+static double ratio_of(rt_gc *gc)
+{
+	return rt_bits_double(rt_load64_rlx(&gc->assist_ratio));
+}
+
+/* So many bytes are paid for by what was done. Not more at once than MOST: little is left to be scanned then, or the
+ * goal is far away, and both can change. */
+static void give_credit(rt_gcp *p, uint64_t done, double ratio)
+{
+	double bytes = (double)done / ratio;
+
+	p->credit += bytes < MOST ? (int64_t)bytes : MOST;
+}
+
 /* From what was done in the background. */
-static void take_credit(rt_gc *gc, rt_gcp *p)
+static void take_credit(rt_gc *gc, rt_gcp *p, double ratio)
 {
 	for (;;) {
-		uint64_t have = rt_load64_rlx(&gc->credit), want;
+		uint64_t have = rt_load64_rlx(&gc->credit), want = (uint64_t)((double)-p->credit * ratio) + 1;
 
-		if (have == 0 || p->credit >= 0)
+		if (have == 0)
 			return;
-		want = (uint64_t)-p->credit + 1;
 		if (want > have)
 			want = have;
 		if (rt_cas64_full(&gc->credit, have, have - want)) {
-			p->credit += (double)want;
+			if (want < have)
+				p->credit = 0;
+			else
+				give_credit(p, want, ratio);
 			return;
 		}
 	}
@@ -128,12 +148,11 @@ static void take_credit(rt_gc *gc, rt_gcp *p)
  * comes to nothing again and again, those who mark have no CPU; then this does not go on for ever. May park. */
 static void put_off(rt_gc *gc, rt_gcp *p)
 {
-	double grace = GRACE * rt_bits_double(rt_load64_rlx(&gc->assist_ratio));
 	uint64_t goal = rt_load64_rlx(&gc->goal);
 	const rt_m *mp = rt_self();
 
-	p->owed += grace - p->credit;
-	p->credit = grace;
+	p->owed += GRACE - p->credit;
+	p->credit = GRACE;
 	rt_store32_rlx(&gc->hungry, 1);
 	if (RT_UNLIKELY(++p->misses > MISSES) && mp->locks == 1 && mp->curg != NULL &&
 	    rt_load64_rlx(&gc->heap.live) > goal + goal / 10) {
@@ -158,27 +177,32 @@ static RT_NOINLINE void pay(rt_gc *gc, rt_gcp *p)
 	rt_m *mp = rt_self();
 	int64_t since;
 	rt_marker k = { .gc = gc, .w = &p->w };
+	double ratio = ratio_of(gc), owed;
 	uint64_t done, most = (uint64_t)RT_GC_ASSIST_MIN;
 
-	take_credit(gc, p);
+	if (!(ratio > 0)) { /* nobody is in a hurry */
+		p->credit = p->owed = 0;
+		return;
+	}
+	take_credit(gc, p, ratio);
 	if (p->credit >= 0 || rt_load32_rlx(&gc->heap.limiting))
 		return;
 	if (rt_gc_nothing_left(gc) && rt_gcw_empty(&p->w)) {
 		put_off(gc, p);
 		return;
 	}
-	if (p->owed > 0)
-		most += p->owed < (double)most ? (uint64_t)p->owed : most;
+	owed = (double)p->owed * ratio;
+	most += owed < (double)most ? (uint64_t)owed : most;
 	since = be_nanotime();
 	RT_TRACE(mp, GC, ASSIST_BEGIN, mp->curg, 0, 0, 0);
 	rt_marker_enter(gc);
 	done = rt_gc_drain(&k, most, took_long, &since);
 	rt_gcw_dispose(&gc->pool, &p->w); /* or others that owe would find nothing */
-	p->credit += (double)done;
+	give_credit(p, done, ratio);
 	if (done > 0)
 		p->misses = 0;
 	if (p->credit > 0 && p->owed > 0) {
-		double part = p->credit / 2 < p->owed ? p->credit / 2 : p->owed;
+		int64_t part = p->credit / 2 < p->owed ? p->credit / 2 : p->owed;
 
 		p->owed -= part;
 		p->credit -= part;
@@ -195,7 +219,7 @@ void rt_assist(rt_gc *gc, size_t bytes)
 {
 	rt_gcp *p = rt_self()->p->gc;
 
-	p->credit -= (double)bytes * rt_bits_double(rt_load64_rlx(&gc->assist_ratio));
+	p->credit -= (int64_t)bytes;
 	if (RT_UNLIKELY(p->credit < 0))
 		pay(gc, p);
 }

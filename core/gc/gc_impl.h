@@ -25,8 +25,8 @@ typedef struct rt_gcp {
 	rt_gcw w;
 	uint32_t bitmap_max;     /* objects up to this size are told by a bitmap: RT_BITMAP_MAX, or 0: gc->types */
 	uint32_t scan_min;       /* objects of types with so many pointers are scanned: 1; 0: heaptypes */
-	double credit;           /* scan work done beyond what its allocations owe; negative: owed */
-	double owed;             /* besides that, from when there was nothing to do */
+	int64_t credit;          /* bytes that may be allocated before an assist; negative: owed */
+	int64_t owed;            /* besides that, from when there was nothing to do */
 	unsigned misses;         /* how often in a row there was nothing */
 	int64_t workns;          /* given to marking by this P in this collection, not in assists */
 	uint32_t nwb;

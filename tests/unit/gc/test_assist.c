@@ -31,16 +31,14 @@ static rt_gc *my_gc(void)
 
 static bool held;
 
-/* From now on this marking does not end. Only if the controller waits for the last marker: else it may be about to end
- * it. False: not yet. */
+/* The next marking does not end. False: one is under way, which may be about to end. The world is not stopped while
+ * this is inside the runtime, so none begins in between. */
 static bool hold_marking(void)
 {
 	(void)RT_ENTER();
-	if (!held && rt_load32_rlx(&rt_self()->rt->gcmark) != 0) {
+	if (!held && rt_load32_acq(&rt_self()->rt->gcmark) == 0) {
 		rt_marker_enter(my_gc());
-		held = rt_load32_rlx(&my_gc()->waiting) != 0;
-		if (!held)
-			(void)rt_marker_leave(my_gc());
+		held = true;
 	}
 	rt_leave();
 	return held;
@@ -79,9 +77,10 @@ static void bounded(void *arg)
 		p->next = live;
 		live = p;
 	}
+	/* Before much was allocated in vain: the more often it collects, the sooner the CPU limiter ends assists. */
+	WAIT_UNTIL(hold_marking());
 	gort_waitgroup_add(&done, 1);
 	gort_go(allocates, NULL);
-	WAIT_UNTIL(hold_marking());
 	WAIT_UNTIL(one_waits());
 	ended = rt_load32_acq(&my_gc()->ended);
 	goal = rt_load64_rlx(&my_gc()->goal);
