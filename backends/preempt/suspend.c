@@ -40,7 +40,7 @@
 const char be_preempt_name[] = "suspend";
 const bool be_preempt_in_place = true;
 
-enum { YIELDS = 4, TRIES = 100 }; /* of a stop, until the thread is where it may stand */
+enum { YIELDS = 4, TRIES = 12 }; /* of a stop, until the thread is where it may stand; who asks asks again later */
 #define MS INT64_C(1000000)
 #define SAMPLE (4 * MS)
 #define SAMPLE_COMPUTES (10 * MS)
