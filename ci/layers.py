@@ -5,8 +5,8 @@ import re
 import sys
 
 BASE, THREAD, ARENA = 'core/base', 'backends/thread', 'backends/arena'
-CONTEXT, PREEMPT, NETPOLL, FAULT, DATA = ('backends/context', 'backends/preempt', 'backends/netpoll',
-                                          'backends/fault', 'backends/data')
+CONTEXT, PREEMPT, NETPOLL, FAULT, DATA, IO = ('backends/context', 'backends/preempt', 'backends/netpoll',
+                                              'backends/fault', 'backends/data', 'backends/io')
 PUBLIC = 'core/include/gort.h'
 # Room -> rooms whose headers it may include; its own and the public header always. Down only: a
 # room that needs one above gets a function pointer, registered by core/api.
@@ -35,6 +35,7 @@ MAY = {
     THREAD: [BASE],
     PREEMPT: [BASE, THREAD, 'backends'],
     NETPOLL: [BASE, THREAD],
+    IO: [BASE],
     DATA: [BASE],
     FAULT: [BASE, THREAD, 'backends'],  # the folder itself: machine.h
     'bindings': [],

@@ -133,6 +133,7 @@ static int start_helpers(gort_runtime *rt)
 static void end_helpers(gort_runtime *rt)
 {
 	rt_store32_rel(&rt->sched.ending, 1);
+	rt_poll_late(rt);
 	rt_maker_end(rt);
 	rt_sysmon_end(rt);
 	if (rt->sched.inplace)
@@ -175,6 +176,7 @@ static void unboot(gort_runtime *rt)
 {
 	rt_p_free_all(rt);
 	be_netpoll_fini(&rt->sched.poll);
+	rt_pds_fini(rt);
 	rt_pools_fini(rt);
 	rt_sematable_fini(rt);
 	rt_heap_fini(rt);
@@ -281,6 +283,7 @@ static void end_threads(gort_runtime *rt)
 	}
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	be_netpoll_break(&sc->poll);
+	rt_poll_late(rt); /* those with events: the world does not start again */
 	for (;;) {
 		bool running;
 

@@ -8,6 +8,7 @@
 #include "backends/arena/arena.h"
 #include "backends/context/context.h"
 #include "backends/fault/fault.h"
+#include "backends/io/io.h"
 #include "backends/data/data.h"
 #include "backends/netpoll/netpoll.h"
 #include "backends/preempt/preempt.h"
@@ -130,7 +131,7 @@ GORT_API const gort_backend *gort_backends(size_t *n)
 		{ "context", be_context_name }, { "arena", be_arena_name },
 		{ "preempt", be_preempt_name }, { "netpoll", be_netpoll_name },
 		{ "thread", be_thread_name },   { "fault", be_fault_name },
-		{ "data", be_data_name },
+		{ "data", be_data_name },       { "io", be_io_name },
 	};
 
 	*n = sizeof slots / sizeof *slots;

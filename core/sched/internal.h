@@ -154,7 +154,8 @@ bool rt_dropped_wait(gort_runtime *rt, int64_t ns);
 rt_g *rt_stand_instead(rt_m *mp, rt_g *gp);
 void rt_stand_no_thread_locked(rt_sched *sc);
 
-/* sysmon.c */
+/* sysmon.c: sleeps no longer while a P is taken */
+#define RT_SYSMON_MOST (10 * GORT_MILLISECOND)
 int rt_sysmon_start(gort_runtime *rt);
 void rt_sysmon_end(gort_runtime *rt);
 void rt_sysmon_wake(gort_runtime *rt);
@@ -193,6 +194,16 @@ void rt_timers_drop(gort_runtime *rt);     /* the end of a run, world stopped */
 
 /* wait.c */
 void rt_claim_reset(rt_g *gp); /* no waker is left: gp is dead, or the world is stopped */
+
+/* netpoll.c; sched.h has the rest */
+void rt_pds_fini(gort_runtime *rt);
+/* On g0 with a P: how many goroutines were made runnable. look: without waiting. */
+int rt_poll_ready(rt_m *mp, const be_pollevent *events, int n);
+int rt_poll_now(rt_m *mp);
+/* By a thread without a P, holding nothing; mp NULL: sysmon. While the world is stopped it waits, until it is told to
+ * end: then they are lost. */
+void rt_poll_outside(gort_runtime *rt, const rt_m *mp, const be_pollevent *events, int n);
+void rt_poll_late(gort_runtime *rt); /* the world runs, or `exiting` or `ending` is set: those look again */
 
 /* stw.c */
 void rt_preemptall(gort_runtime *rt);        /* raises the flags of all Ps; see rt_kick_all */

@@ -235,8 +235,7 @@ static rt_g *by_turn(rt_m *mp, rt_p *pp)
 	return global_get(mp, pp, tick % STANDING_TICK == 0 ? RT_ONE : RT_ONE_BRIEF);
 }
 
-/* An M without a P takes an idle one, to search as a spinning M. */
-static bool take_idle_p(rt_m *mp)
+static bool take_p(rt_m *mp)
 {
 	rt_sched *sc = &mp->rt->sched;
 	rt_p *pp;
@@ -248,6 +247,14 @@ static bool take_idle_p(rt_m *mp)
 		return false;
 	rt_acquirep(mp, pp);
 	mp->anew = true;
+	return true;
+}
+
+/* An M without a P takes an idle one, to search as a spinning M. */
+static bool take_idle_p(rt_m *mp)
+{
+	if (!take_p(mp))
+		return false;
 	spinning_begin(mp);
 	return true;
 }
@@ -269,22 +276,56 @@ void rt_m_born_spinning(rt_m *mp)
 }
 
 /* The host's thread gets its slack back: goroutines that run on it may sleep in the host's code. */
-static void wait_for(rt_m *mp, int64_t ns)
+static int wait_for(rt_m *mp, be_pollevent *events, int64_t ns)
 {
 	int64_t slack = mp->host ? be_thread_slack(1) : 0;
+	int n = be_netpoll_wait(&mp->rt->sched.poll, events, RT_POLLEVENTS, ns);
 
-	be_netpoll_wait(&mp->rt->sched.poll, ns);
 	if (slack > 0)
 		(void)be_thread_slack(slack);
+	return n;
 }
 
-/* Waits for the earliest timer, if nobody else does. True: this M has a P again. */
+/* How long, if nobody else does; again: the earliest timer. 0: not a moment. */
+static int64_t how_long(rt_m *mp, int64_t again)
+{
+	int64_t ns = -1;
+
+	if (rt_run_leaving(mp))
+		return 0;
+	if (again != INT64_MAX) {
+		ns = again - be_nanotime();
+		return ns > 0 ? ns : 0;
+	}
+	/* All timers were stopped since: not a moment, for rt_poll_look may have missed us. Who armed one meanwhile and
+	 * relied on us is not forgotten: with an idle P this M searches again, and without one all look themselves. */
+	return rt_load32_rlx(&mp->rt->sched.pollwaiters) > 0 ? ns : 0;
+}
+
+/* It comes out of its wait for what is ready, not to search: nobody has relied on it. What it leaves behind, who waits for
+ * what becomes ready next, and for timers, sysmon sees to in time if they are not near. */
+static bool run_ready(rt_m *mp, const be_pollevent *events, int n)
+{
+	int64_t when;
+
+	if (n == 0 || !take_p(mp))
+		return false;
+	(void)rt_poll_ready(mp, events, n);
+	when = rt_timers_next(mp->rt);
+	if (when != INT64_MAX && when - be_nanotime() < RT_SYSMON_MOST)
+		rt_wakep(mp->rt);
+	return true;
+}
+
+/* Waits for the earliest timer and for descriptors, if nobody else does. True: this M has a P again. */
 static bool poll_wait(rt_m *mp)
 {
 	rt_sched *sc = &mp->rt->sched;
-	int64_t when = rt_timers_next(mp->rt), again, now;
+	int64_t when = rt_timers_next(mp->rt), again, ns;
+	be_pollevent events[RT_POLLEVENTS];
+	int n;
 
-	if (when == INT64_MAX)
+	if (when == INT64_MAX && rt_load32_rlx(&sc->pollwaiters) == 0)
 		return false;
 	if (!rt_cas32_full(&sc->polling, 0, 1)) {
 		/* Another M waits; perhaps for a later moment than ours. */
@@ -300,13 +341,14 @@ static bool poll_wait(rt_m *mp)
 		when = again;
 		rt_store64_rlx(&sc->polluntil, (uint64_t)when);
 	}
-	now = be_nanotime();
-	/* All stopped since: not a moment, for rt_poll_look may have missed us. Who armed one meanwhile and relied on
-	 * us is not forgotten: with an idle P this M searches again, and without one all look themselves. */
-	if (when > now && again != INT64_MAX && !rt_run_leaving(mp))
-		wait_for(mp, when - now);
+	ns = how_long(mp, again == INT64_MAX ? again : when);
+	n = ns != 0 ? wait_for(mp, events, ns) : 0;
+	rt_store64_rlx(&sc->lastpoll, (uint64_t)be_nanotime());
 	rt_store64_rlx(&sc->polluntil, 0);
 	rt_xchg32_full(&sc->polling, 0);
+	if (run_ready(mp, events, n))
+		return true;
+	rt_poll_outside(mp->rt, mp, events, n);
 	return take_idle_p(mp);
 }
 
@@ -317,7 +359,7 @@ void rt_poll_look(gort_runtime *rt)
 	rt_sched *sc = &rt->sched;
 
 	rt_fence_full(); /* pairs with the fence in poll_wait: it sees what we stopped, or we see it wait */
-	if (rt_load32_rlx(&sc->polling) && rt_timers_next(rt) == INT64_MAX)
+	if (rt_load32_rlx(&sc->polling) && rt_timers_next(rt) == INT64_MAX && rt_load32_rlx(&sc->pollwaiters) == 0)
 		be_netpoll_break(&sc->poll);
 }
 
@@ -369,7 +411,10 @@ static RT_NOINLINE bool search(rt_m *mp, rt_g **out)
 	gort_runtime *rt = mp->rt;
 	rt_sched *sc = &rt->sched;
 
-	/* Descriptors would be polled here without waiting. */
+	/* If nothing else runs, this M is about to wait for them. */
+	if (RT_UNLIKELY(rt_load32_rlx(&sc->pollwaiters) > 0) && rt_load32_rlx(&sc->polling) == 0 &&
+	    rt_load32_rlx(&sc->npidle) + 1 < (uint32_t)rt_gomaxprocs(rt) && rt_poll_now(mp) > 0)
+		return false;
 	if (mp->spinning || 2 * rt_load32_rlx(&sc->nmspinning) <
 	                            (uint32_t)rt_gomaxprocs(rt) - rt_load32_rlx(&sc->npidle)) {
 		if (!mp->spinning)

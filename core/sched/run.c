@@ -54,7 +54,8 @@ void rt_checkdead_locked(gort_runtime *rt)
 	if (rt_load32_rlx(&sc->gcwaiting) || sc->starting || (rt->cfg.flags & GORT_LIBRARY) ||
 	    rt_load32_rlx(&rt->runstate) != RT_RUN_ACTIVE)
 		return;
-	if (rt_load32_rlx(&sc->runqsize) > 0 || rt_timers_next(rt) != INT64_MAX)
+	if (rt_load32_rlx(&sc->runqsize) > 0 || rt_timers_next(rt) != INT64_MAX ||
+	    rt_load32_rlx(&sc->pollwaiters) > 0)
 		return;
 	if (rt_run_claim(rt, GORT_EDEADLOCK)) {
 		rt->deadlock = 1;

@@ -265,6 +265,17 @@ typedef struct rt_gqueue { /* FIFO through schedlink */
 	uint32_t pushed;      /* ever */
 } rt_gqueue;
 
+enum { RT_DIRECTIONS = 2 /* reading, writing */, RT_POLLEVENTS = 128 };
+
+struct rt_pd { /* netpoll.c: a descriptor that goroutines wait for */
+	rt_atomic64 word[RT_DIRECTIONS]; /* who waits, or what came; by compare-and-swap */
+	rt_atomic32 life;        /* +1 for each descriptor that it is made for; written by who opens it */
+	uint32_t index;          /* set once, as rt */
+	gort_runtime *rt;
+	be_pollfd be;
+	rt_pd *link;             /* of those that are free; guarded by pds.lock */
+};
+
 typedef struct rt_sched {
 	rt_mutex lock;           /* rank sched */
 	/* guarded by lock */
@@ -331,6 +342,17 @@ typedef struct rt_sched {
 	uintptr_t gbase;         /* set once, under allglock with the first G: see rt_g_ref */
 	rt_fixalloc gs, ms, names;
 	be_netpoll poll;
+	rt_atomic32 pollwaiters; /* goroutines that wait for descriptors; any thread */
+	rt_atomic64 lastpoll;    /* when somebody looked last, or came out of a wait */
+	uint32_t nlate;          /* threads that hold events until the world starts; guarded by lock */
+	rt_atomic32 lateword;    /* they park on it; +1 to wake them */
+	struct {
+		rt_mutex lock;   /* rank polltable */
+		/* guarded by lock; a chunk, once it is there, is read without */
+		uint32_t used;
+		rt_pd *free;
+		rt_atomicptr chunk[27]; /* each twice the one before: 2^32 and more */
+	} pds;
 } rt_sched;
 
 /* Text of any length, in pages of its own; always NUL-terminated; p NULL = "". */

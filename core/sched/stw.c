@@ -346,10 +346,12 @@ static int64_t start(gort_runtime *rt)
 	int64_t goes_on;
 	rt_p *busy = NULL;
 	rt_m *stands = NULL;
+	bool late;
 
 	rt_lock(&sc->lock, RT_RANK_sched);
 	caller_p(rt, mp);
 	rt_xchg32_full(&sc->gcwaiting, 0);
+	late = sc->nlate > 0; /* netpoll.c */
 	sc->starting = mp == NULL;
 	if (sc->stopwait > 0)
 		forget_taken_locked(sc);
@@ -377,6 +379,8 @@ static int64_t start(gort_runtime *rt)
 		}
 	}
 	rt_unlock(&sc->lock, RT_RANK_sched);
+	if (late)
+		rt_poll_late(rt);
 	goes_on = be_nanotime(); /* not when all have been woken: they may get our CPU */
 	while (stands != NULL) {
 		rt_m *on = stands;

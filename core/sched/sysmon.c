@@ -21,7 +21,8 @@
 #include <errno.h>
 
 #define DELAY_MIN (20 * GORT_MICROSECOND)
-#define DELAY_MAX (10 * GORT_MILLISECOND)
+#define DELAY_MAX RT_SYSMON_MOST
+#define POLL_LOOK (10 * GORT_MILLISECOND) /* descriptors are looked at, if nobody did */
 #define TURN_SEEN (100 * GORT_MICROSECOND) /* after a turn was ended the next one has begun */
 #define KEPT_LOOK GORT_MILLISECOND /* between two wake-ups for a runnext that its P keeps */
 #define SLICE_MIN (50 * GORT_MICROSECOND)  /* of preemptall: a raw nanosleep still gets somewhere */
@@ -236,6 +237,28 @@ static void start_standing(sysmon *s)
 	}
 }
 
+/* Who waits for descriptors and timers may have left for what became ready. */
+static void look_polls(sysmon *s, int64_t now)
+{
+	gort_runtime *rt = s->rt;
+	rt_sched *sc = &rt->sched;
+	be_pollevent events[RT_POLLEVENTS];
+	bool waits = rt_load32_rlx(&sc->pollwaiters) > 0;
+
+	if (rt_load32_rlx(&sc->polling) || rt_load32_rlx(&sc->gcwaiting))
+		return;
+	if (rt_load32_rlx(&sc->npidle) > 0) {
+		if (waits && s->soon > KEPT_LOOK)
+			s->soon = KEPT_LOOK;
+		s->kept = s->kept || waits;
+		return;
+	}
+	if (!waits || now - (int64_t)rt_load64_rlx(&sc->lastpoll) < POLL_LOOK)
+		return;
+	rt_store64_rlx(&sc->lastpoll, (uint64_t)now);
+	rt_poll_outside(rt, NULL, events, be_netpoll_wait(&sc->poll, events, RT_POLLEVENTS, 0));
+}
+
 static void look(sysmon *s, int64_t now)
 {
 	gort_runtime *rt = s->rt;
@@ -252,6 +275,7 @@ static void look(sysmon *s, int64_t now)
 		else if (status == RT_P_RUNNING)
 			look_running(s, pp, now);
 	}
+	look_polls(s, now);
 	if (s->kept && now - s->keptwhen >= KEPT_LOOK) {
 		s->keptwhen = now;
 		rt_wakep(rt);

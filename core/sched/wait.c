@@ -76,13 +76,14 @@ static bool move(rt_atomic32 *claim, uint32_t was, uint32_t state)
 	return rt_cas32_full(claim, was, (was & ~(uint32_t)STATE) | state);
 }
 
-bool rt_waiter_claim_timed(rt_waiter *w)
+/* Any wait, or with `which` the one with this number. */
+static bool claim_timed(rt_atomic32 *claim, uint32_t number, uint32_t which)
 {
-	rt_atomic32 *claim = &w->g->claim;
-
 	for (;;) {
 		uint32_t was = rt_load32_rlx(claim);
 
+		if (((was / WAIT ^ number) & which) != 0)
+			return false;
 		switch (was & STATE) {
 		case OPEN:
 		case FIXED:
@@ -97,6 +98,23 @@ bool rt_waiter_claim_timed(rt_waiter *w)
 			return false;
 		}
 	}
+}
+
+bool rt_waiter_claim_timed(rt_waiter *w)
+{
+	return claim_timed(&w->g->claim, 0, 0);
+}
+
+enum { NUMBER = (1 << 28) - 1 };
+
+uint32_t rt_g_wait_number(const rt_g *gp)
+{
+	return rt_load32_rlx(&gp->claim) / WAIT & NUMBER;
+}
+
+bool rt_g_claim_wait(rt_g *gp, uint32_t number)
+{
+	return claim_timed(&gp->claim, number, NUMBER);
 }
 
 bool rt_waiter_may_claim_timed(const rt_waiter *w)

@@ -1,0 +1,410 @@
+/* netpoll.c: goroutines that wait for descriptors.
+ *
+ * A record (rt_pd) for each descriptor has a word for each direction, reading and writing:
+ *
+ *   NIL      nobody waits, and no event came that nobody has used
+ *   READY    one came
+ *   a wait   the goroutine that waits (rt_g_ref), whether its wait is timed, and which of its waits it is
+ *   CLOSED   for good, until the record has another descriptor
+ *
+ *            commit, on g0                event                        close
+ *     NIL ----------------> a wait -----------------> READY     any -----------> CLOSED
+ *      ^                       |                        |
+ *      +-- deadline, cancel ---+---- reset, used up ----+
+ *
+ * Each step is a compare-and-swap (close: an exchange). Who takes an untimed wait out of the word makes its goroutine
+ * runnable: nobody else can. Of a timed one it has won no more than the right to try: timer and canceller compete, too,
+ * by gp->claim (wait.c), and the number of the wait keeps it from claiming another, later one of the same goroutine.
+ * So no lock is held by who brings an event, which may be a thread without a P, under sched.lock; and an event that
+ * comes between a read that would have blocked and the wait for it is found as READY. tests/model/netpoll.pml.
+ *
+ * A goroutine that reads forgets READY before it tries (rt_pd_reset: full, so that no event after the try is lost by
+ * it), or each message would be waited for twice.
+ *
+ * Records are never given back while the runtime lives, and an event carries the record's index with the number of its
+ * life: one that comes late for a descriptor that is closed finds another number. Should it come in the very moment in
+ * between, somebody is made to try once in vain.
+ *
+ * Who polls (spec/01 6): a P that found nothing to run looks, before it steals; the one M that waits for timers waits
+ * for descriptors as well (poll_wait, proc.c); sysmon looks when nobody did for 10 ms, and sees to it that somebody
+ * waits while Ps are idle. An M that comes out of its wait takes an idle P and runs what is ready, the first at once:
+ * Go wakes another thread to search meanwhile, which then waits in its place, so that a single connection has two threads
+ * woken for each message. Here that is left to sysmon as well (KEPT_LOOK), unless more than one is ready or a timer
+ * is near. Without an idle P what is ready goes to the global queue; while the world is stopped events wait for its start.
+ *
+ * Rejected: a lock in each record (who has no P would have to take it under sched.lock, and who waits arms its timer
+ * under it: the order would be wrong either way).
+ */
+#include "core/sched/internal.h"
+
+#include "backends/arena/arena.h"
+
+#include <errno.h>
+
+enum { NIL = 0, READY = 1, CLOSED = 2, WAITS = 4 | 8 /* neither alone */, UNTIMED = 4, TIMED = 8, SERIAL = 16 };
+enum { FIRST = 64 /* records of the first chunk; each has twice as many as the one before */ };
+
+/* ---- Records --------------------------------------------------------------------------------------- */
+
+static uint32_t chunk_of(uint32_t index, uint32_t *at)
+{
+	uint32_t k = 31 - (uint32_t)__builtin_clz(index / FIRST + 1);
+
+	*at = index - FIRST * ((UINT32_C(1) << k) - 1);
+	return k;
+}
+
+static rt_pd *record(rt_sched *sc, uint32_t index)
+{
+	uint32_t at, k = chunk_of(index, &at);
+	rt_pd *chunk = k < RT_NELEM(sc->pds.chunk) ? rt_loadptr_acq(&sc->pds.chunk[k]) : NULL;
+
+	return chunk != NULL ? &chunk[at] : NULL;
+}
+
+static size_t chunk_bytes(uint32_t k)
+{
+	return ((size_t)FIRST << k) * sizeof(rt_pd);
+}
+
+/* With the lock. NULL: no memory. */
+static rt_pd *take_record_locked(rt_sched *sc)
+{
+	rt_pd *pd = sc->pds.free;
+	uint32_t at, k = chunk_of(sc->pds.used, &at);
+
+	if (pd != NULL) {
+		sc->pds.free = pd->link;
+		return pd;
+	}
+	if (k >= RT_NELEM(sc->pds.chunk))
+		return NULL;
+	if (rt_loadptr_rlx(&sc->pds.chunk[k]) == NULL) {
+		size_t bytes = chunk_bytes(k);
+		void *p = rt_pages_new(&bytes);
+
+		if (p == NULL)
+			return NULL;
+		rt_storeptr_rel(&sc->pds.chunk[k], p);
+	}
+	pd = record(sc, sc->pds.used);
+	pd->index = sc->pds.used++;
+	return pd;
+}
+
+void rt_pds_fini(gort_runtime *rt)
+{
+	rt_sched *sc = &rt->sched;
+
+	for (uint32_t k = 0; k < RT_NELEM(sc->pds.chunk); k++) {
+		size_t bytes = chunk_bytes(k), unit = be_arena_query()->granularity;
+
+		rt_pages_free(rt_loadptr_rlx(&sc->pds.chunk[k]), (bytes + unit - 1) / unit * unit);
+		rt_storeptr_rlx(&sc->pds.chunk[k], NULL);
+	}
+}
+
+/* -errno as a code */
+static int code_of(int r)
+{
+	return r == -ENOMEM ? GORT_ENOMEM : r == -EPERM || r == -ENOTSUP ? GORT_ENOTSUP : GORT_EOS + r;
+}
+
+int rt_pd_open(gort_runtime *rt, intptr_t fd, rt_pd **out)
+{
+	rt_sched *sc = &rt->sched;
+	rt_pd *pd = NULL;
+	int r = 0;
+
+	*out = NULL;
+	rt_lock(&sc->pds.lock, RT_RANK_polltable);
+	if (rt_load32_rlx(&sc->poll.started) == 0)
+		r = be_netpoll_start(&sc->poll);
+	if (r == 0) {
+		pd = take_record_locked(sc);
+		r = pd != NULL ? 0 : -ENOMEM;
+	}
+	rt_unlock(&sc->pds.lock, RT_RANK_polltable);
+	if (r != 0)
+		return code_of(r);
+	rt_store32_rlx(&pd->life, rt_load32_rlx(&pd->life) + 1);
+	for (int d = 0; d < RT_DIRECTIONS; d++)
+		rt_store64_rlx(&pd->word[d], NIL);
+	pd->rt = rt;
+	pd->be.fd = fd;
+	pd->be.tag = (uint64_t)rt_load32_rlx(&pd->life) << 32 | pd->index;
+	r = be_netpoll_open(&sc->poll, &pd->be);
+	if (r != 0) {
+		rt_pd_free(pd);
+		return code_of(r);
+	}
+	*out = pd;
+	return 0;
+}
+
+/* ---- Events and closing ---------------------------------------------------------------------------- */
+
+static rt_g *g_of(gort_runtime *rt, uint64_t word)
+{
+	return rt_g_of_ref(rt, word >> 32);
+}
+
+/* The word was the caller's to change. The goroutine to be made runnable, or NULL. */
+static rt_g *taken(rt_pd *pd, uint64_t was)
+{
+	rt_g *gp;
+
+	if (!(was & WAITS))
+		return NULL;
+	gp = g_of(pd->rt, was);
+	if (was & UNTIMED)
+		return gp;
+	return rt_g_claim_wait(gp, (uint32_t)was / SERIAL) ? gp : NULL;
+}
+
+static rt_g *ready(rt_pd *pd, int d)
+{
+	for (;;) {
+		uint64_t was = rt_load64_acq(&pd->word[d]);
+
+		if (was == READY || was == CLOSED)
+			return NULL;
+		if (rt_cas64_full(&pd->word[d], was, READY))
+			return taken(pd, was);
+	}
+}
+
+void rt_pd_close(rt_pd *pd)
+{
+	for (int d = 0; d < RT_DIRECTIONS; d++) {
+		rt_g *gp = taken(pd, rt_xchg64_full(&pd->word[d], CLOSED));
+
+		if (gp != NULL)
+			rt_goready(gp);
+	}
+	be_netpoll_close(&pd->rt->sched.poll, &pd->be);
+}
+
+void rt_pd_free(rt_pd *pd)
+{
+	rt_sched *sc = &pd->rt->sched;
+
+	rt_lock(&sc->pds.lock, RT_RANK_polltable);
+	pd->link = sc->pds.free;
+	sc->pds.free = pd;
+	rt_unlock(&sc->pds.lock, RT_RANK_polltable);
+}
+
+/* ---- Waiting --------------------------------------------------------------------------------------- */
+
+void rt_pd_reset(rt_pd *pd, int d)
+{
+	if (rt_load64_rlx(&pd->word[d]) == READY)
+		(void)rt_cas64_full(&pd->word[d], READY, NIL);
+}
+
+typedef struct wait {
+	rt_waiter w; /* first; w.on is the record */
+	unsigned what;
+	uint64_t word;
+	bool busy;   /* somebody else waits */
+} wait;
+
+/* On g0, the goroutine is WAITING. Once an untimed wait is in the word its frame may be gone. A timed one, whoever takes
+ * it out of the word before it is open, leaves to rt_waiter_open. */
+static bool commit(rt_g *gp, void *arg)
+{
+	wait *x = arg;
+	rt_pd *pd = (rt_pd *)x->w.on;
+
+	for (int d = 0; d < RT_DIRECTIONS; d++) {
+		uint64_t was;
+
+		if (!(x->what >> d & 1))
+			continue;
+		while (!rt_cas64_full(&pd->word[d], NIL, x->word)) {
+			was = rt_load64_rlx(&pd->word[d]);
+			if (was == NIL)
+				continue;
+			x->busy = (was & WAITS) != 0;
+			for (int e = 0; e < d; e++) /* there are two: it is timed */
+				(void)rt_cas64_full(&pd->word[e], x->word, NIL);
+			if (x->w.timed)
+				rt_claim_reset(gp);
+			return false;
+		}
+		if (x->word & UNTIMED)
+			return true;
+	}
+	rt_waiter_open(&x->w);
+	return true;
+}
+
+/* The end of a run, world stopped. */
+static void unlink_wait(rt_waiter *w)
+{
+	wait *x = RT_CONTAINER_OF(w, wait, w);
+	rt_pd *pd = (rt_pd *)w->on;
+
+	for (int d = 0; d < RT_DIRECTIONS; d++)
+		(void)rt_cas64_full(&pd->word[d], x->word, NIL);
+	rt_add32_full(&pd->rt->sched.pollwaiters, (uint32_t)-1);
+	w->on = NULL;
+}
+
+/* Those of `what` that are ready; they are not any more. */
+static int use_up(rt_pd *pd, unsigned what)
+{
+	int got = 0;
+
+	for (int d = 0; d < RT_DIRECTIONS; d++)
+		if ((what >> d & 1) && rt_load64_acq(&pd->word[d]) == READY &&
+		    rt_cas64_full(&pd->word[d], READY, NIL))
+			got |= 1 << d;
+	return got;
+}
+
+int rt_pd_wait(rt_pd *pd, unsigned what, int64_t deadline)
+{
+	gort_runtime *rt = pd->rt;
+	rt_g *gp = rt_self()->curg;
+	wait x = { .w.on = pd, .w.unlink = unlink_wait, .what = what };
+	int r = use_up(pd, what);
+
+	if (r != 0)
+		return r;
+	r = rt_wait_refused(gp, deadline);
+	if (r != 0)
+		return r;
+	if (!rt_g_has_ref(rt, gp))
+		return GORT_ENOMEM;
+	/* One of two directions is claimed as one of several wakers is. */
+	rt_waiter_begin(gp, &x.w, (what & (what - 1)) != 0 && deadline == RT_UNTIMED ? GORT_FOREVER : deadline);
+	x.w.cancelable = deadline != RT_UNTIMED;
+	x.word = rt_g_ref(rt, gp) << 32;
+	x.word |= x.w.timed ? rt_g_wait_number(gp) * SERIAL | TIMED : UNTIMED;
+	r = be_netpoll_arm(&rt->sched.poll, &pd->be, what);
+	if (r != 0) {
+		rt_claim_reset(gp);
+		gp->waiting = NULL;
+		return code_of(r);
+	}
+	rt_add32_full(&rt->sched.pollwaiters, 1);
+	rt_gopark(commit, &x, RT_WAIT_IO, pd);
+	if (x.w.on != NULL) /* else the end of a run has taken it out */
+		rt_add32_full(&rt->sched.pollwaiters, (uint32_t)-1);
+	r = rt_waiter_end(gp, &x.w);
+	for (int d = 0; d < RT_DIRECTIONS; d++)
+		(void)rt_cas64_full(&pd->word[d], x.word, NIL);
+	if (x.busy)
+		return GORT_EBUSY;
+	if (rt_load64_acq(&pd->word[0]) == CLOSED)
+		return GORT_ECLOSED;
+	what = (unsigned)use_up(pd, what);
+	return what != 0 ? (int)what : r;
+}
+
+/* ---- Polling --------------------------------------------------------------------------------------- */
+
+/* The goroutines that the events make runnable; the caller makes them so. */
+static rt_g *won(gort_runtime *rt, const be_pollevent *e, rt_g **second)
+{
+	rt_pd *pd = record(&rt->sched, (uint32_t)e->tag);
+	rt_g *first = NULL;
+
+	*second = NULL;
+	if (pd == NULL || rt_load32_acq(&pd->life) != (uint32_t)(e->tag >> 32))
+		return NULL;
+	if (e->what & BE_POLL_READ)
+		first = ready(pd, 0);
+	if (e->what & BE_POLL_WRITE)
+		*second = ready(pd, 1);
+	return first;
+}
+
+/* On g0, with a P. */
+int rt_poll_ready(rt_m *mp, const be_pollevent *events, int n)
+{
+	gort_runtime *rt = mp->rt;
+	int woken = 0;
+
+	for (int i = 0; i < n; i++) {
+		rt_g *second, *first = won(rt, &events[i], &second);
+
+		if (first != NULL)
+			rt_goready(first);
+		if (second != NULL)
+			rt_goready(second);
+		woken += (first != NULL) + (second != NULL);
+	}
+	if (woken > 0)
+		RT_TRACE(mp, TIMER, POLL, NULL, woken, 0, 0);
+	return woken;
+}
+
+int rt_poll_now(rt_m *mp)
+{
+	rt_sched *sc = &mp->rt->sched;
+	be_pollevent events[RT_POLLEVENTS];
+
+	rt_store64_rlx(&sc->lastpoll, (uint64_t)be_nanotime());
+	return rt_poll_ready(mp, events, be_netpoll_wait(&sc->poll, events, RT_POLLEVENTS, 0));
+}
+
+static void to_all_locked(gort_runtime *rt, rt_g *gp)
+{
+	if (gp == NULL)
+		return;
+	RT_TRACE_OUTSIDE(rt, SCHED, GO_UNBLOCK, gp, gp->goid, 0, 0);
+	rt_runnable(gp);
+	rt_gstatus_set(gp, RT_G_WAITING, RT_G_RUNNABLE);
+	rt_globq_put_locked(rt, gp);
+}
+
+static void ready_locked(gort_runtime *rt, const be_pollevent *events, int n)
+{
+	for (int i = 0; i < n; i++) {
+		rt_g *second, *first = won(rt, &events[i], &second);
+
+		to_all_locked(rt, first);
+		to_all_locked(rt, second);
+	}
+}
+
+/* What it holds stays WAITING meanwhile, and may be dropped: then the words do not name it any more. */
+static bool world_runs_locked(gort_runtime *rt, const rt_m *mp)
+{
+	rt_sched *sc = &rt->sched;
+	uint32_t seen;
+
+	while (rt_load32_rlx(&sc->gcwaiting)) {
+		seen = rt_load32_acq(&sc->lateword); /* before what may have come true */
+		if (rt_load32_acq(mp != NULL ? &mp->exiting : &sc->ending))
+			return false;
+		sc->nlate++;
+		rt_unlock(&sc->lock, RT_RANK_sched);
+		(void)be_thread_park(&sc->lateword, seen, -1);
+		rt_lock(&sc->lock, RT_RANK_sched);
+		sc->nlate--;
+	}
+	return true;
+}
+
+void rt_poll_outside(gort_runtime *rt, const rt_m *mp, const be_pollevent *events, int n)
+{
+	rt_sched *sc = &rt->sched;
+
+	if (n == 0)
+		return;
+	rt_lock(&sc->lock, RT_RANK_sched);
+	if (world_runs_locked(rt, mp))
+		ready_locked(rt, events, n);
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	rt_wakep(rt);
+}
+
+void rt_poll_late(gort_runtime *rt)
+{
+	rt_add32_full(&rt->sched.lateword, 1);
+	be_thread_wake(&rt->sched.lateword, INT32_MAX);
+}
