@@ -23,6 +23,7 @@ MAY = {
     'core/builtin': [BASE, 'core/alloc', 'core/gc', 'core/sched'],
     'core/iface': [BASE, 'core/alloc', 'core/gc', 'core/builtin'],
     'core/sync': [BASE, 'core/alloc', 'core/gc', 'core/sched', 'core/builtin'],
+    'core/net': [BASE, 'core/alloc', 'core/gc', 'core/sched', 'core/sync', IO],
     # Watches every room below the compiler.
     'core/watch': [BASE, 'core/stack', 'core/alloc', 'core/sched', 'core/gc', 'core/builtin',
                    'core/iface', 'core/sync', THREAD],

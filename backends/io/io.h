@@ -43,8 +43,8 @@ void be_io_close(intptr_t fd, int kind);
 
 /* ---- Sockets ---- */
 
-/* The addresses, at most n, of "host:port" ("tcp", "tcp4", "tcp6") or of a path ("unix"), in the order in which they are
- * to be tried: their number. passive: to listen at; an empty host is every one of this machine, else it is this
+/* The addresses, at most n, of "host:port" ("tcp", "tcp4", "tcp6") or of a path ("unix"), in the order in which they
+ * are to be tried: their number. passive: to listen at; an empty host is every one of this machine, else it is this
  * machine. -EINVAL: no such network, or not of that form; -ENXIO: no such host. block: whether it may ask the system
  * for names, which takes as long as it takes; else such an address is -EAGAIN. */
 int be_io_resolve(const char *network, const char *address, bool passive, bool block, be_ioaddr *out, int n);

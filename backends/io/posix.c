@@ -1,8 +1,8 @@
 /* posix.c: files and sockets of POSIX systems.
  *
  * SIGPIPE. Sockets are written with MSG_NOSIGNAL. A pipe knows no such flag: while one is written the thread blocks the
- * signal, and takes away what came of it (two system calls more, and only there). Rejected: to ignore it in the process,
- * whose other parts may count on it, as who writes to `head` does.
+ * signal, and takes away what came of it (two system calls more, and only there). Rejected: to ignore it in the
+ * process, whose other parts may count on it, as who writes to `head` does.
  *
  * Names. Literal addresses are read without asking anybody. The rest is getaddrinfo, which may read files and ask
  * servers.

@@ -1,6 +1,6 @@
 /* epoll.c: Linux. A descriptor is added once, edge-triggered for both directions, so that waiting for it again costs no
- * system call; the kernel forgets it with its last copy, and be_netpoll_close takes it out before, since a copy may live
- * on in another process.
+ * system call; the kernel forgets it with its last copy, and be_netpoll_close takes it out before, since a copy may
+ * live on in another process.
  *
  * Who waits is woken by an eventfd. It is level-triggered: a look beside the waiter does not take the wake-up away, and
  * only the waiter reads it.
@@ -8,8 +8,8 @@
  * Times. epoll_pwait2 (Linux 5.11) knows nanoseconds. Before that there are milliseconds: they are rounded up, or a
  * wait for the last 200 us of a sleep would be a loop of looks.
  *
- * Rejected: level-triggered with arming (a system call for each wait of each descriptor); one epoll object for each P (an
- * idle P would have to look into all others').
+ * Rejected: level-triggered with arming (a system call for each wait of each descriptor); one epoll object for each P
+ * (an idle P would have to look into all others').
  */
 #include "backends/netpoll/netpoll.h"
 

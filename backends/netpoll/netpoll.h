@@ -1,7 +1,8 @@
 /* netpoll.h: wait for descriptors, for a time, or for a break.
  *
- * Contract. Exactly one implementation is linked (Meson option `netpoll`): epoll.c, poll.c, iocp.c, kqueue.c, or none.c,
- * which knows no descriptors. Errors are -errno. Nothing here knows a goroutine: an event carries the tag that was given.
+ * Contract. Exactly one implementation is linked (Meson option `netpoll`): epoll.c, poll.c, iocp.c, kqueue.c, or
+ * none.c, which knows no descriptors. Errors are -errno. Nothing here knows a goroutine: an event carries the tag that
+ * was given.
  *
  * Readiness. Who tried an operation on an open descriptor and was told that it would block calls be_netpoll_arm, and a
  * wait reports what was armed once the operation would not block any more, be it at once. Where the kernel keeps watch

@@ -8,10 +8,10 @@
  *   IDLE --enter--> PARKED, POLLS --leave--> IDLE        the waiter: compare-and-swap, exchange
  *   any  --break--> BREAK --enter (fails), leave--> IDLE  any thread: exchange
  *
- * A break is never lost. Its exchange tells the breaker where somebody waits, and it wakes that one: a parked one by the
- * word, which has changed (contract of be_thread_park), one in the kernel by what the implementation has for that,
- * which stays until it is read. Who comes to wait later finds BREAK and does not. A hundred breaks cost one system call,
- * and none at all while nobody waits.
+ * A break is never lost. Its exchange tells the breaker where somebody waits, and it wakes that one: a parked one by
+ * the word, which has changed (contract of be_thread_park), one in the kernel by what the implementation has for that,
+ * which stays until it is read. Who comes to wait later finds BREAK and does not. A hundred breaks cost one system
+ * call, and none at all while nobody waits.
  *
  * be_netpoll_start stores `started` (release), then breaks. Who waits reads `started` before it enters the word: it has
  * seen the store, or its enter comes before that break, which makes it look again, or fails since it comes after.

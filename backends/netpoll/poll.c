@@ -2,8 +2,8 @@
  *
  * The table has a slot for each open descriptor, under one lock. A wait copies the armed ones into an array of its own,
  * lets go of the lock and polls; what is armed meanwhile wakes it by a pipe, and it begins again. A look does the same
- * under the lock, without waiting. What is ready is disarmed, if its slot still has the tag that was copied: else it was
- * closed in between, and the number may be another file's by now.
+ * under the lock, without waiting. What is ready is disarmed, if its slot still has the tag that was copied: else it
+ * was closed in between, and the number may be another file's by now.
  *
  * Memory comes in `open` alone, which can say that there is none: for each growth of the table also the next array of
  * whoever waits (`spare`), which that one takes when it is its turn.

@@ -9,6 +9,7 @@
 #include "core/api/config.h"
 #include "core/builtin/panic.h"
 #include "core/gc/gc.h"
+#include "core/net/fd.h"
 #include "core/sched/internal.h"
 #include "core/sync/chan.h"
 #include "core/sync/group.h"
@@ -153,6 +154,8 @@ static int boot(gort_runtime *rt)
 	if (r == 0)
 		r = rt_pools_init(rt);
 	if (r == 0)
+		r = rt_net_init(rt);
+	if (r == 0)
 		r = be_netpoll_init(&rt->sched.poll) == 0 ? 0 : GORT_ENOMEM;
 	if (r == 0)
 		r = start_procs(rt);
@@ -175,6 +178,7 @@ static int boot(gort_runtime *rt)
 static void unboot(gort_runtime *rt)
 {
 	rt_p_free_all(rt);
+	rt_net_fini(rt);
 	be_netpoll_fini(&rt->sched.poll);
 	rt_pds_fini(rt);
 	rt_pools_fini(rt);

@@ -92,6 +92,9 @@ typedef struct gort_chan gort_chan;       /* heap object */
 typedef struct gort_timer gort_timer;     /* heap object */
 typedef struct gort_ticker gort_ticker;   /* heap object */
 typedef struct gort_weak gort_weak;       /* heap object */
+typedef struct gort_conn gort_conn;       /* heap object; closed when collected */
+typedef struct gort_listener gort_listener; /* heap object; closed when collected */
+typedef struct gort_poll gort_poll;       /* heap object; closed when collected */
 
 typedef void (*gort_func)(void *arg);     /* a goroutine, a deferred call, a cleanup */
 typedef void (*gort_code)(void);          /* a function of any signature; cast before the call */
@@ -566,6 +569,50 @@ GORT_API bool gort_type_has_pointers(const gort_type *t);
 GORT_API bool gort_type_equal(const gort_type *t, const void *a, const void *b);
 /* [G] The hash for maps. Panics "runtime error: hash of unhashable type T". */
 GORT_API uintptr_t gort_type_hash(const gort_type *t, const void *p, uintptr_t seed);
+
+/* ---- Network and files: block the goroutine, not the thread ---------------------------------- */
+
+/* Listens: "tcp", "tcp4", "tcp6" at "host:port"; "unix" at a path. TCP connections send at once
+ * (no delay), as in Go. GORT_EINVAL; GORT_ENOTSUP: the backend `netpoll` is none; OS errors, ENXIO for a
+ * host that nobody knows. */
+GORT_API int gort_listen(gort_listener **out, const char *network, const char *address);
+/* Writes "127.0.0.1:40123" to buf. GORT_EINVAL: size too small. */
+GORT_API int gort_listener_address(gort_listener *l, char *buf, size_t size);
+/* The next connection. GORT_ECLOSED, OS errors; GORT_ETIMEDOUT, GORT_ECANCELED. */
+GORT_API int gort_accept(gort_conn **out, gort_listener *l);
+GORT_API int gort_accept_until(gort_conn **out, gort_listener *l, int64_t deadline);
+/* Wakes its waiters with GORT_ECLOSED. */
+GORT_API int gort_listener_close(gort_listener *l);
+/* Connects. GORT_EINVAL, OS errors; GORT_ETIMEDOUT, GORT_ECANCELED. */
+GORT_API int gort_dial(gort_conn **out, const char *network, const char *address);
+GORT_API int gort_dial_until(gort_conn **out, const char *network, const char *address,
+                             int64_t deadline);
+/* Opens a file, mode as for fopen: "r", "w", "a", "r+", "w+", "a+". GORT_EINVAL: another mode. What
+ * the system cannot wait for, a file on a disk first of all, is read and written on a thread for each
+ * call: deadlines are GORT_ENOTSUP there, and a close wakes nobody. */
+GORT_API int gort_open(gort_conn **out, const char *path, const char *mode);
+/* Takes over a descriptor or socket of the system, and makes it nonblocking if it can be waited for. On
+ * failure it stays the caller's. OS errors. */
+GORT_API int gort_conn_from(gort_conn **out, intptr_t fd);
+/* Up to n bytes: their number, 0 at the end, or a code (GORT_ECLOSED: closed on this side). */
+GORT_API intptr_t gort_conn_read(gort_conn *c, void *buf, size_t n);
+GORT_API intptr_t gort_conn_read_until(gort_conn *c, void *buf, size_t n, int64_t deadline);
+/* All n bytes: n; or a code, and some may have been written. */
+GORT_API intptr_t gort_conn_write(gort_conn *c, const void *buf, size_t n);
+GORT_API intptr_t gort_conn_write_until(gort_conn *c, const void *buf, size_t n, int64_t deadline);
+/* Ends the output: the other side reads to the end. OS errors. */
+GORT_API int gort_conn_shutdown(gort_conn *c);
+/* Wakes its waiters with GORT_ECLOSED. A second close: GORT_ECLOSED. */
+GORT_API int gort_conn_close(gort_conn *c);
+
+enum { GORT_READABLE = 1, GORT_WRITABLE = 2 };
+/* Watches a descriptor that stays the caller's. GORT_ENOTSUP: it cannot be polled. */
+GORT_API int gort_poll_open(gort_poll **out, intptr_t fd);
+/* Waits until any of events is possible and returns those that are, or a code: what was not used up
+ * is still possible next time. One waiter for each event: GORT_EBUSY. GORT_EINVAL: no events. */
+GORT_API int gort_poll_wait(gort_poll *p, int events, int64_t deadline);
+/* Stops watching, wakes the waiters with GORT_ECLOSED; fd stays open. */
+GORT_API int gort_poll_close(gort_poll *p);
 
 /* ---- Watching [T] --------------------------------------------------------------------------- */
 

@@ -28,9 +28,10 @@
  * Who polls (spec/01 6): a P that found nothing to run looks, before it steals; the one M that waits for timers waits
  * for descriptors as well (poll_wait, proc.c); sysmon looks when nobody did for 10 ms, and sees to it that somebody
  * waits while Ps are idle. An M that comes out of its wait takes an idle P and runs what is ready, the first at once:
- * Go wakes another thread to search meanwhile, which then waits in its place, so that a single connection has two threads
- * woken for each message. Here that is left to sysmon as well (KEPT_LOOK), unless more than one is ready or a timer
- * is near. Without an idle P what is ready goes to the global queue; while the world is stopped events wait for its start.
+ * Go wakes another thread to search meanwhile, which then waits in its place, so that a single connection has two
+ * threads woken for each message. Here that is left to sysmon as well (KEPT_LOOK), unless more than one is ready or a
+ * timer is near. Without an idle P what is ready goes to the global queue; while the world is stopped events wait for
+ * its start.
  *
  * Rejected: a lock in each record (who has no P would have to take it under sched.lock, and who waits arms its timer
  * under it: the order would be wrong either way).
@@ -42,6 +43,7 @@
 #include <errno.h>
 
 enum { NIL = 0, READY = 1, CLOSED = 2, WAITS = 4 | 8 /* neither alone */, UNTIMED = 4, TIMED = 8, SERIAL = 16 };
+#define LAST (UINT32_C(1) << 31) /* rt_pd.users: it is closed, and who leaves last gives the record away */
 enum { FIRST = 64 /* records of the first chunk; each has twice as many as the one before */ };
 
 /* ---- Records --------------------------------------------------------------------------------------- */
@@ -104,6 +106,16 @@ void rt_pds_fini(gort_runtime *rt)
 	}
 }
 
+static void put_record(rt_pd *pd)
+{
+	rt_sched *sc = &pd->rt->sched;
+
+	rt_lock(&sc->pds.lock, RT_RANK_polltable);
+	pd->link = sc->pds.free;
+	sc->pds.free = pd;
+	rt_unlock(&sc->pds.lock, RT_RANK_polltable);
+}
+
 /* -errno as a code */
 static int code_of(int r)
 {
@@ -128,6 +140,7 @@ int rt_pd_open(gort_runtime *rt, intptr_t fd, rt_pd **out)
 	if (r != 0)
 		return code_of(r);
 	rt_store32_rlx(&pd->life, rt_load32_rlx(&pd->life) + 1);
+	rt_store32_rlx(&pd->users, 0);
 	for (int d = 0; d < RT_DIRECTIONS; d++)
 		rt_store64_rlx(&pd->word[d], NIL);
 	pd->rt = rt;
@@ -135,7 +148,7 @@ int rt_pd_open(gort_runtime *rt, intptr_t fd, rt_pd **out)
 	pd->be.tag = (uint64_t)rt_load32_rlx(&pd->life) << 32 | pd->index;
 	r = be_netpoll_open(&sc->poll, &pd->be);
 	if (r != 0) {
-		rt_pd_free(pd);
+		put_record(pd);
 		return code_of(r);
 	}
 	*out = pd;
@@ -183,16 +196,19 @@ void rt_pd_close(rt_pd *pd)
 			rt_goready(gp);
 	}
 	be_netpoll_close(&pd->rt->sched.poll, &pd->be);
+	if (rt_add32_full(&pd->users, LAST) == 0)
+		put_record(pd);
 }
 
-void rt_pd_free(rt_pd *pd)
+void rt_pd_hold(rt_pd *pd)
 {
-	rt_sched *sc = &pd->rt->sched;
+	rt_add32_full(&pd->users, 1);
+}
 
-	rt_lock(&sc->pds.lock, RT_RANK_polltable);
-	pd->link = sc->pds.free;
-	sc->pds.free = pd;
-	rt_unlock(&sc->pds.lock, RT_RANK_polltable);
+static void unhold(rt_pd *pd)
+{
+	if (rt_add32_full(&pd->users, (uint32_t)-1) == (LAST | 1))
+		put_record(pd);
 }
 
 /* ---- Waiting --------------------------------------------------------------------------------------- */
@@ -210,8 +226,8 @@ typedef struct wait {
 	bool busy;   /* somebody else waits */
 } wait;
 
-/* On g0, the goroutine is WAITING. Once an untimed wait is in the word its frame may be gone. A timed one, whoever takes
- * it out of the word before it is open, leaves to rt_waiter_open. */
+/* On g0, the goroutine is WAITING. Once an untimed wait is in the word its frame may be gone. A timed one, whoever
+ * takes it out of the word before it is open, leaves to rt_waiter_open. */
 static bool commit(rt_g *gp, void *arg)
 {
 	wait *x = arg;
@@ -250,6 +266,7 @@ static void unlink_wait(rt_waiter *w)
 		(void)rt_cas64_full(&pd->word[d], x->word, NIL);
 	rt_add32_full(&pd->rt->sched.pollwaiters, (uint32_t)-1);
 	w->on = NULL;
+	unhold(pd);
 }
 
 /* Those of `what` that are ready; they are not any more. */
@@ -264,7 +281,8 @@ static int use_up(rt_pd *pd, unsigned what)
 	return got;
 }
 
-int rt_pd_wait(rt_pd *pd, unsigned what, int64_t deadline)
+/* *gone: a run has ended meanwhile, and the caller, an attached thread, does not hold pd any more. */
+static int wait_for(rt_pd *pd, unsigned what, int64_t deadline, bool *gone)
 {
 	gort_runtime *rt = pd->rt;
 	rt_g *gp = rt_self()->curg;
@@ -291,9 +309,11 @@ int rt_pd_wait(rt_pd *pd, unsigned what, int64_t deadline)
 	}
 	rt_add32_full(&rt->sched.pollwaiters, 1);
 	rt_gopark(commit, &x, RT_WAIT_IO, pd);
-	if (x.w.on != NULL) /* else the end of a run has taken it out */
-		rt_add32_full(&rt->sched.pollwaiters, (uint32_t)-1);
 	r = rt_waiter_end(gp, &x.w);
+	*gone = x.w.on == NULL; /* unlink_wait */
+	if (*gone)
+		return GORT_ECANCELED;
+	rt_add32_full(&rt->sched.pollwaiters, (uint32_t)-1);
 	for (int d = 0; d < RT_DIRECTIONS; d++)
 		(void)rt_cas64_full(&pd->word[d], x.word, NIL);
 	if (x.busy)
@@ -302,6 +322,16 @@ int rt_pd_wait(rt_pd *pd, unsigned what, int64_t deadline)
 		return GORT_ECLOSED;
 	what = (unsigned)use_up(pd, what);
 	return what != 0 ? (int)what : r;
+}
+
+int rt_pd_wait(rt_pd *pd, unsigned what, int64_t deadline)
+{
+	bool gone = false;
+	int r = wait_for(pd, what, deadline, &gone);
+
+	if (!gone)
+		unhold(pd);
+	return r;
 }
 
 /* ---- Polling --------------------------------------------------------------------------------------- */

@@ -302,8 +302,8 @@ static int64_t how_long(rt_m *mp, int64_t again)
 	return rt_load32_rlx(&mp->rt->sched.pollwaiters) > 0 ? ns : 0;
 }
 
-/* It comes out of its wait for what is ready, not to search: nobody has relied on it. What it leaves behind, who waits for
- * what becomes ready next, and for timers, sysmon sees to in time if they are not near. */
+/* It comes out of its wait for what is ready, not to search: nobody has relied on it. What it leaves behind, who waits
+ * for what becomes ready next, and for timers, sysmon sees to in time if they are not near. */
 static bool run_ready(rt_m *mp, const be_pollevent *events, int n)
 {
 	int64_t when;

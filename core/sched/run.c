@@ -162,6 +162,7 @@ static void begin(gort_runtime *rt, rt_m *mp, rt_g *gp)
 	rt_p *pp;
 
 	rt_store32_rlx(&rt->mainexited, 0);
+	rt_store32_rel(&rt->runs, rt_load32_rlx(&rt->runs) + 1);
 	rt->deadlock = 0;
 	rt->failure.there = rt->failure.fatal = false;
 	rt_store64_rlx(&sc->coarse, (uint64_t)be_nanotime());

@@ -132,18 +132,19 @@ int rt_waiter_failed(rt_g *gp, const rt_waiter *w);
 
 typedef struct rt_pd rt_pd;
 
-/* Inside the runtime, with a P, but for rt_pd_free. what: 1 << 0 reading, 1 << 1 writing; d is the bit's number. */
+/* Inside the runtime, with a P. what: 1 << 0 reading, 1 << 1 writing; d is the bit's number. */
 /* 0; GORT_ENOTSUP: this one cannot be waited for, or none can; GORT_ENOMEM, OS errors. */
 int rt_pd_open(gort_runtime *rt, intptr_t fd, rt_pd **out);
 /* What came before the next try does not count. By who has the right to try, before each try. */
 void rt_pd_reset(rt_pd *pd, int d);
-/* After a try that would have blocked: parks until it is worth another. Which of `what`, or GORT_ECLOSED, GORT_ETIMEDOUT,
- * GORT_ECANCELED; GORT_EBUSY: another goroutine waits for the same; GORT_ENOMEM, OS errors. */
+/* Between them the descriptor may be closed: hold is called before that can happen, then wait, once for each hold. */
+void rt_pd_hold(rt_pd *pd);
+/* After a try that would have blocked: parks until it is worth another. Which of `what`, or GORT_ECLOSED,
+ * GORT_ETIMEDOUT, GORT_ECANCELED; GORT_EBUSY: another goroutine waits for the same; GORT_ENOMEM, OS errors. */
 int rt_pd_wait(rt_pd *pd, unsigned what, int64_t deadline);
-/* Its waits end with GORT_ECLOSED, those to come as well. Once, before the descriptor is closed in the system. */
+/* Its waits end with GORT_ECLOSED. Once, before the descriptor is closed in the system; nobody calls anything with it
+ * any more but those who hold it. */
 void rt_pd_close(rt_pd *pd);
-/* Closed, and nobody will call anything with it any more. */
-void rt_pd_free(rt_pd *pd);
 
 /* Every cancellable wait of gp gives up, the present one and all to come, until rt_g_uncancel. The
  * caller holds a lock without which gp does not end and does not uncancel. */

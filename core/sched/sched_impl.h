@@ -269,6 +269,7 @@ enum { RT_DIRECTIONS = 2 /* reading, writing */, RT_POLLEVENTS = 128 };
 
 struct rt_pd { /* netpoll.c: a descriptor that goroutines wait for */
 	rt_atomic64 word[RT_DIRECTIONS]; /* who waits, or what came; by compare-and-swap */
+	rt_atomic32 users;       /* goroutines that wait or are about to; a bit: it is closed */
 	rt_atomic32 life;        /* +1 for each descriptor that it is made for; written by who opens it */
 	uint32_t index;          /* set once, as rt */
 	gort_runtime *rt;
@@ -394,6 +395,7 @@ struct gort_runtime {
 	void *watch;             /* watch/listener.c */
 	struct rt_sematable *sema; /* sync/sema.c */
 	struct rt_pools *pools;  /* sync/pool.c */
+	struct rt_net *net;      /* net/fd.c */
 	rt_fixalloc defers;      /* builtin/panic.c: blocks of deferred calls */
 	rt_upcalls up;
 	gort_config cfg;         /* as given; debug copied */
@@ -402,6 +404,7 @@ struct gort_runtime {
 	int64_t born;            /* when it was made */
 	rt_mutex life;           /* rank life */
 	bool running;            /* guarded by life: a thread is in gort_runtime_run */
+	rt_atomic32 runs;        /* +1 for each run; written by the host's thread */
 	/* the run in progress */
 	rt_atomic32 runstate;    /* RT_RUN_*; the end of a run is claimed by compare-and-swap */
 	int runcode;             /* written by who claimed the end */

@@ -1,0 +1,199 @@
+/* conn.c: connections and files; and descriptors that are only watched. */
+#include "core/net/conn.h"
+
+#include "backends/io/io.h"
+#include "core/gc/gc.h"
+
+#include <errno.h>
+
+/* Less than 16 bytes would share a block with others, and live as long as they do. */
+struct gort_conn {
+	rt_fd *fd;
+	void *unused;
+};
+struct gort_poll {
+	rt_fd *fd;
+	void *unused;
+};
+
+gort_conn *rt_conn_make(rt_fd *f)
+{
+	gort_conn *c = rt_new_bytes(sizeof *c, true);
+
+	c->fd = f;
+	rt_fd_belongs(f, c);
+	return c;
+}
+
+static int from(gort_conn **out, intptr_t fd)
+{
+	rt_fd *f;
+	int r = rt_fd_open(&f, fd, false, false);
+
+	if (r == 0)
+		*out = rt_conn_make(f);
+	return r;
+}
+
+GORT_API int gort_conn_from(gort_conn **out, intptr_t fd)
+{
+	int r;
+
+	*out = NULL;
+	(void)RT_ENTER();
+	r = from(out, fd);
+	rt_leave();
+	return r;
+}
+
+GORT_API int gort_open(gort_conn **out, const char *path, const char *mode)
+{
+	intptr_t fd;
+	int r;
+
+	*out = NULL;
+	gort_entersyscall();
+	fd = be_io_open(path, mode);
+	gort_exitsyscall();
+	if (fd < 0)
+		return fd == -EINVAL ? GORT_EINVAL : rt_io_code(fd);
+	(void)RT_ENTER();
+	r = from(out, fd);
+	if (r != 0)
+		be_io_close(fd, BE_IO_FILE);
+	rt_leave();
+	return r;
+}
+
+/* ---- Reading and writing --------------------------------------------------------------------------- */
+
+typedef struct piece {
+	char *buf;
+	size_t n, done;
+} piece;
+
+static intptr_t do_read(intptr_t fd, int kind, void *arg)
+{
+	const piece *p = arg;
+
+	return be_io_read(fd, kind, p->buf, p->n);
+}
+
+/* All of it; what was written is not written again after a wait. */
+static intptr_t do_write(intptr_t fd, int kind, void *arg)
+{
+	piece *p = arg;
+
+	while (p->done < p->n) {
+		intptr_t r = be_io_write(fd, kind, p->buf + p->done, p->n - p->done);
+
+		if (r <= 0)
+			return r < 0 ? r : -EIO; /* nothing, and no reason: never of what can be waited for */
+		p->done += (size_t)r;
+	}
+	return (intptr_t)p->n;
+}
+
+static intptr_t transfer(gort_conn *c, int d, void *buf, size_t n, int64_t deadline)
+{
+	piece p = { .buf = buf, .n = n < INTPTR_MAX ? n : INTPTR_MAX };
+	intptr_t r;
+
+	(void)RT_ENTER();
+	r = rt_fd_do(c->fd, d, d == RT_FD_READ ? do_read : do_write, &p, deadline);
+	RT_KEEP(c);
+	rt_leave();
+	return r;
+}
+
+GORT_API intptr_t gort_conn_read(gort_conn *c, void *buf, size_t n)
+{
+	return transfer(c, RT_FD_READ, buf, n, RT_UNTIMED);
+}
+
+GORT_API intptr_t gort_conn_read_until(gort_conn *c, void *buf, size_t n, int64_t deadline)
+{
+	return transfer(c, RT_FD_READ, buf, n, rt_deadline(deadline));
+}
+
+GORT_API intptr_t gort_conn_write(gort_conn *c, const void *buf, size_t n)
+{
+	return transfer(c, RT_FD_WRITE, (void *)(uintptr_t)buf, n, RT_UNTIMED);
+}
+
+GORT_API intptr_t gort_conn_write_until(gort_conn *c, const void *buf, size_t n, int64_t deadline)
+{
+	return transfer(c, RT_FD_WRITE, (void *)(uintptr_t)buf, n, rt_deadline(deadline));
+}
+
+static intptr_t do_shutdown(intptr_t fd, int kind, void *arg)
+{
+	(void)kind, (void)arg;
+	return be_io_shutdown(fd);
+}
+
+GORT_API int gort_conn_shutdown(gort_conn *c)
+{
+	int r;
+
+	(void)RT_ENTER();
+	r = (int)rt_fd_call(c->fd, do_shutdown, NULL);
+	RT_KEEP(c);
+	rt_leave();
+	return r;
+}
+
+GORT_API int gort_conn_close(gort_conn *c)
+{
+	int r;
+
+	(void)RT_ENTER();
+	r = rt_fd_close(c->fd);
+	RT_KEEP(c);
+	rt_leave();
+	return r;
+}
+
+/* ---- Watching -------------------------------------------------------------------------------------- */
+
+GORT_API int gort_poll_open(gort_poll **out, intptr_t fd)
+{
+	rt_fd *f;
+	int r;
+
+	*out = NULL;
+	(void)RT_ENTER();
+	r = rt_fd_open(&f, fd, true, true);
+	if (r == 0) {
+		gort_poll *p = rt_new_bytes(sizeof *p, true);
+
+		p->fd = f;
+		rt_fd_belongs(f, p);
+		*out = p;
+	}
+	rt_leave();
+	return r;
+}
+
+GORT_API int gort_poll_wait(gort_poll *p, int events, int64_t deadline)
+{
+	int r = GORT_EINVAL;
+
+	(void)RT_ENTER();
+	if ((events & ~(GORT_READABLE | GORT_WRITABLE)) == 0 && events != 0)
+		r = rt_fd_wait(p->fd, (unsigned)events, rt_deadline(deadline));
+	RT_KEEP(p);
+	rt_leave();
+	return r;
+}
+
+GORT_API int gort_poll_close(gort_poll *p)
+{
+	int r;
+
+	(void)RT_ENTER();
+	r = rt_fd_close(p->fd);
+	RT_KEEP(p);
+	rt_leave();
+	return r;
+}

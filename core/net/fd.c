@@ -1,0 +1,312 @@
+/* fd.c: see fd.h.
+ *
+ * Life. `users` counts the calls that are in the system with the descriptor at this moment, and has a bit for closed:
+ * who leaves last after that closes the system's, whose number may belong to somebody else from then on. A goroutine
+ * that waits does not count: it holds the poller's record (rt_pd_hold) before it leaves, so that a close reaches it,
+ * and it can be dropped by the end of a run without leaving a count behind. Only one that was dropped in a call that
+ * blocks (a file) leaves one; then the descriptor is closed with the runtime.
+ *
+ * Turns. One goroutine at a time tries and waits for each direction, in the order in which they came: a write of
+ * several pieces is not mixed with another. The end of a run drops who has a turn; the turns of an earlier run do not
+ * count any more in the next one.
+ *
+ * The record is not on the heap: it outlives its handle by as long as the cleanup takes to run.
+ */
+#include "core/net/fd.h"
+
+#include "backends/io/io.h"
+#include "core/alloc/fixalloc.h"
+#include "core/gc/gc.h"
+#include "core/sched/sched_inline.h"
+#include "core/sync/mutex.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define CLOSED (UINT32_C(1) << 31)
+
+struct rt_fd {
+	rt_atomic32 users;    /* see above */
+	rt_atomic32 run;      /* of which the turns are; changed under the lock */
+	int kind;             /* BE_IO_* */
+	bool watched;         /* the descriptor is the caller's */
+	intptr_t fd;
+	rt_pd *pd;            /* NULL: calls block, each on a thread */
+	gort_mutex turn[2];
+	gort_runtime *rt;
+	rt_fd *next, *prev;   /* of all; guarded by the lock */
+};
+
+struct rt_net {
+	rt_mutex lock; /* rank net */
+	rt_fd *all;
+	rt_fixalloc fds;
+};
+
+int rt_io_code(intptr_t r)
+{
+	return r >= 0 ? 0 : r == -ENOMEM ? GORT_ENOMEM : r == -ENOTSUP ? GORT_ENOTSUP : GORT_EOS + (int)r;
+}
+
+/* ---- Life ------------------------------------------------------------------------------------------ */
+
+int rt_net_init(gort_runtime *rt)
+{
+	int r = be_io_start();
+
+	if (r != 0)
+		return rt_io_code(r);
+	rt->net = calloc(1, sizeof *rt->net); /* on the host's thread, at boot */
+	if (rt->net == NULL)
+		return GORT_ENOMEM;
+	rt_fixalloc_init(&rt->net->fds, sizeof(rt_fd), &rt->debug);
+	return 0;
+}
+
+void rt_net_fini(gort_runtime *rt)
+{
+	if (rt->net == NULL)
+		return;
+	/* In the child of a fork, too: the numbers are copies of its own. */
+	for (rt_fd *f = rt->net->all; f != NULL; f = f->next)
+		if (!f->watched && rt_load32_rlx(&f->users) != CLOSED)
+			be_io_close(f->fd, f->kind);
+	rt_fixalloc_fini(&rt->net->fds);
+	free(rt->net);
+	rt->net = NULL;
+}
+
+static void enlist(rt_fd *f)
+{
+	struct rt_net *net = f->rt->net;
+
+	rt_lock(&net->lock, RT_RANK_net);
+	f->next = net->all;
+	if (f->next != NULL)
+		f->next->prev = f;
+	net->all = f;
+	rt_unlock(&net->lock, RT_RANK_net);
+}
+
+static void delist(rt_fd *f)
+{
+	struct rt_net *net = f->rt->net;
+
+	rt_lock(&net->lock, RT_RANK_net);
+	if (f->prev != NULL)
+		f->prev->next = f->next;
+	else
+		net->all = f->next;
+	if (f->next != NULL)
+		f->next->prev = f->prev;
+	rt_unlock(&net->lock, RT_RANK_net);
+}
+
+int rt_fd_open(rt_fd **out, intptr_t fd, bool watched, bool must)
+{
+	gort_runtime *rt = rt_self()->rt;
+	int kind = be_io_kind(fd), r;
+	rt_fd *f;
+
+	*out = NULL;
+	if (kind < 0)
+		return rt_io_code(kind);
+	f = rt_fixalloc_get(&rt->net->fds);
+	if (f == NULL)
+		return GORT_ENOMEM;
+	*f = (rt_fd){ .kind = kind, .watched = watched, .fd = fd, .rt = rt };
+	r = rt_pd_open(rt, fd, &f->pd);
+	if (r == GORT_ENOTSUP && !must)
+		r = 0;
+	if (r == 0 && !watched && (f->pd != NULL || kind == BE_IO_SOCKET))
+		r = rt_io_code(be_io_nonblocking(fd, kind, f->pd != NULL));
+	if (r != 0) {
+		if (f->pd != NULL)
+			rt_pd_close(f->pd);
+		rt_fixalloc_put(&rt->net->fds, f);
+		return r;
+	}
+	enlist(f);
+	*out = f;
+	return 0;
+}
+
+static bool enter(rt_fd *f)
+{
+	for (;;) {
+		uint32_t was = rt_load32_rlx(&f->users);
+
+		if (was & CLOSED)
+			return false;
+		if (rt_cas32_acq(&f->users, was, was + 1))
+			return true;
+	}
+}
+
+static void gone(rt_fd *f)
+{
+	if (!f->watched)
+		be_io_close(f->fd, f->kind);
+}
+
+static void leave(rt_fd *f)
+{
+	if (rt_add32_full(&f->users, (uint32_t)-1) == (CLOSED | 1))
+		gone(f);
+}
+
+int rt_fd_close(rt_fd *f)
+{
+	for (;;) {
+		uint32_t was = rt_load32_rlx(&f->users);
+
+		if (was & CLOSED)
+			return GORT_ECLOSED;
+		/* As a user: the number is this descriptor's until the poller has forgotten it. */
+		if (rt_cas32_full(&f->users, was, (was + 1) | CLOSED))
+			break;
+	}
+	if (f->pd != NULL)
+		rt_pd_close(f->pd);
+	leave(f);
+	return 0;
+}
+
+void rt_fd_free(rt_fd *f)
+{
+	(void)rt_fd_close(f);
+	if (rt_load32_acq(&f->users) != CLOSED)
+		return; /* somebody was dropped in it */
+	delist(f);
+	rt_fixalloc_put(&f->rt->net->fds, f);
+}
+
+static void collected(void *arg)
+{
+	(void)RT_ENTER();
+	rt_fd_free(arg);
+	rt_leave();
+}
+
+void rt_fd_belongs(rt_fd *f, void *obj)
+{
+	(void)rt_cleanup_add(obj, collected, f);
+}
+
+/* ---- Calls ----------------------------------------------------------------------------------------- */
+
+intptr_t rt_fd_call(rt_fd *f, rt_fd_op op, void *arg)
+{
+	intptr_t r;
+
+	if (!enter(f))
+		return GORT_ECLOSED;
+	r = op(f->fd, f->kind, arg);
+	leave(f);
+	return r < 0 ? rt_io_code(r) : r;
+}
+
+/* On a thread: the P goes to others meanwhile. */
+static intptr_t blocking(rt_fd *f, rt_fd_op op, void *arg)
+{
+	intptr_t r;
+
+	if (!enter(f))
+		return GORT_ECLOSED;
+	rt_leave();
+	gort_entersyscall();
+	r = op(f->fd, f->kind, arg);
+	gort_exitsyscall();
+	(void)RT_ENTER();
+	leave(f);
+	return r < 0 ? rt_io_code(r) : r;
+}
+
+/* Those who had a turn when an earlier run ended will not give it back. */
+static void forget_turns(rt_fd *f, uint32_t run)
+{
+	struct rt_net *net = f->rt->net;
+
+	rt_lock(&net->lock, RT_RANK_net);
+	if (rt_load32_rlx(&f->run) != run) {
+		for (int d = 0; d < 2; d++)
+			f->turn[d] = (gort_mutex){0};
+		rt_store32_rel(&f->run, run);
+	}
+	rt_unlock(&net->lock, RT_RANK_net);
+}
+
+static int take_turn(rt_fd *f, int d, int64_t deadline)
+{
+	uint32_t run = rt_load32_acq(&f->rt->runs);
+
+	if (RT_UNLIKELY(rt_load32_acq(&f->run) != run))
+		forget_turns(f, run);
+	if (rt_gomutex_trylock(&f->turn[d]))
+		return 0;
+	return rt_gomutex_lock(&f->turn[d], deadline);
+}
+
+static void give_turn(rt_fd *f, int d)
+{
+	if (!rt_g_released(rt_self()->curg)) /* else it may be another run's */
+		(void)rt_gomutex_unlock(&f->turn[d]);
+}
+
+static intptr_t try_and_wait(rt_fd *f, int d, rt_fd_op op, void *arg, int64_t deadline)
+{
+	for (;;) {
+		intptr_t r;
+
+		if (!enter(f))
+			return GORT_ECLOSED;
+		rt_pd_reset(f->pd, d);
+		r = op(f->fd, f->kind, arg);
+		if (r != -EAGAIN) {
+			leave(f);
+			return r < 0 ? rt_io_code(r) : r;
+		}
+		rt_pd_hold(f->pd);
+		leave(f);
+		r = rt_pd_wait(f->pd, 1u << d, deadline);
+		if (r < 0)
+			return r;
+	}
+}
+
+intptr_t rt_fd_do(rt_fd *f, int d, rt_fd_op op, void *arg, int64_t deadline)
+{
+	intptr_t r;
+
+	if (f->pd == NULL && deadline != RT_UNTIMED && deadline != GORT_FOREVER)
+		return GORT_ENOTSUP;
+	r = take_turn(f, d, deadline);
+	if (r != 0)
+		return r;
+	r = f->pd == NULL ? blocking(f, op, arg) : try_and_wait(f, d, op, arg, deadline);
+	give_turn(f, d);
+	return r;
+}
+
+int rt_fd_wait(rt_fd *f, unsigned what, int64_t deadline)
+{
+	for (;;) {
+		int r;
+
+		if (!enter(f))
+			return GORT_ECLOSED;
+		for (int d = 0; d < 2; d++)
+			if (what >> d & 1)
+				rt_pd_reset(f->pd, d);
+		r = be_io_ready(f->fd, f->kind, what);
+		if (r != 0) {
+			leave(f);
+			return r < 0 ? rt_io_code(r) : r;
+		}
+		rt_pd_hold(f->pd);
+		leave(f);
+		r = rt_pd_wait(f->pd, what, deadline);
+		if (r < 0)
+			return r;
+	}
+}

@@ -1,0 +1,198 @@
+/* listen.c: listeners, and connections to them. */
+#include "core/net/conn.h"
+
+#include "backends/io/io.h"
+#include "core/gc/gc.h"
+
+#include <errno.h>
+
+enum { ADDRESSES = 16 /* of one name that are tried */ };
+
+struct gort_listener {
+	rt_fd *fd;
+	be_ioaddr at;
+};
+
+/* Asking for names takes as long as it takes: on a thread, and outside the runtime. */
+static int resolve(const char *network, const char *address, bool passive, be_ioaddr *out, int n)
+{
+	int r = be_io_resolve(network, address, passive, false, out, n);
+
+	if (r == -EAGAIN) {
+		rt_leave();
+		gort_entersyscall();
+		r = be_io_resolve(network, address, passive, true, out, n);
+		gort_exitsyscall();
+		(void)RT_ENTER();
+	}
+	return r;
+}
+
+static int address_code(int r)
+{
+	return r == -EINVAL ? GORT_EINVAL : rt_io_code(r);
+}
+
+/* ---- Listening ------------------------------------------------------------------------------------- */
+
+static int listen_at(gort_listener **out, const be_ioaddr *a)
+{
+	intptr_t fd = be_io_listen(a);
+	gort_listener *l;
+	be_ioaddr at;
+	rt_fd *f;
+	int r;
+
+	if (fd < 0)
+		return rt_io_code(fd);
+	r = be_io_local(fd, &at);
+	r = r == 0 ? rt_fd_open(&f, fd, false, true) : rt_io_code(r);
+	if (r != 0) {
+		be_io_close(fd, BE_IO_SOCKET);
+		return r;
+	}
+	l = rt_new_bytes(sizeof *l, true);
+	l->fd = f;
+	l->at = at;
+	rt_fd_belongs(f, l);
+	*out = l;
+	return 0;
+}
+
+GORT_API int gort_listen(gort_listener **out, const char *network, const char *address)
+{
+	be_ioaddr list[ADDRESSES];
+	int n, r;
+
+	*out = NULL;
+	(void)RT_ENTER();
+	n = resolve(network, address, true, list, ADDRESSES);
+	r = n < 0 ? address_code(n) : 0;
+	for (int i = 0; i < n; i++) {
+		r = listen_at(out, &list[i]);
+		if (r == 0)
+			break;
+	}
+	rt_leave();
+	return r;
+}
+
+GORT_API int gort_listener_address(gort_listener *l, char *buf, size_t size)
+{
+	return be_io_format(&l->at, buf, size) == 0 ? 0 : GORT_EINVAL;
+}
+
+GORT_API int gort_listener_close(gort_listener *l)
+{
+	int r;
+
+	(void)RT_ENTER();
+	r = rt_fd_close(l->fd);
+	if (r == 0)
+		be_io_unlink(&l->at);
+	RT_KEEP(l);
+	rt_leave();
+	return r;
+}
+
+/* ---- Accepting ------------------------------------------------------------------------------------- */
+
+static int made(gort_conn **out, intptr_t fd)
+{
+	rt_fd *f;
+	int r = rt_fd_open(&f, fd, false, true);
+
+	if (r == 0)
+		*out = rt_conn_make(f);
+	else
+		be_io_close(fd, BE_IO_SOCKET);
+	return r;
+}
+
+static intptr_t do_accept(intptr_t fd, int kind, void *arg)
+{
+	(void)kind, (void)arg;
+	return be_io_accept(fd);
+}
+
+static int accept_one(gort_conn **out, gort_listener *l, int64_t deadline)
+{
+	intptr_t fd;
+	int r;
+
+	*out = NULL;
+	(void)RT_ENTER();
+	fd = rt_fd_do(l->fd, RT_FD_READ, do_accept, NULL, deadline);
+	r = fd < 0 ? (int)fd : made(out, fd);
+	RT_KEEP(l);
+	rt_leave();
+	return r;
+}
+
+GORT_API int gort_accept(gort_conn **out, gort_listener *l)
+{
+	return accept_one(out, l, RT_UNTIMED);
+}
+
+GORT_API int gort_accept_until(gort_conn **out, gort_listener *l, int64_t deadline)
+{
+	return accept_one(out, l, rt_deadline(deadline));
+}
+
+/* ---- Connecting ------------------------------------------------------------------------------------ */
+
+static intptr_t do_connected(intptr_t fd, int kind, void *arg)
+{
+	(void)kind, (void)arg;
+	return be_io_connected(fd);
+}
+
+static int dial(gort_conn **out, const be_ioaddr *a, int64_t deadline)
+{
+	bool pending;
+	intptr_t fd = be_io_dial(a, &pending);
+	rt_fd *f;
+	int r;
+
+	if (fd < 0)
+		return rt_io_code(fd);
+	r = rt_fd_open(&f, fd, false, true);
+	if (r != 0) {
+		be_io_close(fd, BE_IO_SOCKET);
+		return r;
+	}
+	r = pending ? (int)rt_fd_do(f, RT_FD_WRITE, do_connected, NULL, deadline) : 0;
+	if (r == 0)
+		*out = rt_conn_make(f);
+	else
+		rt_fd_free(f);
+	return r;
+}
+
+static int dial_any(gort_conn **out, const char *network, const char *address, int64_t deadline)
+{
+	be_ioaddr list[ADDRESSES];
+	int n, r;
+
+	*out = NULL;
+	(void)RT_ENTER();
+	n = resolve(network, address, false, list, ADDRESSES);
+	r = n < 0 ? address_code(n) : 0;
+	for (int i = 0; i < n; i++) {
+		r = dial(out, &list[i], deadline);
+		if (r == 0 || r == GORT_ETIMEDOUT || r == GORT_ECANCELED)
+			break;
+	}
+	rt_leave();
+	return r;
+}
+
+GORT_API int gort_dial(gort_conn **out, const char *network, const char *address)
+{
+	return dial_any(out, network, address, RT_UNTIMED);
+}
+
+GORT_API int gort_dial_until(gort_conn **out, const char *network, const char *address, int64_t deadline)
+{
+	return dial_any(out, network, address, rt_deadline(deadline));
+}
