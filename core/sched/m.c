@@ -438,10 +438,11 @@ void rt_handoffp(gort_runtime *rt, rt_p *pp)
 	when = (int64_t)rt_load64_rlx(&pp->timers.next);
 	rt_pidle_put_locked(rt, pp);
 	rt_unlock(&sc->lock, RT_RANK_sched);
-	/* Work that came meanwhile relied on us, or a timer of this P has no thread to wait for it.
-	 * */
+	/* Work that came meanwhile relied on us, or a timer of this P, or a descriptor, has no thread that waits for
+	 * it. */
 	rt_fence_full();
-	if (rt_anywork(rt) || when != INT64_MAX)
+	if (rt_anywork(rt) || when != INT64_MAX ||
+	    (rt_load32_rlx(&sc->pollwaiters) > 0 && rt_load32_rlx(&sc->polling) == 0))
 		rt_wakep(rt);
 }
 

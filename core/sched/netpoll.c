@@ -2,21 +2,25 @@
  *
  * A record (rt_pd) for each descriptor has a word for each direction, reading and writing:
  *
- *   NIL      nobody waits, and no event came that nobody has used
- *   READY    one came
- *   a wait   the goroutine that waits (rt_g_ref), whether its wait is timed, and which of its waits it is
- *   CLOSED   for good, until the record has another descriptor
+ *   NIL       nobody waits, and no event came that nobody has used
+ *   READY     one came
+ *   RESERVED  somebody is about to wait, and writes into the record who it is. READY or CLOSED beside it: that came
+ *             meanwhile, and is left behind by who has reserved the word, and so is alone in writing there
+ *   a wait    so it has: whether its wait is timed, which of the goroutine's waits it is, and which of the record's
+ *   CLOSED    for good, until the record has another descriptor
  *
- *            commit, on g0                event                        close
- *     NIL ----------------> a wait -----------------> READY     any -----------> CLOSED
- *      ^                       |                        |
- *      +-- deadline, cancel ---+---- reset, used up ----+
+ *            commit, on g0                          event                        close
+ *     NIL ------> RESERVED ------> a wait ------------------------> READY     any -----> CLOSED
+ *      ^              |               |                               |
+ *      |              +--------- event, before it is there ---------->+
+ *      +------------- deadline, cancel ---------- reset, used up -----+
  *
- * Each step is a compare-and-swap (close: an exchange). Who takes an untimed wait out of the word makes its goroutine
- * runnable: nobody else can. Of a timed one it has won no more than the right to try: timer and canceller compete, too,
- * by gp->claim (wait.c), and the number of the wait keeps it from claiming another, later one of the same goroutine.
- * So no lock is held by who brings an event, which may be a thread without a P, under sched.lock; and an event that
- * comes between a read that would have blocked and the wait for it is found as READY. tests/model/netpoll.pml.
+ * Each step is a compare-and-swap. Who takes an untimed wait out of the word makes its goroutine runnable: nobody else
+ * can. It reads who that is before it takes: the count of the record's waits says that nobody else has begun to wait
+ * meanwhile. Of a timed one it has won no more than the right to try: timer and canceller compete, too, by gp->claim
+ * (wait.c), and the number of the goroutine's wait keeps it from claiming another, later one. So no lock is held by who
+ * brings an event, which may be a thread without a P, under sched.lock; and an event that comes between a read that
+ * would have blocked and the wait for it is found as READY. tests/model/netpoll.pml.
  *
  * A goroutine that reads forgets READY before it tries (rt_pd_reset: full, so that no event after the try is lost by
  * it), or each message would be waited for twice.
@@ -42,7 +46,9 @@
 
 #include <errno.h>
 
-enum { NIL = 0, READY = 1, CLOSED = 2, WAITS = 4 | 8 /* neither alone */, UNTIMED = 4, TIMED = 8, SERIAL = 16 };
+/* Of a word: a state, above it the number of the goroutine's wait, above that the record's count of waits. */
+enum { NIL = 0, READY = 1, CLOSED = 2, RESERVED = 4, UNTIMED = 8, TIMED = 16, WAITS = UNTIMED | TIMED, NUMBER = 32 };
+#define COUNT (UINT64_C(1) << 32)
 #define LAST (UINT32_C(1) << 31) /* rt_pd.users: it is closed, and who leaves last gives the record away */
 enum { FIRST = 64 /* records of the first chunk; each has twice as many as the one before */ };
 
@@ -157,40 +163,29 @@ int rt_pd_open(gort_runtime *rt, intptr_t fd, rt_pd **out)
 
 /* ---- Events and closing ---------------------------------------------------------------------------- */
 
-static rt_g *g_of(gort_runtime *rt, uint64_t word)
-{
-	return rt_g_of_ref(rt, word >> 32);
-}
-
-/* The word was the caller's to change. The goroutine to be made runnable, or NULL. */
-static rt_g *taken(rt_pd *pd, uint64_t was)
-{
-	rt_g *gp;
-
-	if (!(was & WAITS))
-		return NULL;
-	gp = g_of(pd->rt, was);
-	if (was & UNTIMED)
-		return gp;
-	return rt_g_claim_wait(gp, (uint32_t)was / SERIAL) ? gp : NULL;
-}
-
-static rt_g *ready(rt_pd *pd, int d)
+/* Takes out what is there, and leaves `to` (READY or CLOSED). The goroutine to be made runnable, or NULL. */
+static rt_g *take(rt_pd *pd, int d, uint64_t to)
 {
 	for (;;) {
 		uint64_t was = rt_load64_acq(&pd->word[d]);
+		rt_g *gp = rt_loadptr_acq(&pd->who[d]);
 
-		if (was == READY || was == CLOSED)
+		if ((was & CLOSED) || (was & READY) >= to)
 			return NULL;
-		if (rt_cas64_full(&pd->word[d], was, READY))
-			return taken(pd, was);
+		if (!rt_cas64_full(&pd->word[d], was, was & RESERVED ? (was & ~(uint64_t)READY) | to : to))
+			continue;
+		if (!(was & WAITS))
+			return NULL;
+		if (was & UNTIMED)
+			return gp;
+		return rt_g_claim_wait(gp, (uint32_t)was / NUMBER) ? gp : NULL;
 	}
 }
 
 void rt_pd_close(rt_pd *pd)
 {
 	for (int d = 0; d < RT_DIRECTIONS; d++) {
-		rt_g *gp = taken(pd, rt_xchg64_full(&pd->word[d], CLOSED));
+		rt_g *gp = take(pd, d, CLOSED);
 
 		if (gp != NULL)
 			rt_goready(gp);
@@ -222,37 +217,61 @@ void rt_pd_reset(rt_pd *pd, int d)
 typedef struct wait {
 	rt_waiter w; /* first; w.on is the record */
 	unsigned what;
-	uint64_t word;
+	uint64_t word[RT_DIRECTIONS]; /* ours in the record's, or 0 */
 	bool busy;   /* somebody else waits */
 } wait;
 
-/* On g0, the goroutine is WAITING. Once an untimed wait is in the word its frame may be gone. A timed one, whoever
- * takes it out of the word before it is open, leaves to rt_waiter_open. */
+static void take_back(rt_pd *pd, const wait *x)
+{
+	for (int d = 0; d < RT_DIRECTIONS; d++)
+		if (x->word[d] != 0)
+			(void)rt_cas64_full(&pd->word[d], x->word[d], NIL);
+}
+
+/* False: an event came, it is closed, or somebody waits. Once an untimed wait is there its frame may be gone. */
+static bool publish(rt_pd *pd, int d, rt_g *gp, wait *x)
+{
+	uint64_t kind = x->w.timed ? rt_g_wait_number(gp) * (uint64_t)NUMBER | TIMED : UNTIMED, count, was;
+
+	do {
+		was = rt_load64_rlx(&pd->word[d]);
+		if (was != NIL) {
+			x->busy = (was & (WAITS | RESERVED)) != 0;
+			return false;
+		}
+		count = rt_load64_rlx(&pd->count[d]) + COUNT;
+	} while (!rt_cas64_full(&pd->word[d], NIL, count | RESERVED));
+	rt_store64_rlx(&pd->count[d], count);
+	rt_storeptr_rel(&pd->who[d], gp);
+	x->word[d] = count | kind;
+	while (!rt_cas64_full(&pd->word[d], count | RESERVED, count | kind)) {
+		was = rt_load64_rlx(&pd->word[d]); /* it says more */
+		if ((was & (READY | CLOSED)) && rt_cas64_full(&pd->word[d], was, was & (READY | CLOSED)))
+			return false;
+	}
+	return true;
+}
+
+/* On g0, the goroutine is WAITING. A timed wait, whoever takes it out of the word before it is open, leaves to
+ * rt_waiter_open. */
 static bool commit(rt_g *gp, void *arg)
 {
 	wait *x = arg;
 	rt_pd *pd = (rt_pd *)x->w.on;
+	unsigned what = x->what;
+	bool timed = x->w.timed;
 
 	for (int d = 0; d < RT_DIRECTIONS; d++) {
-		uint64_t was;
-
-		if (!(x->what >> d & 1))
+		if (!(what >> d & 1) || publish(pd, d, gp, x))
 			continue;
-		while (!rt_cas64_full(&pd->word[d], NIL, x->word)) {
-			was = rt_load64_rlx(&pd->word[d]);
-			if (was == NIL)
-				continue;
-			x->busy = (was & WAITS) != 0;
-			for (int e = 0; e < d; e++) /* there are two: it is timed */
-				(void)rt_cas64_full(&pd->word[e], x->word, NIL);
-			if (x->w.timed)
-				rt_claim_reset(gp);
-			return false;
+		if (timed) { /* nobody has more than tried to claim it */
+			take_back(pd, x);
+			rt_claim_reset(gp);
 		}
-		if (x->word & UNTIMED)
-			return true;
+		return false;
 	}
-	rt_waiter_open(&x->w);
+	if (timed)
+		rt_waiter_open(&x->w);
 	return true;
 }
 
@@ -262,8 +281,7 @@ static void unlink_wait(rt_waiter *w)
 	wait *x = RT_CONTAINER_OF(w, wait, w);
 	rt_pd *pd = (rt_pd *)w->on;
 
-	for (int d = 0; d < RT_DIRECTIONS; d++)
-		(void)rt_cas64_full(&pd->word[d], x->word, NIL);
+	take_back(pd, x);
 	rt_add32_full(&pd->rt->sched.pollwaiters, (uint32_t)-1);
 	w->on = NULL;
 	unhold(pd);
@@ -294,13 +312,9 @@ static int wait_for(rt_pd *pd, unsigned what, int64_t deadline, bool *gone)
 	r = rt_wait_refused(gp, deadline);
 	if (r != 0)
 		return r;
-	if (!rt_g_has_ref(rt, gp))
-		return GORT_ENOMEM;
 	/* One of two directions is claimed as one of several wakers is. */
 	rt_waiter_begin(gp, &x.w, (what & (what - 1)) != 0 && deadline == RT_UNTIMED ? GORT_FOREVER : deadline);
 	x.w.cancelable = deadline != RT_UNTIMED;
-	x.word = rt_g_ref(rt, gp) << 32;
-	x.word |= x.w.timed ? rt_g_wait_number(gp) * SERIAL | TIMED : UNTIMED;
 	r = be_netpoll_arm(&rt->sched.poll, &pd->be, what);
 	if (r != 0) {
 		rt_claim_reset(gp);
@@ -314,8 +328,7 @@ static int wait_for(rt_pd *pd, unsigned what, int64_t deadline, bool *gone)
 	if (*gone)
 		return GORT_ECANCELED;
 	rt_add32_full(&rt->sched.pollwaiters, (uint32_t)-1);
-	for (int d = 0; d < RT_DIRECTIONS; d++)
-		(void)rt_cas64_full(&pd->word[d], x.word, NIL);
+	take_back(pd, &x);
 	if (x.busy)
 		return GORT_EBUSY;
 	if (rt_load64_acq(&pd->word[0]) == CLOSED)
@@ -346,9 +359,9 @@ static rt_g *won(gort_runtime *rt, const be_pollevent *e, rt_g **second)
 	if (pd == NULL || rt_load32_acq(&pd->life) != (uint32_t)(e->tag >> 32))
 		return NULL;
 	if (e->what & BE_POLL_READ)
-		first = ready(pd, 0);
+		first = take(pd, 0, READY);
 	if (e->what & BE_POLL_WRITE)
-		*second = ready(pd, 1);
+		*second = take(pd, 1, READY);
 	return first;
 }
 

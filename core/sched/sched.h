@@ -123,7 +123,7 @@ void rt_waiter_begin_timed(rt_g *gp);
 void rt_waiter_open_timed(rt_waiter *w);
 bool rt_waiter_claim_timed(rt_waiter *w);
 bool rt_waiter_may_claim_timed(const rt_waiter *w); /* by a partner, at this moment */
-/* For who knows a timed wait by its number: below 2^28, of gp's present one. */
+/* For who knows a timed wait by its number: below 2^27, of gp's present one. */
 uint32_t rt_g_wait_number(const rt_g *gp);
 bool rt_g_claim_wait(rt_g *gp, uint32_t number);
 int rt_waiter_failed(rt_g *gp, const rt_waiter *w);

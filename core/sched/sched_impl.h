@@ -268,7 +268,10 @@ typedef struct rt_gqueue { /* FIFO through schedlink */
 enum { RT_DIRECTIONS = 2 /* reading, writing */, RT_POLLEVENTS = 128 };
 
 struct rt_pd { /* netpoll.c: a descriptor that goroutines wait for */
-	rt_atomic64 word[RT_DIRECTIONS]; /* who waits, or what came; by compare-and-swap */
+	rt_atomic64 word[RT_DIRECTIONS]; /* whether somebody waits, or what came; by compare-and-swap */
+	/* written by who has reserved the word */
+	rt_atomicptr who[RT_DIRECTIONS];  /* the goroutine that waits */
+	rt_atomic64 count[RT_DIRECTIONS]; /* waits of this record ever, times 2^32 */
 	rt_atomic32 users;       /* goroutines that wait or are about to; a bit: it is closed */
 	rt_atomic32 life;        /* +1 for each descriptor that it is made for; written by who opens it */
 	uint32_t index;          /* set once, as rt */

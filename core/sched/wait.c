@@ -105,7 +105,7 @@ bool rt_waiter_claim_timed(rt_waiter *w)
 	return claim_timed(&w->g->claim, 0, 0);
 }
 
-enum { NUMBER = (1 << 28) - 1 };
+enum { NUMBER = (1 << 27) - 1 };
 
 uint32_t rt_g_wait_number(const rt_g *gp)
 {

@@ -2,7 +2,7 @@
 
 usage: run.py [NAME...]     NAME: parkready kept timerpoll timerheap runq mutex cancel takep syscall
                stwpreempt dead news barrier weak trace
-               waitgroup leave relacy
+               waitgroup leave netpoll netbreak relacy
 
 Each row is a model, a variant and what is expected. A mutant lacks one fence, re-check or order and must
 fail; one that passes means that the model no longer sees what it is there for, so the run fails too.
@@ -156,6 +156,18 @@ for scenario in ('PLOCK', 'MUTEX'):
     rows('leave', (scenario,), ('WEAK',), False, 'LEAVE_RELAXED')
 for scenario, mutant in (('MUTEX', 'NO_BUCKET'), ('MUTEX', 'ASKED_STAYS'), ('PLOCK', 'ONE_TAKEN')):
     rows('leave', (scenario,), ('',), False, mutant)
+
+# Each step of a word is a read-modify-write: WEAK adds nothing.
+rows('netpoll', ('', 'TIMED'), ('', 'CLOSE', 'TWO'))
+for scenario, close, mutant in (
+        ('', '', 'RESET_LATE'), ('', '', 'BLIND_STORE'), ('', 'TWO', 'OVERWRITE'), ('TIMED', '', 'NO_NUMBER'),
+        ('', 'CLOSE', 'NOT_FOR_GOOD'), ('TIMED', '', 'KEEP_WORD'), ('TIMED', '', 'NO_FIRED'),
+        ('TIMED', 'TWO', 'WHO_AFTER'), ('', 'TWO', 'NO_RESERVE'), ('', 'TWO', 'BREAK_IN')):
+    rows('netpoll', (scenario,), (close,), False, mutant)
+
+rows('netbreak', ('',), BOTH)
+for memory, mutant in (('', 'NO_BREAK'), ('', 'BREAK_FIRST'), ('', 'BY_MODE'), ('', 'STORE_WORD')):
+    rows('netbreak', ('',), (memory,), False, mutant)
 
 rows('relacy', ('',), ('',))
 for number in range(1, 5):
