@@ -5,8 +5,8 @@
  *                        another process where there is fork
  *   drops SECONDS PROCS  100 connections a second are dropped with something unread, from either side; descriptors
  *   mix SECONDS PROCS [SEED]
- *                        connections are read, written, watched, shut down, closed and cancelled by whom it pleases, with
- *                        deadlines or without; what arrives is in order
+ *                        connections are read, written, watched, shut down, closed and cancelled by whom it pleases,
+ *                        with deadlines or without; what arrives is in order
  *
  * Nothing is timed: who does not get ahead hangs. Exit status 1 if a count is wrong, 77 (skipped) if the build or the
  * system cannot do it. */
@@ -381,7 +381,8 @@ static int receives(void *arg)
 	unsigned char b[2000];
 
 	for (;;) {
-		intptr_t r = gort_conn_read_until(k->to, b, 1 + rt_rand_below(&k->rand, sizeof b), some_deadline(&k->rand));
+		size_t size = 1 + rt_rand_below(&k->rand, sizeof b);
+		intptr_t r = gort_conn_read_until(k->to, b, size, some_deadline(&k->rand));
 
 		if (r == GORT_ETIMEDOUT)
 			continue;
