@@ -236,7 +236,7 @@ static bool split(const char *address, char host[HOST], char port[PORT])
 	memcpy(host, from, (size_t)(to - from));
 	host[to - from] = '\0';
 	memcpy(port, colon + 1, strlen(colon + 1) + 1);
-	return true;
+	return strpbrk(host, "[]") == NULL;
 }
 
 static int code_of(int eai)
@@ -307,7 +307,7 @@ int be_io_resolve(const char *network, const char *address, bool passive, bool b
 	if (strcmp(network, "unix") == 0)
 		return resolve_unix(address, out);
 	family = family_of(network);
-	if (family < 0 || !split(address, host, port) || (digits(port) && atoi(port) > 65535))
+	if (family < 0 || !split(address, host, port) || (digits(port) && strtoul(port, NULL, 10) > 65535))
 		return -EINVAL;
 	hints.ai_family = family;
 	hints.ai_flags = (passive ? AI_PASSIVE : 0) | AI_NUMERICHOST | (digits(port) ? AI_NUMERICSERV : 0);
