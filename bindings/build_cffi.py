@@ -17,6 +17,9 @@ INCLUDES = """
 #include "bindings/guard.h"
 #include "bindings/trace.h"
 #include "bindings/workloads/workload.h"
+#include "bindings/callable.h"
+#include "bindings/chan.h"
+#include "bindings/locks.h"
 """
 
 out, *headers = sys.argv[1:]

@@ -2,6 +2,8 @@
  * no other goroutine runs Python code. */
 #include "bindings/guard.h"
 
+#include "bindings/inside.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,22 +25,30 @@ int binding_detach(void)
 
 int binding_gosched(void)
 {
+	bool released;
+
 	if (!gort_self())
 		return GORT_EINVAL;
 	gort_exitsyscall();
 	gort_gosched();
+	released = binding_released();
 	gort_entersyscall();
-	return 0;
+	return released ? GORT_ECANCELED : 0;
 }
 
 int binding_sleep(int64_t ns)
 {
+	int err = 0;
+
 	if (!gort_self())
 		return GORT_EINVAL;
 	gort_exitsyscall();
-	gort_sleep(ns);
+	if (ns > 0)
+		err = gort_sleep_until(binding_deadline(ns));
+	else if (binding_released())
+		err = GORT_ECANCELED;
 	gort_entersyscall();
-	return 0;
+	return err;
 }
 
 int binding_num_goroutine(int *n)

@@ -14,6 +14,7 @@
 
 int binding_attach(gort_runtime *rt);
 int binding_detach(void);
+/* Both also GORT_ECANCELED: the run of this thread has ended, see gort_attach. */
 int binding_gosched(void);
 int binding_sleep(int64_t ns);
 /* gort_stack_dump and gort_leak_dump into memory of its own, which binding_free gives back; GORT_ENOMEM. */

@@ -39,7 +39,7 @@ MAY = {
     IO: [BASE],
     DATA: [BASE],
     FAULT: [BASE, THREAD, 'backends'],  # the folder itself: machine.h
-    'bindings': [],
+    'bindings': ['bindings/workloads'],
     'bindings/workloads': [],  # programs of a user
     'tests/bench': [],
     'tests/golden': [],
