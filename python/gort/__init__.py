@@ -10,6 +10,7 @@
 `workloads()` names what `run` takes, `backends()` what the library was built from. Every failure is
 a `gort.Error`.
 """
+from ._chan import Chan
 from ._config import Config
 from ._errors import (
     ArgumentError, BusyError, CanceledError, ClosedError, DeadlockError, Error, FatalError,
@@ -20,18 +21,21 @@ from ._goroutine import goid, gomaxprocs, gosched, num_goroutine, sleep
 from ._gort import ffi as _ffi, lib as _lib
 from ._gctrace import Collection, GcTrace
 from ._heap import Heap, Step, Way
+from ._locks import Mutex, WaitGroup
 from ._runtime import Goroutine, Histogram, MemStats, ProcStats, Result, Runtime, SizeClass
+from ._select import select
 from ._sweep import Sweep, sweep
+from ._threads import go
 from ._trace import Event, Trace
 from ._workloads import Parameter, Workload, workloads
 
 __all__ = [
-    "ArgumentError", "BusyError", "CanceledError", "ClosedError", "Collection", "Config", "DeadlockError",
+    "ArgumentError", "BusyError", "CanceledError", "Chan", "ClosedError", "Collection", "Config", "DeadlockError",
     "Error", "Event", "FatalError", "ForkedError", "GcTrace", "Goroutine", "Heap", "Histogram", "MemStats",
-    "MemoryLimitError", "PanicError", "Parameter",
+    "MemoryLimitError", "Mutex", "PanicError", "Parameter",
     "ProcStats", "Result", "Runtime", "SizeClass", "Step", "Sweep", "SystemCallError", "TimeoutError", "Trace",
-    "UnsupportedError", "Way", "Workload", "WouldBlockError", "backends", "goid", "gomaxprocs",
-    "gosched", "num_cpu", "num_goroutine", "sleep", "sweep", "workloads",
+    "UnsupportedError", "WaitGroup", "Way", "Workload", "WouldBlockError", "backends", "go", "goid", "gomaxprocs",
+    "gosched", "num_cpu", "num_goroutine", "select", "sleep", "sweep", "workloads",
 ]
 
 __version__ = _ffi.string(_lib.gort_version()).decode()

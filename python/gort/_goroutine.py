@@ -1,15 +1,10 @@
-"""What a thread may do while it is a goroutine: see Runtime.attach."""
+"""What a goroutine may do beside channels and locks."""
 from ._config import integer
-from ._errors import ArgumentError, check
+from ._errors import ArgumentError
 from ._gort import ffi, lib
+from ._inside import blocking, checked, dropped, here
 
 _MAX_SECONDS = ((1 << 63) - 1) // 10**9
-
-
-def _inside(code: int, name: str) -> None:
-    if code == lib.GORT_EINVAL:
-        raise ArgumentError(f"{name} outside a goroutine; see Runtime.attach")
-    check(code, name)
 
 
 def goid() -> int:
@@ -19,7 +14,12 @@ def goid() -> int:
 
 def gosched() -> None:
     """Lets other goroutines run."""
-    _inside(lib.binding_gosched(), "gosched")
+    code = lib.binding_gosched()
+    if code == lib.GORT_ECANCELED:
+        if here.goroutine is not None:
+            raise dropped()
+        return  # an attached thread goes on, and this does not block
+    checked(code, "gosched")
 
 
 def sleep(seconds: float) -> None:
@@ -29,18 +29,26 @@ def sleep(seconds: float) -> None:
             raise ArgumentError(f"sleep({seconds}) is out of range")
     except TypeError:
         raise ArgumentError(f"sleep takes seconds, not {seconds!r}") from None
-    _inside(lib.binding_sleep(int(seconds * 10**9)), "sleep")
+    code = blocking(_slept, max(0, int(seconds * 10**9)))
+    if code != lib.GORT_ETIMEDOUT:
+        checked(code, "sleep")
+
+
+def _slept(ns: int) -> int:
+    """A sleep is a wait for nothing: it ends when its time is over."""
+    code = lib.binding_sleep(ns)
+    return lib.GORT_ETIMEDOUT if code == 0 else code
 
 
 def num_goroutine() -> int:
     """How many goroutines the runtime of this one has."""
     n = ffi.new("int *")
-    _inside(lib.binding_num_goroutine(n), "num_goroutine")
+    checked(lib.binding_num_goroutine(n), "num_goroutine")
     return n[0]
 
 
 def gomaxprocs(n: int = 0) -> int:
     """Sets the number of Ps of this goroutine's runtime if n > 0; returns what it was before."""
     before = ffi.new("int *")
-    _inside(lib.binding_gomaxprocs(integer("n", n, 0, 1 << 20), before), "gomaxprocs")
+    checked(lib.binding_gomaxprocs(integer("n", n, 0, 1 << 20), before), "gomaxprocs")
     return before[0]

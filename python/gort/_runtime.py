@@ -14,14 +14,19 @@ import math
 import os
 import threading
 import time
+import traceback
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set, Union
+from typing import (
+    TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple, Union,
+)
 
 from . import _workloads
 from ._config import RANGES, Config, integer
-from ._errors import ArgumentError, BusyError, ClosedError, Error, ForkedError, check, error
+from ._errors import ArgumentError, BusyError, ClosedError, Error, ForkedError, PanicError, check, error
 from ._gort import ffi, lib
+from ._home import Home
+from ._inside import enter, here, leave
 from ._progress import Progress, reporter
 from ._trace import Trace
 
@@ -169,14 +174,14 @@ Metrics = Mapping[str, Union[int, float, Histogram]]
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What a run left: `value` is what the workload computed, `procs` what each P did for it.
+    """What a run left: `value` is what the workload computed or the callable returned, `procs` what each P did for it.
     `trace` is a Trace if the runtime was made with trace=True, else None. `metrics` is what happened
     meanwhile (counts of this run; states as they were at its end), `goroutines` those that were
     there when the workload's main function returned, itself included."""
 
     workload: _workloads.Workload
-    params: Mapping[str, int]
-    value: int
+    params: Mapping[str, Any]
+    value: Any
     seconds: float
     procs: List[ProcStats]
     metrics: Metrics = dataclasses.field(default_factory=dict, repr=False)
@@ -187,7 +192,8 @@ class Result:
     def as_dict(self) -> dict:
         """All but the events, ready for JSON."""
         return {
-            "workload": self.workload.name, "params": dict(self.params), "value": self.value,
+            "workload": self.workload.name, "params": {k: _plain(v) for k, v in self.params.items()},
+            "value": _plain(self.value),
             "seconds": self.seconds, "procs": [p._asdict() for p in self.procs],
             "goroutines": [g._asdict() for g in self.goroutines],
             "metrics": {k: v.rows() if isinstance(v, Histogram) else v
@@ -196,12 +202,12 @@ class Result:
         }
 
     def _repr_html_(self) -> str:
-        params = ", ".join(f"{k}={v}" for k, v in self.params.items())
+        params = ", ".join(f"{k}={_plain(v)}" for k, v in self.params.items())
         head = "".join(f"<th>{name}</th>" for name in ("P",) + ProcStats._fields[3:])
         rows = "".join("<tr>" + "".join(f"<td>{n}</td>" for n in (p.id,) + p[3:]) + "</tr>"
                        for p in self.procs)
         out = (f"<p><b>{html.escape(self.workload.name)}</b> {html.escape(params)}: "
-               f"{html.escape(self.workload.value)} = <b>{self.value}</b> "
+               f"{html.escape(self.workload.value)} = <b>{html.escape(str(_plain(self.value)))}</b> "
                f"in {self.seconds:.6f} s</p><table><tr>{head}</tr>{rows}</table>")
         return out + (self.trace._repr_html_() if self.trace is not None else "")
 
@@ -209,16 +215,16 @@ class Result:
 class _Run(threading.Thread):
     """One run. Owns everything that C touches until `finished` is set."""
 
-    def __init__(self, rt: "Runtime", workload: Any, raw: Any, values: List[int], data: Any):
+    def __init__(self, rt: "Runtime", workload: _workloads.Workload, params: Dict[str, Any], call: Any):
         super().__init__(name=f"gort {workload.name}", daemon=True)
         self.rt = rt
-        self.raw = raw
-        self.params = ffi.new("int64_t[]", values or 1)
-        self.call = ffi.new("workload_call *", {"params": self.params})
-        self.data = data
-        if data is not None:
-            self.call.data = data
-            self.call.length = len(data)
+        self.workload = workload
+        self.shown = params
+        self.data: Any = None
+        self.call = call  # a workload_call
+        self.over = False                                    # written under Home.lock
+        self.panic: Optional[Tuple[int, BaseException]] = None  # who failed, by what; the same
+        self.stacks: List[Any] = []                          # of Python goroutines that it has ended
         self.code = 0
         self.seconds = 0.0
         self.report = ""
@@ -231,14 +237,24 @@ class _Run(threading.Thread):
         self.trace: Optional[Trace] = None
         self.failure: Optional[BaseException] = None
         self.finished = threading.Event()
+        self._hold = threading.Lock()
+        self._canceled = self._began = False  # guarded by _hold: which was first
 
     def run(self) -> None:
+        """All of it on this thread, the right to run included: the waiting one may be interrupted at any step."""
         try:
-            self._run(self.rt._pointer)
+            with self._hold:
+                if self._canceled:
+                    return
+                self._began = True
+            self.rt._run_begins()
+            try:
+                self._run(self.rt._pointer)
+            finally:
+                self.rt._run_ended()
         except BaseException as e:  # reported by the thread that waits
             self.failure = e
         finally:
-            self.rt._run_ended()
             self.finished.set()
 
     def _run(self, pointer: Any) -> None:
@@ -248,9 +264,13 @@ class _Run(threading.Thread):
             self.trace = Trace(self.rt._trace_max)
             self.trace._start(pointer)
         try:
+            self.rt._home.begin(self)
             start = time.perf_counter()
-            self.code = lib.workload_run(pointer, self.raw, self.call)
-            self.seconds = time.perf_counter() - start
+            try:
+                self.code = self._execute(pointer)
+                self.seconds = time.perf_counter() - start
+            finally:
+                self.rt._home.end()
         finally:
             if self.trace is not None:
                 self.trace._stop(pointer)
@@ -263,16 +283,57 @@ class _Run(threading.Thread):
         if self.code != 0:
             self.report = ffi.string(lib.gort_runtime_error(pointer)).decode(errors="replace")
 
+    def _execute(self, pointer: Any) -> int:
+        """The run itself: what gort_runtime_run returned."""
+        raise NotImplementedError
+
+    def result(self) -> Any:
+        """What Result.value shall be."""
+        return self.call.value
+
+    def panicked(self, goid: int, error: BaseException) -> None:
+        """Under Home.lock: an exception has left a Python goroutine. The first counts."""
+        if self.panic is None:
+            self.panic = goid, error
+
+    def end_failed(self) -> None:
+        """By a goroutine that has panicked and is one no more: ends the run, even one that is only about to begin."""
+        while not self.over and lib.gort_runtime_stop(self.rt._pointer, lib.GORT_EPANIC) == lib.GORT_EINVAL:
+            time.sleep(0.001)
+
     def show(self, bar: Any) -> None:
         done, total = ffi.new("uint64_t *"), ffi.new("uint64_t *")
         lib.workload_progress(self.call, done, total)
         bar.show(done[0], total[0])
 
     def stop(self) -> None:
-        """Ends the run, even one that is only about to begin."""
+        """Ends the run, even one that is only about to begin, or whose thread may never have started."""
+        with self._hold:
+            self._canceled = True
+            if not self._began:
+                return
         while not self.finished.wait(POLL):
             lib.gort_runtime_stop(self.rt._pointer, lib.GORT_ECANCELED)
         self.join()
+
+
+class _WorkloadRun(_Run):
+    """One run of a C workload."""
+
+    def __init__(self, rt: "Runtime", name: str, given: Dict[str, Any], data: Any):
+        known, self.raw = _workloads.find(name)
+        values = known.values(given)
+        self.params = ffi.new("int64_t[]", values or 1)
+        super().__init__(rt, known, dict(zip((p.name for p in known.parameters), values)),
+                         ffi.new("workload_call *", {"params": self.params}))
+        if data is not None:
+            self.array = _workloads.buffer(known, data)
+            self.call.data = self.array
+            self.call.length = len(self.array)
+            self.data = data
+
+    def _execute(self, pointer: Any) -> int:
+        return lib.workload_run(pointer, self.raw, self.call)
 
 
 class Runtime:
@@ -305,6 +366,7 @@ class Runtime:
             raise error(code, f"no runtime with {self.config.given() or 'the defaults'}: "
                               f"{ffi.string(lib.gort_strerror(code)).decode()}")
         self._pointer = out[0]
+        self._home = Home(self._pointer)
 
     # ---- Life ----
 
@@ -313,15 +375,33 @@ class Runtime:
         return self._pointer == ffi.NULL
 
     def close(self) -> None:
-        """Gives everything back. Once more does nothing. BusyError: it runs, or a thread is
-        attached."""
+        """Gives everything back, after it has ended the goroutines of Python that are left: it waits until they
+        have unwound. Once more does nothing. BusyError: it runs, a thread is attached, or a goroutine of it calls."""
+        if self._home.goroutines and not self._forked():
+            self._end_goroutines()
         with self._lock:
             if self.closed:
                 return
-            if self._uses and not self._forked():
-                raise BusyError("the runtime is in use: it runs, or another thread calls it")
+            self._check_unused()
             check(lib.gort_runtime_free(self._pointer), "close")
             self._pointer = ffi.NULL
+            self._home.close()
+
+    def _check_unused(self) -> None:
+        if self._uses and not self._forked():
+            raise BusyError("the runtime is in use: it runs, or another thread calls it")
+
+    def _end_goroutines(self) -> None:
+        if here.home is self._home:
+            raise BusyError("a goroutine cannot close its runtime")
+        with self._lock:
+            self._check_unused()
+            self._uses += 1
+            self._running = True  # an empty run ends them
+        try:
+            self._home.finish()
+        finally:
+            self._run_ended()
 
     def __enter__(self) -> "Runtime":
         with self._using():
@@ -341,7 +421,8 @@ class Runtime:
         if not self._forked():
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
         # Nobody is left to tell about a runtime that cannot be freed: it stays.
-        lib.gort_runtime_free(self._pointer)
+        if lib.gort_runtime_free(self._pointer) == 0:
+            self._home.close()
 
     def __repr__(self) -> str:
         state = "closed " if self.closed else "running " if self._running else ""
@@ -372,49 +453,71 @@ class Runtime:
 
     # ---- Running ----
 
-    def run(self, workload: str, /, *, data: Any = None, progress: Progress = None,
-            **params: int) -> Result:
-        """Runs a workload by name and returns its Result; see `workloads()`.
+    def run(self, workload: "str | Callable[..., Any]", /, *args: Any, data: Any = None, progress: Progress = None,
+            **params: Any) -> Result:
+        """Runs a workload by name, see `workloads()`, or a callable: workload(*args, **params). Returns its Result.
+
+        A callable becomes a goroutine, and may use all that a goroutine may: `go`, `Chan`, `select`. When it returns
+        the run is over, and the goroutines that are left are dropped: each gets an exception of class BaseException
+        from the call of gort in which it blocks, or in the midst of its code, and unwinds; `run` returns when all have.
 
         data is an array of int64 (array.array, numpy) for workloads that work on one, in place and
         without a copy. progress: True for a bar, False for none, or a function of (done, total);
         by default a bar on a terminal. A program that fails raises DeadlockError, PanicError,
-        FatalError or MemoryLimitError; Ctrl-C ends the run and raises KeyboardInterrupt.
+        FatalError or MemoryLimitError; an exception that leaves a goroutine is a PanicError, and its __cause__. Ctrl-C
+        ends the run and raises KeyboardInterrupt.
         """
-        known, raw = _workloads.find(workload)
-        values = known.values(params)
-        array = _workloads.buffer(known, data) if data is not None else None
-        run = _Run(self, known, raw, values, array)
+        run = self._new_run(workload, args, params, data)
         try:
-            self._start(run)
+            run.start()
             self._wait(run, progress)
         except BaseException:  # Ctrl-C, or the caller's progress function
-            if run.is_alive():
-                run.stop()
+            run.stop()
             raise
         if run.failure is not None:
             raise run.failure
+        if run.panic is not None:
+            goid, cause = run.panic
+            raise _panic_error(run, goid, cause) from cause
         if run.code != 0:
             raise _program_error(run)
         before = {p.id: p for p in run.before}
         return Result(
-            workload=known, params=dict(zip((p.name for p in known.parameters), values)),
-            value=run.call.value, seconds=run.seconds,
+            workload=run.workload, params=run.shown,
+            value=run.result(), seconds=run.seconds,
             procs=[p.since(before.get(p.id)) for p in run.after], trace=run.trace,
-            metrics=run.metrics, goroutines=run.goroutines, data=data)
+            metrics=run.metrics, goroutines=run.goroutines, data=run.data)
 
-    def _start(self, run: _Run) -> None:
+    def _new_run(self, workload: Any, args: "Tuple[Any, ...]", params: Dict[str, Any], data: Any) -> _Run:
+        if not callable(workload):
+            if args:
+                raise ArgumentError("a workload takes its parameters by name")
+            return _WorkloadRun(self, workload, params, data)
+        if data is not None:
+            raise ArgumentError("data is for C workloads; a callable takes arguments")
+        from ._callable import CallableRun
+
+        return CallableRun(self, workload, args, params)
+
+    def go(self, fn: "Callable[..., Any]", *args: Any) -> int:
+        """Starts fn(*args) as a goroutine, whether or not the runtime runs, and returns its goid. It is dropped when fn
+        has not returned by the end of the next run, the one in progress included, or by `close`; see `run`. An
+        exception that leaves fn ends a run in progress with PanicError; outside of one it is printed, as for any
+        thread. MemoryLimitError: the system has no thread left."""
+        if not callable(fn):
+            raise ArgumentError(f"go takes a function, not {fn!r}")
+        from ._threads import Goroutine
+
+        with self._using():
+            return Goroutine(self, fn, args).begin()
+
+    def _run_begins(self) -> None:
         self._acquire()
         with self._lock:
             if self._running:
                 self._uses -= 1
                 raise BusyError("the runtime is running already")
             self._running = True
-        try:
-            run.start()
-        except BaseException:
-            self._run_ended()
-            raise
 
     def _run_ended(self) -> None:
         with self._lock:
@@ -529,13 +632,15 @@ class Runtime:
 
     @contextmanager
     def attach(self) -> Iterator[None]:
-        """`with rt.attach():` makes this thread a goroutine for the body: it has a goid, and may
-        call gosched, sleep, num_goroutine, gomaxprocs."""
+        """`with rt.attach():` makes this thread a goroutine for the body: it has a goid, and may call `go`, `select`,
+        and use channels and locks. When a run ends meanwhile, what would block raises CanceledError from then on."""
         with self._using() as pointer:
             check(lib.binding_attach(pointer), "attach")
+            enter(self)
             try:
                 yield
             finally:
+                leave()
                 check(lib.binding_detach(), "detach")
 
 
@@ -670,9 +775,23 @@ def _since(after: Metrics, before: Metrics) -> Metrics:
     return {**after, **grown}
 
 
+def _plain(value: Any) -> Any:
+    """As JSON can hold it."""
+    return value if value is None or isinstance(value, (bool, int, float, str)) else repr(value)
+
+
 def _program_error(run: _Run) -> Error:
     # The report begins with the message; states and backtraces follow after an empty line.
     message = run.report.split("\n\n")[0].strip()
-    err = error(run.code, message, run.report)
+    err = error(run.code, message, run.report + "".join(run.stacks))
+    err.trace = run.trace
+    return err
+
+
+def _panic_error(run: _Run, goid: int, cause: BaseException) -> PanicError:
+    """An exception has left a Python goroutine."""
+    message = str(cause) if isinstance(cause, PanicError) else f"panic: {type(cause).__name__}: {cause}"
+    trace = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
+    err = PanicError(message, report=f"{message}\n\ngoroutine {goid} [running]:\n{trace}")
     err.trace = run.trace
     return err

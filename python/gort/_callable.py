@@ -1,0 +1,55 @@
+"""A run whose program is a Python callable.
+
+The callable is a goroutine on a thread of its own. The run's main goroutine, number 1, waits for it in C
+(bindings/callable.h), on the thread of the run; so all that is said of runs in _runtime.py holds here, too.
+"""
+from typing import TYPE_CHECKING, Any, Callable, Dict, Tuple
+
+from ._gort import ffi, lib
+from ._inside import Dropped
+from ._runtime import _Run
+from ._threads import Goroutine
+from ._workloads import Workload
+
+if TYPE_CHECKING:
+    from ._runtime import Runtime
+
+
+def described(fn: Callable[..., Any]) -> Workload:
+    """A callable as `Result.workload` names it."""
+    name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
+    lines = (getattr(fn, "__doc__", None) or "").strip().splitlines()
+    return Workload(name, lines[0] if lines else "a Python callable", "what it returned", None, ())
+
+
+class CallableRun(_Run):
+    """One run of fn(*args, **kwargs)."""
+
+    def __init__(self, rt: "Runtime", fn: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]):
+        self.record = ffi.new("binding_run *")
+        super().__init__(rt, described(fn), kwargs, ffi.addressof(self.record, "call"))
+        self.value: Any = None
+        self._main = Goroutine(rt, fn, args, kwargs, main=self)
+
+    def _execute(self, pointer: Any) -> int:
+        main, self._main = self._main, None  # type: ignore[assignment]
+        main.begin()
+        code = lib.binding_run_main(pointer, self.record)
+        if code != 0:  # it may never have begun
+            lib.binding_run_abandon(pointer, self.record)
+        return code
+
+    def result(self) -> Any:
+        return self.value
+
+    # ---- By the callable's thread ----
+
+    def program(self, fn: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
+        """Calls it once the run has begun, so that it may stop it, and panic."""
+        if lib.binding_run_begun(self.rt._pointer, self.record) != 0:
+            raise Dropped
+        self.value = fn(*args, **kwargs)
+
+    def returned(self) -> None:
+        """The end of the callable is the end of the run."""
+        lib.binding_run_done(self.rt._pointer, self.record)

@@ -1,0 +1,145 @@
+"""Home: what Python has in one runtime: its goroutines, its channels, its run.
+
+Channels, locks and goroutines hold the Home and not the Runtime, so that a forgotten Runtime is still collected; only
+goroutines that run keep it alive.
+
+The end of a run. The library releases all attached threads of the runtime: from then on what would block returns
+GORT_ECANCELED, which raises Dropped. `end` waits until all goroutines have unwound. Those that compute, and call
+nothing of gort, get Dropped from the interpreter; those that are blocked elsewhere (a socket, time.sleep) are waited
+for. One may have attached just after the library had released all: the end of an empty run releases it, too, and
+outside of runs this is how goroutines are ended.
+"""
+import atexit
+import threading
+import time
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any, Deque, List, Optional, Set
+
+from ._errors import check
+from ._gort import ffi, lib
+from ._inside import Dropped, here
+
+if TYPE_CHECKING:
+    from ._threads import Goroutine
+
+GRACE = 0.05    # seconds that goroutines have to unwind before they are interrupted; doubles each time
+LONGEST = 1.0   # at most
+AT_EXIT = 1.0   # seconds that the end of the interpreter waits for goroutines
+
+_all: "weakref.WeakSet[Home]" = weakref.WeakSet()  # those that ever had a goroutine
+
+
+class Home:
+    """See above. `run` is the _Run in progress."""
+
+    def __init__(self, pointer: Any):
+        self.pointer = pointer
+        self.lock = threading.Lock()
+        self.goroutines: "Set[Goroutine]" = set()  # guarded by lock
+        self.run: Any = None                       # guarded by lock
+        self.dropped: "List[Goroutine]" = []       # guarded by lock: by the run in progress, or the last one
+        self.dead: Deque[Any] = deque()            # cells of channels that Python has forgotten
+        self._cells = ffi.NULL                     # guarded by lock
+
+    def close(self) -> None:
+        """The runtime is gone."""
+        self.pointer = ffi.NULL
+        lib.binding_chans_free(self._cells)
+        self._cells = ffi.NULL
+
+    # ---- Channels ----
+
+    def cell(self) -> Any:
+        """A binding_chan without a channel."""
+        with self.lock:
+            if self._cells == ffi.NULL:
+                table = ffi.new("binding_chans **")
+                check(lib.binding_chans_new(table, self.pointer), "channel")
+                self._cells = table[0]
+            while self.dead:
+                lib.binding_chans_put(self._cells, self.dead.popleft())
+            out = ffi.new("binding_chan **")
+            check(lib.binding_chans_get(self._cells, out), "channel")
+            return out[0]
+
+    # ---- Goroutines ----
+
+    def add(self, goroutine: "Goroutine") -> None:
+        """Dropped: it is started by one whose run has ended."""
+        with self.lock:
+            if here.goroutine is not None and here.goroutine.ended:
+                raise Dropped
+            self.goroutines.add(goroutine)
+        _all.add(self)
+
+    def gone(self, goroutine: "Goroutine") -> None:
+        with self.lock:
+            self.goroutines.discard(goroutine)
+            if goroutine.stack is not None:
+                self.dropped.append(goroutine)
+
+    def failed(self, goroutine: "Goroutine", error: BaseException) -> Any:
+        """An exception has left a goroutine. Returns the run that ends by it; None: there is none; False: nobody is
+        told, since the goroutine's own run has ended before."""
+        with self.lock:
+            if goroutine.ended:
+                return False
+            if self.run is not None:
+                self.run.panicked(goroutine.goid, error)
+            return self.run
+
+    def begin(self, run: Any) -> None:
+        with self.lock:
+            self.run = run
+
+    def end(self, patience: Optional[float] = None) -> bool:
+        """The run is over, or shall be: returns when all goroutines that were there have ended. With a patience, in
+        seconds, False if some have not by then."""
+        with self.lock:
+            run, self.run = self.run, None
+            if run is not None:
+                run.over = True
+            there = list(self.goroutines)
+            for goroutine in there:
+                goroutine.ended = True
+        give_up = None if patience is None else time.monotonic() + patience
+        grace = GRACE
+        while there := _alive(there, grace):
+            if give_up is not None and time.monotonic() > give_up:
+                return False
+            for goroutine in there:
+                goroutine.interrupt()
+            lib.binding_run_nothing(self.pointer)
+            grace = min(2 * grace, LONGEST)
+        with self.lock:
+            dropped, self.dropped = self.dropped, []
+        if run is not None and run.code == lib.GORT_EDEADLOCK:
+            run.stacks = [g.where() for g in sorted(dropped, key=lambda g: g.goid)]
+        return True
+
+    def finish(self, patience: Optional[float] = None) -> bool:
+        """The same outside of a run."""
+        if self.pointer == ffi.NULL or not self.goroutines:
+            return True
+        lib.binding_run_nothing(self.pointer)
+        return self.end(patience)
+
+
+def _alive(goroutines: "List[Goroutine]", seconds: float) -> "List[Goroutine]":
+    """Those that have not ended when so many seconds have passed."""
+    until = time.monotonic() + seconds
+    for goroutine in goroutines:
+        goroutine.join(max(0.0, until - time.monotonic()))
+    return [g for g in goroutines if g.is_alive()]
+
+
+@atexit.register
+def _end_all() -> None:
+    """Goroutines do not keep the interpreter: like those of a Go program whose main has returned."""
+    for home in list(_all):
+        run = home.run
+        if run is not None:
+            lib.gort_runtime_stop(home.pointer, lib.GORT_ECANCELED)
+            run.finished.wait(AT_EXIT)
+        home.finish(AT_EXIT)

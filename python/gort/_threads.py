@@ -1,0 +1,164 @@
+"""Goroutines of Python: `go`, and the thread that each of them is.
+
+Each is a thread of the interpreter of its own, attached to the runtime: it has a goid, blocks in channels and locks as
+all goroutines do, and is seen by the deadlock detector. It costs what a thread costs, some hundred microseconds and
+tens of KiB: there may be thousands, not millions. Python code of one interpreter runs on one thread at a time (but for
+free-threaded builds), so goroutines overlap in what blocks and in what C does, not in Python.
+
+`go` returns when the new goroutine is attached: else all others might seem to be asleep for good before it is counted.
+"""
+import threading
+import traceback
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
+
+from ._errors import ArgumentError, MemoryLimitError, check
+from ._gort import lib
+from ._home import Home
+from ._inside import Dropped, enter, here, home, leave
+
+if TYPE_CHECKING:
+    from ._runtime import Runtime
+
+
+class Goroutine(threading.Thread):
+    """One goroutine. `main`: it is the callable of this run, which is told what it returns."""
+
+    def __init__(self, rt: "Runtime", fn: Callable[..., Any], args: Tuple[Any, ...],
+                 kwargs: Optional[Dict[str, Any]] = None, main: Any = None):
+        super().__init__(name="goroutine", daemon=True)
+        self.rt, self.home, self.main = rt, rt._home, main
+        self.fn, self.args, self.kwargs = fn, args, kwargs or {}
+        self.goid = 0
+        self.ended = False         # its run has, as it has seen itself or Home.end has told
+        self.stack: Any = None     # where it was when its run had ended
+        self._code = 0
+        self._attached = threading.Event()
+        self._open = False         # interrupt() may raise Dropped in it
+        self._hold = threading.Lock()
+
+    def begin(self) -> int:
+        """Starts it, and returns its goid when it is attached."""
+        self.home.add(self)
+        try:
+            self.start()
+        except RuntimeError as e:  # no thread
+            self.home.gone(self)
+            raise MemoryLimitError(f"go: {e}") from e
+        self._attached.wait()
+        check(self._code, "go")
+        return self.goid
+
+    def run(self) -> None:
+        self._code = lib.binding_attach(self.home.pointer)
+        self.goid = lib.gort_goid()
+        self.name = f"goroutine {self.goid}"
+        self._attached.set()
+        if self._code == 0:
+            self._as_goroutine()
+        self.home.gone(self)
+        self.rt = self.fn = self.args = self.kwargs = self.main = None  # type: ignore[assignment]
+
+    def _as_goroutine(self) -> None:
+        run = None
+        try:
+            enter(self.rt, self)
+            error = self._outcome()
+            if isinstance(error, Dropped):
+                self.stack = _stack(error)
+                error = None
+            if error is not None:
+                run = self.home.failed(self, _from_function(error))
+            elif self.main is not None:
+                self.main.returned()
+        finally:
+            leave()
+            lib.binding_detach()
+        # Not before: between detach and now others may be found asleep for good, but a panic that was told goes first.
+        if error is None or run is False:
+            return
+        if run is not None:
+            run.end_failed()
+        else:
+            threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, self)))
+
+    def _outcome(self) -> Optional[BaseException]:
+        """Calls the function; returns the exception that has left it.
+
+        Dropped may be raised at any step while _open is set. The assignments that end that come first in their blocks,
+        where the interpreter does not look for it. An interrupt() that was under way is waited for, and its
+        exception raised here."""
+        left: Optional[BaseException] = None
+        self._open = True
+        try:
+            if self.main is None:
+                self.fn(*self.args, **self.kwargs)
+            else:
+                self.main.program(self.fn, self.args, self.kwargs)
+            self._open = False
+        except BaseException as e:
+            self._open = False
+            left = e
+        try:
+            with self._hold:
+                pass
+            _let_it_in()
+        except Dropped:
+            pass
+        try:
+            return left
+        finally:
+            left = None  # or frame and traceback would hold each other
+
+    def where(self) -> str:
+        """Where it was when its run had ended, as in a traceback."""
+        return f"\ngoroutine {self.goid}, in Python:\n{''.join(self.stack.format())}"
+
+    def interrupt(self) -> None:
+        """Raises Dropped in it at the next step of Python code, wherever that is."""
+        with self._hold:
+            if self._open and self.is_alive():
+                _raise_in(self.ident, Dropped)
+
+
+def _let_it_in() -> None:
+    """The interpreter raises what is to be raised at the beginning of a function."""
+
+
+def _raise_in(thread: Optional[int], cls: type) -> None:
+    try:
+        import ctypes
+
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(cls))
+    except (ImportError, AttributeError):
+        pass  # another interpreter: such goroutines are waited for
+
+
+def _ours(filename: str) -> bool:
+    return filename.startswith(__file__.rpartition("_threads")[0])
+
+
+def _stack(error: BaseException) -> traceback.StackSummary:
+    """From the goroutine's function to the call in which it was dropped; the frames of this package left out."""
+    frames = traceback.StackSummary.extract(traceback.walk_tb(error.__traceback__), lookup_lines=False)
+    return traceback.StackSummary.from_list([f for f in frames if not _ours(f.filename)])
+
+
+def _from_function(error: BaseException) -> BaseException:
+    """Its traceback begins with the goroutine's function, if that was reached."""
+    trace = error.__traceback__
+    while trace is not None and _ours(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    return error.with_traceback(trace or error.__traceback__)
+
+
+def go(fn: Callable[..., Any], *args: Any) -> int:
+    """Go's `go fn(*args)`: a new goroutine in the runtime of this one; returns its goid.
+
+    It ends with fn, or when the run does, by an exception of class BaseException that unwinds it. An exception that
+    leaves fn ends the run with PanicError. ArgumentError: outside a goroutine (see Runtime.go); MemoryLimitError: the
+    system has no thread left."""
+    if not callable(fn):
+        raise ArgumentError(f"go takes a function, not {fn!r}")
+    home("go")
+    assert here.runtime is not None
+    return Goroutine(here.runtime, fn, args).begin()

@@ -1,0 +1,535 @@
+"""Python callables as goroutines: how they begin, fail, are dropped and leave nothing behind."""
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+
+import gort
+import pytest
+
+MANY = 1000
+
+
+def forever():
+    gort.Chan().recv()
+
+
+def spin():
+    while True:
+        pass
+
+
+# ---- Begin ----
+
+def test_a_callable_is_a_program(rt):
+    def program(n, *, twice):
+        """Doubles.
+
+        Or not."""
+        return {"value": 2 * n if twice else n, "goid": gort.goid()}
+    result = rt.run(program, 21, twice=True)
+    assert result.value["value"] == 42 and result.value["goid"] > 1
+    assert result.params == {"twice": True} and result.seconds > 0
+    assert result.workload.name.endswith("program") and result.workload.summary == "Doubles."
+    assert result.goroutines[0].goid == 1, "which waits for the callable"
+    assert result.as_dict()["value"] == repr(result.value)
+    assert "42" in result._repr_html_()
+    assert rt.run(program, 1, twice=False).value["value"] == 1, "and once more"
+
+
+def test_a_callable_runs_on_a_thread_of_its_own(rt):
+    assert rt.run(threading.get_ident).value != threading.get_ident()
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda rt: rt.run(print, data=[1]), "data is for C workloads"),
+    (lambda rt: rt.run("sieve", 3), "by name"),
+    (lambda rt: rt.go(None), "go takes a function"),
+    (lambda rt: gort.go(print), "go outside a goroutine"),
+    (lambda rt: rt.run(lambda: gort.go(3)), "go takes a function"),
+])
+def test_wrong_arguments(rt, call, message):
+    with pytest.raises(gort.Error, match=message) as e:
+        call(rt)
+    assert isinstance(e.value, gort.ArgumentError) or isinstance(e.value.__cause__, gort.ArgumentError)
+
+
+def test_a_thousand_goroutines(rt):
+    """Each is a thread and a goroutine of its own; all are there at once."""
+    def program():
+        ready, start, out = gort.Chan(int), gort.Chan(), gort.Chan(int, cap=10)
+
+        def worker(i):
+            ready.send(gort.goid())
+            start.recv()
+            out.send(i * i)
+        started = [gort.go(worker, i) for i in range(MANY)]
+        ids = [ready.recv() for _ in range(MANY)]
+        there = gort.num_goroutine()
+        for _ in range(MANY):
+            start.send(None)
+        return started, ids, there, sum(out.recv() for _ in range(MANY))
+    started, ids, there, total = rt.run(program).value
+    assert sorted(ids) == sorted(started) and len(set(ids)) == MANY
+    assert there >= MANY + 2 and total == sum(i * i for i in range(MANY))
+
+
+def test_goroutines_see_each_other(rt):
+    def program():
+        ch = gort.Chan()
+        blocked = gort.go(ch.recv)
+        while {g.goid: g for g in rt.goroutines()}[blocked].wait_reason != "chan receive":
+            gort.gosched()
+        there = {g.goid: g.status for g in rt.goroutines()}
+        return there[blocked], there[gort.goid()], "chan receive" in rt.stack_dump()
+    assert rt.run(program).value == ("waiting", "syscall", True)
+
+
+def test_go_while_a_workload_runs(rt, while_running):
+    done = threading.Event()
+
+    def action():
+        rt.go(done.set)
+        return done.wait(30)
+    assert while_running(rt, action)
+
+
+def test_go_outside_a_run():
+    with gort.Runtime(procs=1) as rt:
+        ch = gort.Chan(int, cap=1)
+        rt.go(ch.send, 7)
+        with rt.attach():
+            assert ch.recv() == 7
+
+
+def test_python_code_holds_no_p():
+    """One P, a goroutine that computes and never calls gort: the others, and a workload of another runtime, go on."""
+    def program():
+        gort.go(spin)
+        ch = gort.Chan(int)
+        for i in range(20):
+            gort.go(ch.send, i)
+        return sum(ch.recv() for _ in range(20))
+    with gort.Runtime(procs=1) as rt:
+        assert rt.run(program).value == 190
+
+
+def test_blocking_elsewhere_is_no_deadlock(rt):
+    """A lock of Python's is nothing that the detector knows; who waits for it counts as awake."""
+    lock = threading.Lock()
+
+    def program():
+        ch = gort.Chan()
+        lock.acquire()
+
+        def other():
+            with lock:
+                ch.send(1)
+        gort.go(other)
+        gort.sleep(0.001)
+        lock.release()
+        return ch.recv()
+    assert rt.run(program).value == 1
+
+
+# ---- Failures ----
+
+def test_an_exception_is_a_panic(rt):
+    def fail():
+        raise KeyError("gone")
+
+    def program():
+        gort.go(fail)
+        forever()
+    for p in fail, program:
+        with pytest.raises(gort.PanicError, match="^panic: KeyError: 'gone'$") as e:
+            rt.run(p)
+        assert isinstance(e.value.__cause__, KeyError)
+        assert "goroutine" in e.value.report and "in fail" in e.value.report
+        assert "_threads.py" not in e.value.report, "the traceback begins with the goroutine's function"
+    assert rt.run(gort.goid).value > 1, "the runtime is fit for another run"
+
+
+@pytest.mark.parametrize("exception", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), MemoryError()])
+def test_every_exception_is_a_panic(rt, exception):
+    def fail():
+        raise exception
+    with pytest.raises(gort.PanicError, match=type(exception).__name__) as e:
+        rt.run(fail)
+    assert e.value.__cause__ is exception
+
+
+def test_a_panic_of_gort_is_an_exception_that_can_be_caught(rt):
+    def program():
+        ch = gort.Chan()
+        ch.close()
+        with pytest.raises(gort.PanicError, match="^panic: close of closed channel$"):
+            ch.close()
+        return "caught"
+    assert rt.run(program).value == "caught"
+
+    def not_caught():
+        ch = gort.Chan()
+        ch.close()
+        ch.close()
+    with pytest.raises(gort.PanicError, match="^panic: close of closed channel$") as e:
+        rt.run(not_caught)
+    assert isinstance(e.value.__cause__, gort.PanicError)
+
+
+def test_a_python_goroutine_ends_a_workload_by_its_panic(rt):
+    def progress(done, total):
+        if done and not started:
+            started.append(rt.go(int, "x"))
+    started = []
+    with pytest.raises(gort.PanicError, match="ValueError"):
+        rt.run("pingpong", rounds=10**9, progress=progress)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_exception_outside_a_run_is_told_like_that_of_any_thread(rt, monkeypatch):
+    seen, told = [], threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda args: (seen.append(args.exc_type), told.set()))
+    rt.go(int, "x")
+    assert told.wait(30) and seen == [ValueError]
+    assert rt.run("pingpong", rounds=2).value == 2
+
+
+def test_deadlock(rt):
+    def waits_for_nobody():
+        gort.Chan().recv()
+
+    def program():
+        gort.go(waits_for_nobody)
+        mutex = gort.Mutex()
+        mutex.lock()
+        mutex.lock()
+    with pytest.raises(gort.DeadlockError, match="all goroutines are asleep - deadlock!") as e:
+        rt.run(program)
+    assert "[chan receive" in e.value.report and "[sync.Mutex.Lock" in e.value.report
+    assert "in waits_for_nobody" in e.value.report and "in program" in e.value.report, "where they were, in Python"
+    assert rt.run(gort.goid).value > 1
+
+
+def test_deadlock_of_many(rt):
+    def program():
+        ch = gort.Chan()
+        for _ in range(50):
+            gort.go(ch.recv)
+        ch.recv()
+    for _ in range(3):
+        with pytest.raises(gort.DeadlockError) as e:
+            rt.run(program)
+        assert e.value.report.count("[chan receive") == 51
+
+
+# ---- The end of a run ----
+
+def test_the_others_are_dropped_when_main_returns(rt):
+    ends = []
+
+    def waiter():
+        try:
+            forever()
+        except Exception:
+            ends.append("caught as an error")
+        finally:
+            ends.append("unwound")
+
+    def program():
+        for _ in range(10):
+            gort.go(waiter)
+        return "done"
+    assert rt.run(program).value == "done"
+    assert ends == ["unwound"] * 10, "and run has waited for them"
+
+
+@pytest.mark.parametrize("block", [
+    lambda: gort.Chan().recv(), lambda: gort.Chan().send(1), lambda: gort.Chan(int).recv(timeout=1000),
+    lambda: gort.select(), lambda: gort.select(gort.Chan()), lambda: gort.select((gort.Chan(), 1)),
+    lambda: gort.select(gort.Chan(), (gort.Chan(int), 1), timeout=1000), lambda: gort.select(None),
+    lambda: gort.sleep(1000), lambda: next(iter(gort.Chan())), spin,
+])
+def test_whatever_a_goroutine_does_it_is_dropped(rt, block):
+    ends = []
+
+    def waiter(begun):
+        begun.send(None)
+        try:
+            block()
+            ends.append("came back")
+        finally:
+            ends.append("unwound")
+
+    def program():
+        begun = gort.Chan()
+        gort.go(waiter, begun)
+        begun.recv()
+        if block is not spin:
+            while any(g.status != "waiting" for g in rt.goroutines() if g.goid != gort.goid() and not g.system):
+                gort.gosched()
+    rt.run(program)
+    assert ends == ["unwound"]
+
+
+def test_locks_and_groups_are_dropped_too(rt):
+    ends = []
+
+    def waiter(wait):
+        try:
+            wait()
+            ends.append("came back")
+        finally:
+            ends.append("unwound")
+    mutex, group = gort.Mutex(), gort.WaitGroup()
+
+    def program():
+        mutex.lock()
+        group.add(1)
+        gort.go(waiter, mutex.lock)
+        gort.go(waiter, group.wait)
+        while sum(g.status == "waiting" for g in rt.goroutines() if not g.system) < 3:
+            gort.gosched()
+    rt.run(program)
+    assert ends == ["unwound"] * 2
+
+    def again():
+        mutex.unlock()
+        group.done()
+        with mutex:
+            group.wait()
+        return mutex.try_lock()
+    assert rt.run(again).value, "the next run finds them as they were"
+
+
+def test_what_fails_while_it_is_dropped_is_nobodys_failure(rt):
+    def waiter():
+        try:
+            forever()
+        finally:
+            1 / 0
+
+    def program():
+        for _ in range(20):
+            gort.go(waiter)
+        return 1
+    for _ in range(10):
+        assert rt.run(program).value == 1
+
+
+def test_a_dropped_goroutine_starts_no_other(rt):
+    started = []
+
+    def waiter():
+        try:
+            forever()
+        finally:
+            gort.go(started.append, 1)
+    rt.run(lambda: gort.go(waiter) and None)
+    assert started == []
+
+
+def test_close_drops_goroutines():
+    ends = []
+
+    def waiter(wait):
+        try:
+            wait()
+        finally:
+            ends.append(1)
+    with gort.Runtime(procs=2) as rt:
+        for _ in range(10):
+            rt.go(waiter, forever)
+        rt.go(waiter, spin)
+    assert rt.closed and len(ends) == 11
+
+
+def test_a_goroutine_cannot_close_its_runtime(rt):
+    def program():
+        with pytest.raises(gort.BusyError):
+            rt.close()
+        with pytest.raises(gort.BusyError):
+            rt.run("sieve")
+        return True
+    assert rt.run(program).value
+    seen, told = [], threading.Event()
+
+    def outside():
+        try:
+            rt.close()
+        except gort.BusyError as e:
+            seen.append(str(e))
+        told.set()
+    rt.go(outside)
+    assert told.wait(30) and "its runtime" in seen[0]
+
+
+def test_stop(rt):
+    def program():
+        assert rt.stop() is True
+        forever()
+    for _ in range(5):
+        with pytest.raises(gort.CanceledError):
+            rt.run(program)
+
+
+def test_attached_threads_are_told_that_a_run_has_ended(rt):
+    with rt.attach():
+        ch = gort.Chan(int, cap=1)
+        rt.run(gort.goid)
+        ch.send(1)
+        assert ch.recv() == 1, "what does not block is done"
+        for block in ch.recv, lambda: gort.select(ch), lambda: gort.sleep(1000):
+            with pytest.raises(gort.CanceledError, match="attach again"):
+                block()
+        gort.gosched()
+    with rt.attach(), pytest.raises(gort.TimeoutError):
+        ch.recv(timeout=0.01)
+
+
+# ---- Ctrl-C ----
+
+@pytest.mark.parametrize("body", [forever, spin, lambda: gort.sleep(1000), lambda: gort.select()])
+def test_ctrl_c_ends_a_run(rt, body):
+    def program():
+        gort.go(body)
+        signal.raise_signal(signal.SIGINT)  # the interpreter handles it in the main thread
+        body()
+    with pytest.raises(KeyboardInterrupt):
+        rt.run(program)
+    assert rt.run(gort.goid).value > 1
+
+
+@pytest.mark.parametrize("block", [lambda: gort.Chan().recv(), lambda: gort.sleep(1000), lambda: gort.select(),
+                                   lambda: gort.Chan().send(1)])
+def test_ctrl_c_in_an_attached_main_thread(rt, block):
+    def interrupt():
+        while not any(g.goid == main and g.status == "waiting" for g in rt.goroutines()):
+            gort.gosched()
+        signal.raise_signal(signal.SIGINT)
+    with rt.attach(), pytest.raises(KeyboardInterrupt):
+        main = gort.goid()
+        rt.go(interrupt)
+        block()
+
+
+# ---- Nothing is left ----
+
+def test_a_hundred_runtimes_in_a_row():
+    def program(n):
+        ch = gort.Chan()
+        for i in range(n):
+            gort.go(ch.send, i)
+        return sum(ch.recv() for _ in range(n))
+    for i in range(100):
+        with gort.Runtime(procs=1 + i % 3) as rt:
+            assert rt.run(program, 5).value == 10
+
+
+def test_no_reference_is_left():
+    class Thing:
+        pass
+    things = [Thing() for _ in range(6)]
+    left = weakref.WeakSet(things)
+
+    def keep(thing, ch):
+        ch.recv()
+
+    def program(a, b, c, d):
+        full, empty = gort.Chan(cap=8), gort.Chan()
+        full.send(a)                     # stays in the channel
+        full.send(full)                  # a channel in itself
+        gort.go(empty.send, b)           # its sender is dropped
+        gort.go(gort.select, (gort.Chan(), c))
+        gort.go(keep, d, gort.Chan())
+        with pytest.raises(gort.TimeoutError):
+            gort.Chan().send(a, timeout=0)
+        return Thing()
+    with gort.Runtime(procs=2) as rt:
+        left.add(rt.run(program, *things[:4]).value)
+        rt.go(keep, things[4], gort.Chan())
+        try:
+            rt.run(exec, "raise ValueError(thing)", {"thing": things[5]})
+        except gort.PanicError:
+            pass
+        del things
+    gc.collect()
+    assert len(left) == 0
+
+
+def test_a_runtime_with_goroutines_is_not_forgotten_and_a_closed_one_is():
+    with gort.Runtime(procs=1) as rt:
+        rt.run(gort.goid)
+        rt.go(forever)
+    gone = weakref.ref(rt)
+    del rt
+    gc.collect()
+    assert gone() is None
+
+
+def interpreter(code, **env):
+    """Runs code in an interpreter of its own: status, output, errors."""
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **env}, text=True, timeout=120,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("dev", ["", "1"])
+@pytest.mark.parametrize("left", ["gort.Chan().recv", "gort.Chan().send, 1", "gort.sleep, 1000", "spin"])
+def test_the_interpreter_ends_though_goroutines_are_left(left, dev):
+    """Of a run that nobody waits for, and outside a run."""
+    code = f"""
+import gort, threading
+def spin():
+    while True: pass
+rt = gort.Runtime(procs=2)
+rt.go(eval, "rt.go({left})", dict(globals()))
+rt.go({left})
+print("end")
+"""
+    assert interpreter(code, PYTHONDEVMODE=dev)[:2] == (0, "end\n")
+
+
+def test_development_mode_has_nothing_to_say():
+    code = """
+import gort
+def program():
+    ch, done = gort.Chan(), gort.WaitGroup()
+    for i in range(20):
+        done.go(ch.send, str(i))
+    values = {ch.recv() for _ in range(20)}
+    done.wait()
+    gort.go(ch.recv)
+    return len(values)
+with gort.Runtime(procs=2) as rt:
+    print(rt.run(program).value)
+"""
+    assert interpreter(code, PYTHONDEVMODE="1") == (0, "20\n", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_of_a_goroutine_is_no_goroutine(rt):
+    def program():
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                gort.gosched()
+            except gort.ArgumentError:
+                code = 0
+            finally:
+                os._exit(code)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert rt.run(program).value == 0
+
+
+def test_time_is_kept(rt):
+    def program():
+        begin = time.monotonic()
+        gort.sleep(0.02)
+        return time.monotonic() - begin
+    assert rt.run(program).value >= 0.02
