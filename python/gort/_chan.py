@@ -2,8 +2,8 @@
 
 The channel itself is the library's. It carries integers and floating-point numbers as they are; of other values it
 carries a key, and the value waits in a dictionary here, in a box whose identity is the key. So what is left in a
-channel belongs to its Chan: it goes with it, Python's collector sees it, and a channel that holds itself is garbage like
-any other. (Owned pointers in the library's memory would be seen by neither collector.)
+channel belongs to its Chan: it goes with it, and Python's collector finds a channel that holds itself. (Owned pointers
+in the library's memory would be seen by neither collector.)
 
 A channel is made in a runtime, by the first goroutine that uses it, and belongs to that runtime from then on.
 """

@@ -5,9 +5,9 @@ goroutines that run keep it alive.
 
 The end of a run. The library releases all attached threads of the runtime: from then on what would block returns
 GORT_ECANCELED, which raises Dropped. `end` waits until all goroutines have unwound. Those that compute, and call
-nothing of gort, get Dropped from the interpreter; those that are blocked elsewhere (a socket, time.sleep) are waited
-for. One may have attached just after the library had released all: the end of an empty run releases it, too, and
-outside of runs this is how goroutines are ended.
+nothing of gort, get Dropped from the interpreter, and again each second if they have caught it; those that are blocked
+elsewhere (a socket, time.sleep) are waited for. One may have attached just after the library had released all: the end
+of an empty run releases it, too, and outside of runs this is how goroutines are ended.
 """
 import atexit
 import threading
@@ -109,7 +109,8 @@ class Home:
             if give_up is not None and time.monotonic() > give_up:
                 return False
             for goroutine in there:
-                goroutine.interrupt()
+                if not goroutine.told or grace == LONGEST:  # who knows already may be busy with its `finally`
+                    goroutine.interrupt()
             lib.binding_run_nothing(self.pointer)
             grace = min(2 * grace, LONGEST)
         with self.lock:

@@ -58,7 +58,7 @@ def dropped() -> BaseException:
     """What to raise where the run has ended."""
     if here.goroutine is None:
         return CanceledError("the run has ended: attach again")
-    here.goroutine.ended = True  # Home.end says so soon; what goes wrong from here on is nobody's failure
+    here.goroutine.ended = here.goroutine.told = True  # what goes wrong from here on is nobody's failure
     return Dropped()
 
 

@@ -269,6 +269,8 @@ class _Run(threading.Thread):
             try:
                 self.code = self._execute(pointer)
                 self.seconds = time.perf_counter() - start
+                if self.code != 0:  # now: the end of goroutines may take another run
+                    self.report = ffi.string(lib.gort_runtime_error(pointer)).decode(errors="replace")
             finally:
                 self.rt._home.end()
         finally:
@@ -280,8 +282,6 @@ class _Run(threading.Thread):
             now = lib.gort_nanotime()
             self.goroutines = [_goroutine(self.left[i], now)
                                for i in range(min(self.call.nleft, KEEP))]
-        if self.code != 0:
-            self.report = ffi.string(lib.gort_runtime_error(pointer)).decode(errors="replace")
 
     def _execute(self, pointer: Any) -> int:
         """The run itself: what gort_runtime_run returned."""

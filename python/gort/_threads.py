@@ -30,6 +30,7 @@ class Goroutine(threading.Thread):
         self.fn, self.args, self.kwargs = fn, args, kwargs or {}
         self.goid = 0
         self.ended = False         # its run has, as it has seen itself or Home.end has told
+        self.told = False          # Dropped was raised in it, or will be at its next step
         self.stack: Any = None     # where it was when its run had ended
         self._code = 0
         self._attached = threading.Event()
@@ -117,6 +118,7 @@ class Goroutine(threading.Thread):
         """Raises Dropped in it at the next step of Python code, wherever that is."""
         with self._hold:
             if self._open and self.is_alive():
+                self.told = True
                 _raise_in(self.ident, Dropped)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 import weakref
 
 import gort
@@ -134,6 +135,60 @@ def test_blocking_elsewhere_is_no_deadlock(rt):
         lock.release()
         return ch.recv()
     assert rt.run(program).value == 1
+
+
+def test_a_chain_of_goroutines_is_never_asleep(rt):
+    """Each starts the next one and ends; main waits for the last. A moment in which none counts would be a deadlock."""
+    def link(n, ch):
+        if n:
+            gort.go(link, n - 1, ch)
+        else:
+            ch.send("last")
+
+    def program():
+        ch = gort.Chan()
+        link(200, ch)
+        return ch.recv()
+    for _ in range(5):
+        assert rt.run(program).value == "last"
+
+
+def test_goroutines_of_two_runtimes():
+    """One may run the other's programs; each has its own channels."""
+    def inner(n):
+        ch = gort.Chan(int)
+        gort.go(ch.send, n + 1)
+        return ch.recv()
+
+    def outer():
+        ch = gort.Chan(int)
+        for i in range(3):
+            ch_value = b.run(inner, i).value
+            gort.go(ch.send, ch_value)
+        return sum(ch.recv() for _ in range(3))
+    with gort.Runtime(procs=1) as a, gort.Runtime(procs=2) as b:
+        assert a.run(outer).value == 6
+
+
+def test_an_attached_thread_starts_goroutines(rt):
+    with rt.attach():
+        ch, group = gort.Chan(int, 3), gort.WaitGroup()
+        for i in range(3):
+            group.go(ch.send, i)
+        group.wait()
+        ch.close()
+        assert sorted(ch) == [0, 1, 2]
+
+
+def test_a_trace_of_goroutines(traced):
+    def program():
+        ch, done = gort.Chan(int, 1), gort.WaitGroup()
+        done.go(ch.send, 1)
+        done.wait()
+        return ch.recv()
+    trace = traced.run(program).trace
+    assert trace.counts["go_create"] >= 3 and trace.counts["chan_send"] == trace.counts["chan_recv"] == 1
+    assert trace.counts["go_create"] == trace.counts["go_end"], "the end of the last one is part of it"
 
 
 # ---- Failures ----
@@ -321,6 +376,44 @@ def test_what_fails_while_it_is_dropped_is_nobodys_failure(rt):
         assert rt.run(program).value == 1
 
 
+def test_who_catches_it_is_told_again(rt):
+    """In a loop that never calls gort, and in one that always does."""
+    caught = []
+
+    def stubborn(step):
+        while len(caught) < 3:
+            try:
+                while True:
+                    step()
+            except BaseException as e:
+                caught.append(type(e).__name__)
+
+    def program(step):
+        begun = gort.Chan()
+        gort.go(lambda: begun.send(1) or stubborn(step))
+        begun.recv()
+    for step in gort.gosched, lambda: None:
+        caught.clear()
+        rt.run(program, step)
+        assert caught == ["Dropped"] * 3
+
+
+def test_unwinding_may_take_its_time(rt):
+    """Nothing interrupts it at once, though it calls nothing of gort."""
+    seen = []
+
+    def waiter():
+        try:
+            forever()
+        finally:
+            until = time.monotonic() + 0.3
+            while time.monotonic() < until:
+                pass
+            seen.append("all of it")
+    rt.run(lambda: gort.go(waiter) and None)
+    assert seen == ["all of it"]
+
+
 def test_a_dropped_goroutine_starts_no_other(rt):
     started = []
 
@@ -331,6 +424,14 @@ def test_a_dropped_goroutine_starts_no_other(rt):
             gort.go(started.append, 1)
     rt.run(lambda: gort.go(waiter) and None)
     assert started == []
+
+
+def test_the_report_of_a_failed_run_outlives_those_who_are_slow_to_end(rt):
+    for _ in range(3):
+        rt.go(spin)
+        with pytest.raises(gort.PanicError, match="^panic: this workload panics") as e:
+            rt.run("panic")
+        assert "goroutine" in e.value.report
 
 
 def test_close_drops_goroutines():
@@ -461,6 +562,34 @@ def test_no_reference_is_left():
     assert len(left) == 0
 
 
+def test_memory_does_not_grow_from_run_to_run():
+    def program():
+        ch, mutex = gort.Chan(cap=10), gort.Mutex()
+        for i in range(20):
+            gort.go(ch.send, [i])
+        with mutex, pytest.raises(gort.TimeoutError):
+            gort.select(gort.Chan(), (gort.Chan(), [0]), timeout=0)
+        for _ in range(5):
+            ch.recv()
+        gort.go(spin)
+
+    def run(times):
+        for _ in range(times):
+            with gort.Runtime(procs=2) as rt:
+                rt.run(program)
+                with pytest.raises(gort.DeadlockError):
+                    rt.run(lambda: gort.Chan().recv())
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+    tracemalloc.start()
+    try:
+        before = run(5)
+        grown = run(20) - before
+    finally:
+        tracemalloc.stop()
+    assert grown < 20 * 500, "bytes, of 20 runs of 21 goroutines"
+
+
 def test_a_runtime_with_goroutines_is_not_forgotten_and_a_closed_one_is():
     with gort.Runtime(procs=1) as rt:
         rt.run(gort.goid)
@@ -489,9 +618,47 @@ def spin():
 rt = gort.Runtime(procs=2)
 rt.go(eval, "rt.go({left})", dict(globals()))
 rt.go({left})
+other = gort.Runtime(procs=2)
+begun = threading.Event()
+def program():
+    gort.go({left})
+    begun.set()
+    gort.Chan().recv()
+threading.Thread(target=other.run, args=(program,), daemon=True).start()
+begun.wait()
 print("end")
 """
     assert interpreter(code, PYTHONDEVMODE=dev)[:2] == (0, "end\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "kill"), reason="no signals here")
+def test_ctrl_c_from_outside_ends_a_thousand():
+    """As a terminal sends it, to a process that has its hands full: all unwind, and the interpreter says so."""
+    code = f"""
+import gort, os, signal
+ends = []
+def wait(ch):
+    try:
+        ch.recv()
+    finally:
+        ends.append(1)
+def program():
+    ch = gort.Chan()
+    for i in range({MANY}):
+        gort.go(wait, ch)
+    os.kill(os.getpid(), signal.SIGINT)
+    gort.sleep(1000)
+    ends.append("not reached")
+rt = gort.Runtime(procs=2)
+try:
+    rt.run(program)
+finally:
+    rt.close()
+    print(len(ends))
+"""
+    status, out, err = interpreter(code)
+    assert out == f"{MANY}\n" and err.rstrip().endswith("KeyboardInterrupt"), (out, err)
+    assert status in (-signal.SIGINT, 130)
 
 
 def test_development_mode_has_nothing_to_say():
