@@ -137,7 +137,8 @@ def _alive(goroutines: "List[Goroutine]", seconds: float) -> "List[Goroutine]":
 
 @atexit.register
 def _end_all() -> None:
-    """Goroutines do not keep the interpreter: like those of a Go program whose main has returned."""
+    """Goroutines do not keep the interpreter, like those of a Go program whose main has returned; but they unwind. Later
+    their threads would be stopped for ever where they next wait for the interpreter."""
     for home in list(_all):
         run = home.run
         if run is not None:

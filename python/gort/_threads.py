@@ -57,7 +57,6 @@ class Goroutine(threading.Thread):
         if self._code == 0:
             self._as_goroutine()
         self.home.gone(self)
-        self.rt = self.fn = self.args = self.kwargs = self.main = None  # type: ignore[assignment]
 
     def _as_goroutine(self) -> None:
         run = None

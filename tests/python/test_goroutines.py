@@ -11,6 +11,7 @@ import weakref
 
 import gort
 import pytest
+from gort._home import Home
 
 MANY = 1000
 
@@ -376,6 +377,27 @@ def test_what_fails_while_it_is_dropped_is_nobodys_failure(rt):
         assert rt.run(program).value == 1
 
 
+def test_one_that_comes_as_the_run_ends_is_dropped(rt, monkeypatch):
+    """The library has released all by then: it takes the end of another run."""
+    end, ends = Home.end, []
+
+    def late():
+        try:
+            forever()
+        finally:
+            ends.append("unwound")
+
+    def end_with_one_more(self, patience=None):
+        monkeypatch.undo()
+        goid = rt.go(late)
+        while {g.goid: g.wait_reason for g in rt.goroutines()}.get(goid) != "chan receive":
+            pass
+        return end(self, patience)
+    monkeypatch.setattr(Home, "end", end_with_one_more)
+    rt.run(gort.goid)
+    assert ends == ["unwound"]
+
+
 def test_who_catches_it_is_told_again(rt):
     """In a loop that never calls gort, and in one that always does."""
     caught = []
@@ -610,25 +632,30 @@ def interpreter(code, **env):
 @pytest.mark.parametrize("dev", ["", "1"])
 @pytest.mark.parametrize("left", ["gort.Chan().recv", "gort.Chan().send, 1", "gort.sleep, 1000", "spin"])
 def test_the_interpreter_ends_though_goroutines_are_left(left, dev):
-    """Of a run that nobody waits for, and outside a run."""
+    """Of a run that nobody waits for, and outside a run. They unwind before."""
     code = f"""
 import gort, threading
 def spin():
     while True: pass
+begun = threading.Semaphore(0)
+def unwinds(fn, *args):
+    try:
+        begun.release()
+        fn(*args)
+    finally: print("unwound")
 rt = gort.Runtime(procs=2)
-rt.go(eval, "rt.go({left})", dict(globals()))
-rt.go({left})
+rt.go(unwinds, {left})
 other = gort.Runtime(procs=2)
-begun = threading.Event()
 def program():
-    gort.go({left})
-    begun.set()
-    gort.Chan().recv()
+    gort.go(unwinds, {left})
+    gort.sleep(1000)
 threading.Thread(target=other.run, args=(program,), daemon=True).start()
-begun.wait()
+begun.acquire()
+begun.acquire()
 print("end")
 """
-    assert interpreter(code, PYTHONDEVMODE=dev)[:2] == (0, "end\n")
+    status, out, _ = interpreter(code, PYTHONDEVMODE=dev)
+    assert (status, out) == (0, "end\n" + 2 * "unwound\n")
 
 
 @pytest.mark.skipif(not hasattr(os, "kill"), reason="no signals here")
