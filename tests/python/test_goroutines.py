@@ -11,7 +11,7 @@ import weakref
 
 import gort
 import pytest
-from gort._home import Home
+from gort import _home
 
 MANY = 1000
 
@@ -308,9 +308,11 @@ def test_the_others_are_dropped_when_main_returns(rt):
     lambda: gort.Chan().recv(), lambda: gort.Chan().send(1), lambda: gort.Chan(int).recv(timeout=1000),
     lambda: gort.select(), lambda: gort.select(gort.Chan()), lambda: gort.select((gort.Chan(), 1)),
     lambda: gort.select(gort.Chan(), (gort.Chan(int), 1), timeout=1000), lambda: gort.select(None),
-    lambda: gort.sleep(1000), lambda: next(iter(gort.Chan())), spin,
+    lambda: gort.sleep(1000), lambda: next(iter(gort.Chan())),
 ])
-def test_whatever_a_goroutine_does_it_is_dropped(rt, block):
+def test_what_blocks_is_dropped(rt, block, monkeypatch):
+    """By what the call returns: nobody is interrupted here."""
+    monkeypatch.setattr(_home, "GRACE", 1000)
     ends = []
 
     def waiter(begun):
@@ -325,11 +327,34 @@ def test_whatever_a_goroutine_does_it_is_dropped(rt, block):
         begun = gort.Chan()
         gort.go(waiter, begun)
         begun.recv()
-        if block is not spin:
-            while any(g.status != "waiting" for g in rt.goroutines() if g.goid != gort.goid() and not g.system):
-                gort.gosched()
+        while any(g.status != "waiting" for g in rt.goroutines() if g.goid != gort.goid() and not g.system):
+            gort.gosched()
     rt.run(program)
     assert ends == ["unwound"]
+
+
+@pytest.mark.parametrize("step", [gort.gosched, lambda: gort.sleep(0)])
+def test_what_gives_way_is_dropped(rt, step, monkeypatch):
+    monkeypatch.setattr(_home, "GRACE", 1000)
+
+    def program():
+        begun = gort.Chan()
+
+        def busy():
+            begun.send(None)
+            while True:
+                step()
+        gort.go(busy)
+        begun.recv()
+    rt.run(program)
+
+
+def test_what_computes_is_dropped(rt):
+    def program():
+        begun = gort.Chan()
+        gort.go(lambda: begun.send(None) or spin())
+        begun.recv()
+    rt.run(program)
 
 
 def test_locks_and_groups_are_dropped_too(rt):
@@ -379,7 +404,7 @@ def test_what_fails_while_it_is_dropped_is_nobodys_failure(rt):
 
 def test_one_that_comes_as_the_run_ends_is_dropped(rt, monkeypatch):
     """The library has released all by then: it takes the end of another run."""
-    end, ends = Home.end, []
+    end, ends = _home.Home.end, []
 
     def late():
         try:
@@ -393,7 +418,7 @@ def test_one_that_comes_as_the_run_ends_is_dropped(rt, monkeypatch):
         while {g.goid: g.wait_reason for g in rt.goroutines()}.get(goid) != "chan receive":
             pass
         return end(self, patience)
-    monkeypatch.setattr(Home, "end", end_with_one_more)
+    monkeypatch.setattr(_home.Home, "end", end_with_one_more)
     rt.run(gort.goid)
     assert ends == ["unwound"]
 
