@@ -7,8 +7,11 @@
     print(result.value, result.seconds)
     result.trace.to_html("sieve.html")
 
-`workloads()` names what `run` takes, `backends()` what the library was built from. Every failure is
-a `gort.Error`.
+`workloads()` names what `run` takes beside Python callables, `backends()` what the library was built from. Every failure
+is a `gort.Error`.
+
+In a callable, which is a goroutine: `go`, `gosched`, `sleep`, `goid`; `Chan`, `select`, `Mutex`, `WaitGroup`. Each
+goroutine of Python is a thread: there may be thousands.
 """
 from ._chan import Chan
 from ._config import Config

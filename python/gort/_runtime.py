@@ -633,7 +633,8 @@ class Runtime:
     @contextmanager
     def attach(self) -> Iterator[None]:
         """`with rt.attach():` makes this thread a goroutine for the body: it has a goid, and may call `go`, `select`,
-        and use channels and locks. When a run ends meanwhile, what would block raises CanceledError from then on."""
+        and use channels and locks. While it runs code of Python it is awake, so that no run is found to be a deadlock.
+        When a run ends meanwhile, what would block raises CanceledError from then on."""
         with self._using() as pointer:
             check(lib.binding_attach(pointer), "attach")
             enter(self)
