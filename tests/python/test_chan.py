@@ -77,7 +77,7 @@ def test_too_large_a_channel(inside):
         with pytest.raises(gort.PanicError, match="makechan: size out of range"):
             gort.Chan(int, 1 << 61)
         with pytest.raises(gort.MemoryLimitError):
-            gort.Chan(int, 1 << 43)
+            gort.Chan(int, 1 << 44)
         return True
     assert inside(program)
 
