@@ -22,10 +22,12 @@ from ._errors import (
 )
 from ._goroutine import goid, gomaxprocs, gosched, num_goroutine, sleep
 from ._gort import ffi as _ffi, lib as _lib
+from ._figures import Goroutine, Histogram, MemStats, ProcStats, SizeClass
 from ._gctrace import Collection, GcTrace
 from ._heap import Heap, Step, Way
 from ._locks import Mutex, WaitGroup
-from ._runtime import Goroutine, Histogram, MemStats, ProcStats, Result, Runtime, SizeClass
+from ._run import Result
+from ._runtime import Runtime
 from ._select import select
 from ._sweep import Sweep, sweep
 from ._threads import go

@@ -1,13 +1,13 @@
 """A run whose program is a Python callable.
 
 The callable is a goroutine on a thread of its own. The run's main goroutine, number 1, waits for it in C
-(bindings/callable.h), on the thread of the run; so all that is said of runs in _runtime.py holds here, too.
+(bindings/callable.h), on the thread of the run; so all that is said of runs in _run.py holds here, too.
 """
 from typing import TYPE_CHECKING, Any, Callable, Dict, Tuple
 
 from ._gort import ffi, lib
 from ._inside import Dropped
-from ._runtime import _Run
+from ._run import Run
 from ._threads import Goroutine
 from ._workloads import Workload
 
@@ -22,7 +22,7 @@ def described(fn: Callable[..., Any]) -> Workload:
     return Workload(name, lines[0] if lines else "a Python callable", "what it returned", None, ())
 
 
-class CallableRun(_Run):
+class CallableRun(Run):
     """One run of fn(*args, **kwargs)."""
 
     def __init__(self, rt: "Runtime", fn: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]):

@@ -31,7 +31,7 @@ _all: "weakref.WeakSet[Home]" = weakref.WeakSet()  # those that ever had a gorou
 
 
 class Home:
-    """See above. `run` is the _Run in progress."""
+    """See above. `run` is the Run in progress."""
 
     def __init__(self, pointer: Any):
         self.pointer = pointer

@@ -13,7 +13,8 @@ from . import _plots, _workloads
 from ._config import Config
 from ._errors import ArgumentError
 from ._progress import Progress, reporter
-from ._runtime import Histogram, Runtime
+from ._figures import Histogram
+from ._runtime import Runtime
 
 if TYPE_CHECKING:
     import matplotlib.axes
