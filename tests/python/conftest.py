@@ -19,6 +19,17 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOREVER = 10**9  # rounds of pingpong: more than anybody waits for
 
 
+def wait():
+    """A goroutine that is in this has nothing to wait for."""
+    gort.Chan().recv()
+
+
+def spin():
+    """And one in this calls nothing of gort."""
+    while True:
+        pass
+
+
 def _count(path):
     try:
         return len(os.listdir(path))
