@@ -73,7 +73,8 @@ class Goroutine(threading.Thread):
         finally:
             leave()
             lib.binding_detach()
-        # Not before: between detach and now others may be found asleep for good, but a panic that was told goes first.
+        # Only now: in a system call, which is where a goroutine of Python mostly is, the library must not be called.
+        # All others may have been found asleep since it was detached; the panic, which was told before, goes first.
         if error is None or run is False:
             return
         if run is not None:

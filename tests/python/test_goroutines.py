@@ -4,6 +4,7 @@ import threading
 import gort
 import pytest
 from conftest import spin, wait
+from gort._threads import Goroutine
 
 MANY = 1000
 
@@ -176,6 +177,27 @@ def test_a_trace_of_goroutines(traced):
 
 
 # ---- Failures ----
+
+def test_the_system_has_no_thread_left(rt, monkeypatch):
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+    def program():
+        monkeypatch.setattr(Goroutine, "start", start)
+        with pytest.raises(gort.MemoryLimitError, match="can't start new thread"):
+            gort.go(wait)
+        group = gort.WaitGroup()
+        with pytest.raises(MemoryError):
+            group.go(wait)
+        group.wait()
+        return "went on"
+    assert rt.run(program).value == "went on"
+    for call in rt.run, rt.go:
+        with pytest.raises(gort.MemoryLimitError):
+            call(wait)
+    monkeypatch.undo()
+    assert rt.run(program).value == "went on"
+
 
 def test_an_exception_is_a_panic(rt):
     def fail():
