@@ -7,6 +7,11 @@
 #include "backends/thread/thread.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
 
 static inline be_ioaddr address_of(const char *network, const char *address)
 {
