@@ -60,7 +60,7 @@ static void expect(int64_t got, int64_t want, const char *what)
 	wrong = 1;
 }
 
-static uint32_t threads(void)
+RT_UNUSED static uint32_t threads(void) /* not by what Windows can run */
 {
 	uint32_t k;
 
@@ -314,7 +314,7 @@ static void drops(void *arg)
 	gort_listener_close(l);
 	gort_waitgroup_wait(&all);
 	printf("%u connections dropped\n", rt_load32_acq(&dropped));
-	if (open_files() >= before) /* then there was the listener's, too, and perhaps the first one's */
+	if (before > 0 && open_files() >= before) /* then there was the listener's, too, and perhaps the first one's */
 		expect(open_files(), before - 1, "open files");
 }
 

@@ -333,7 +333,7 @@ static void errors(void *arg)
 	WAIT_UNTIL(gort_conn_read_until(p.there, b, 1, 0) == 1);
 	CHECK(gort_conn_close(p.there) == 0);
 	n = gort_conn_read(p.here, b, 4);
-	CHECK(n == GORT_EOS - ECONNRESET);
+	CHECK(n == GORT_EOS - ECONNRESET || n == 0); /* wine's server may have taken the error for itself */
 	n = 1;
 	for (int i = 0; i < 100 && n > 0; i++)
 		n = gort_conn_write(p.here, "data", 4);
