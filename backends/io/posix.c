@@ -265,16 +265,6 @@ static int family_of(const char *network)
 	return strcmp(network, "tcp6") == 0 ? AF_INET6 : -1;
 }
 
-/* No host: every one of this machine by one socket, if it has IPv6; or this machine. */
-static const char *no_host(int family, bool passive)
-{
-	if (family == AF_INET)
-		return passive ? "0.0.0.0" : "127.0.0.1";
-	if (family == AF_INET6)
-		return passive ? "::" : "::1";
-	return passive ? "::" : "127.0.0.1";
-}
-
 static int copy_all(const struct addrinfo *list, be_ioaddr *out, int n)
 {
 	int found = 0;
@@ -288,6 +278,28 @@ static int copy_all(const struct addrinfo *list, be_ioaddr *out, int n)
 			memcpy(&out[found].u, a->ai_addr, a->ai_addrlen);
 			out[found++].len = (uint32_t)a->ai_addrlen;
 		}
+	return found;
+}
+
+/* No host: every one of this machine, by one socket where it has IPv6, else by one of IPv4; or this machine. */
+static int no_host(int family, bool passive, const char *port, const struct addrinfo *hints, be_ioaddr *out, int n)
+{
+	static const char *const every[] = { "::", "0.0.0.0" }, *const mine[] = { "127.0.0.1", "::1" };
+	int found = 0;
+
+	for (int i = 0; i < 2; i++) {
+		const char *host = passive ? every[i] : mine[i];
+		struct addrinfo *list = NULL;
+		int r;
+
+		if (family != AF_UNSPEC && (strchr(host, ':') != NULL) != (family == AF_INET6))
+			continue;
+		r = getaddrinfo(host, port, hints, &list);
+		if (r != 0)
+			return code_of(r);
+		found += copy_all(list, out + found, n - found);
+		freeaddrinfo(list);
+	}
 	return found;
 }
 
@@ -313,8 +325,10 @@ int be_io_resolve(const char *network, const char *address, bool passive, bool b
 	hints.ai_flags = (passive ? AI_PASSIVE : 0) | AI_NUMERICHOST | (digits(port) ? AI_NUMERICSERV : 0);
 	if (!digits(port) && !block)
 		return -EAGAIN;
-	r = getaddrinfo(host[0] != '\0' ? host : no_host(family, passive), port, &hints, &list);
-	if (r == EAI_NONAME && host[0] != '\0') {
+	if (host[0] == '\0')
+		return no_host(family, passive, port, &hints, out, n);
+	r = getaddrinfo(host, port, &hints, &list);
+	if (r == EAI_NONAME) {
 		if (!block)
 			return -EAGAIN;
 		hints.ai_flags &= ~AI_NUMERICHOST;

@@ -10,8 +10,8 @@
  * whoever gets one tries again. Hang-ups and errors make ready for both reading and writing.
  *
  * Threads. open, close, arm and break: any thread, with any locks of the caller's held: they do not wait for a wait. A
- * descriptor is closed here before it is closed in the system, and not while it is armed by another thread; afterwards
- * a wait that is in progress may still report its tag. One thread at a time waits (ns != 0); any number may look
+ * descriptor is closed here before it is closed in the system; a wait that is in progress may still report its tag
+ * after that. To arm it beside or after the close does nothing and says 0: who closes wakes who waits. One thread at a time waits (ns != 0); any number may look
  * beside it (ns == 0). Nothing here calls malloc: a goroutine that stands in it may have its lock, and whoever is in
  * here would wait for a goroutine that waits for a P.
  */
@@ -54,7 +54,7 @@ void be_netpoll_close(be_netpoll *np, be_pollfd *d);
 /* 0; -ENOMEM, or what the system says: no event will come. */
 int be_netpoll_arm(be_netpoll *np, be_pollfd *d, unsigned what);
 /* Waits at most ns (0 = look only, < 0 = for ever) for events or a break, which only a wait (ns != 0) consumes. May
- * return early. Returns how many events it wrote, up to max. */
+ * return early. Returns how many events it wrote, up to max, which is 1 or more. */
 int be_netpoll_wait(be_netpoll *np, be_pollevent *events, int max, int64_t ns);
 /* Makes the wait in progress, or else the next one, return at once. */
 void be_netpoll_break(be_netpoll *np);

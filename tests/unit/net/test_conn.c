@@ -13,6 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifndef _WIN32
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#endif
 
 enum { MANY = 8 << 20 };
 
@@ -350,6 +355,137 @@ static void test_errors(void **state)
 	run_all(errors);
 }
 
+#ifndef _WIN32
+static struct rlimit files_before;
+
+/* No more descriptors than are open. */
+static void allow_files(bool on)
+{
+	struct rlimit l = files_before;
+	int next = dup(0);
+
+	close(next);
+	if (!on)
+		l.rlim_cur = (rlim_t)next;
+	CHECK(setrlimit(RLIMIT_NOFILE, &l) == 0);
+}
+
+/* What cannot be had is said, and nothing is lost by that. */
+static void no_files(void *arg)
+{
+	pair p = connect_pair();
+	char at[64], b[4];
+	gort_listener *l;
+	gort_conn *c, *d;
+	int one;
+
+	(void)arg;
+	CHECK(gort_listener_address(p.l, at, sizeof at) == 0);
+	CHECK(gort_dial(&c, "tcp", at) == 0); /* it waits to be accepted */
+	CHECK(getrlimit(RLIMIT_NOFILE, &files_before) == 0);
+	one = dup(0); /* what is above is used */
+	allow_files(false);
+	CHECK(gort_accept(&d, p.l) == GORT_EOS - EMFILE && d == NULL);
+	CHECK(gort_dial(&d, "tcp", at) == GORT_EOS - EMFILE && d == NULL);
+	CHECK(gort_listen(&l, "tcp", "127.0.0.1:0") == GORT_EOS - EMFILE && l == NULL);
+	CHECK(gort_open(&d, "/dev/null", "r") == GORT_EOS - EMFILE && d == NULL);
+	allow_files(true);
+	close(one);
+	CHECK(gort_accept(&d, p.l) == 0);
+	CHECK(gort_conn_write(c, "abc", 3) == 3 && gort_conn_read(d, b, 4) == 3);
+	CHECK(gort_conn_close(c) == 0 && gort_conn_close(d) == 0);
+	close_pair(&p);
+}
+
+static void test_no_files(void **state)
+{
+	(void)state;
+	run_on(2, no_files, NULL);
+}
+
+/* A pipe whose reader is gone: an error, and no signal that ends the program, and none that is left behind. */
+static void broken_pipe(void *arg)
+{
+	sigset_t pending;
+	int ends[2];
+	gort_conn *w;
+
+	(void)arg;
+	CHECK(pipe(ends) == 0);
+	CHECK(gort_conn_from(&w, ends[1]) == 0);
+	CHECK(gort_conn_write(w, "a", 1) == 1);
+	close(ends[0]);
+	CHECK(gort_conn_write(w, "b", 1) == GORT_EOS - EPIPE);
+	CHECK(sigpending(&pending) == 0 && !sigismember(&pending, SIGPIPE));
+	CHECK(gort_conn_close(w) == 0);
+}
+
+static void test_broken_pipe(void **state)
+{
+	(void)state;
+	run_on(1, broken_pipe, NULL);
+	run_on(2, broken_pipe, NULL);
+}
+
+/* The path is there as long as the listener. */
+static void unix_path(void *arg)
+{
+	const char *path = "gort-test-conn.sock";
+	gort_listener *l, *again;
+	gort_conn *c, *d;
+	char at[64], b[4];
+
+	(void)arg;
+	(void)remove(path);
+	CHECK(gort_listen(&l, "unix", path) == 0);
+	CHECK(gort_listener_address(l, at, sizeof at) == 0 && strcmp(at, path) == 0);
+	CHECK(gort_listen(&again, "unix", path) == GORT_EOS - EADDRINUSE);
+	CHECK(gort_dial(&c, "unix", path) == 0 && gort_accept(&d, l) == 0);
+	CHECK(gort_conn_write(c, "abc", 3) == 3 && gort_conn_read(d, b, 4) == 3);
+	CHECK(gort_conn_close(c) == 0 && gort_conn_close(d) == 0);
+	CHECK(gort_listener_close(l) == 0);
+	CHECK(access(path, F_OK) != 0);
+	CHECK(gort_dial(&c, "unix", path) == GORT_EOS - ENOENT);
+}
+
+static void test_unix_path(void **state)
+{
+	(void)state;
+	run_on(2, unix_path, NULL);
+}
+#endif
+
+/* Each allocation of the runtime's own fails once: the run ends well, or with GORT_ENOMEM, or the call says so. */
+static void connects(void *arg)
+{
+	gort_listener *l;
+	gort_conn *c, *d;
+	char at[64], b;
+	int r = gort_listen(&l, "tcp", "127.0.0.1:0");
+
+	(void)arg;
+	for (int i = 0; i < 3 && r == 0; i++) {
+		r = gort_listener_address(l, at, sizeof at);
+		if (r == 0)
+			r = gort_dial(&c, "tcp", at);
+		if (r == 0)
+			r = gort_accept(&d, l);
+		if (r == 0) {
+			CHECK(gort_conn_write(c, "x", 1) == 1 && gort_conn_read(d, &b, 1) == 1);
+			(void)gort_conn_close(c);
+			(void)gort_conn_close(d);
+		}
+	}
+	CHECK(r == 0 || r == GORT_ENOMEM);
+}
+
+static void test_no_memory(void **state)
+{
+	(void)state;
+	without_memory(connects);
+	assert_int_equal(rt_load32_acq(&failures), 0);
+}
+
 /* ---- Deadlocks ------------------------------------------------------------------------------------- */
 
 static gort_runtime *outer;
@@ -612,6 +748,12 @@ int main(void)
 		cmocka_unit_test(test_deadlines),
 		cmocka_unit_test(test_canceling),
 		cmocka_unit_test(test_errors),
+#ifndef _WIN32
+		cmocka_unit_test(test_no_files),
+		cmocka_unit_test(test_broken_pipe),
+		cmocka_unit_test(test_unix_path),
+#endif
+		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_deadlock),
 		cmocka_unit_test(test_collected),
 		cmocka_unit_test(test_next_run),
