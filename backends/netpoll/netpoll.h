@@ -11,9 +11,9 @@
  *
  * Threads. open, close, arm and break: any thread, with any locks of the caller's held: they do not wait for a wait. A
  * descriptor is closed here before it is closed in the system; a wait that is in progress may still report its tag
- * after that. To arm it beside or after the close does nothing and says 0: who closes wakes who waits. One thread at a time waits (ns != 0); any number may look
- * beside it (ns == 0). Nothing here calls malloc: a goroutine that stands in it may have its lock, and whoever is in
- * here would wait for a goroutine that waits for a P.
+ * after that. To arm it beside or after the close does nothing and says 0: who closes wakes who waits. One thread at a
+ * time waits (ns != 0); any number may look beside it (ns == 0). Nothing here calls malloc: a goroutine that stands in
+ * it may have its lock, and whoever is in here would wait for a goroutine that waits for a P.
  */
 #ifndef BACKENDS_NETPOLL_H
 #define BACKENDS_NETPOLL_H
