@@ -20,6 +20,7 @@
 #include <string.h>
 
 enum { FIRST_CHUNK = 64 << 10, MAX_CHUNK = 2 << 20 /* a huge page on most machines */, ALIGN = 16 };
+enum { SHARE = 4096 }; /* of the largest reservation: 256 MiB of a terabyte */
 
 struct chunk {
 	struct chunk *next;
@@ -38,6 +39,23 @@ void rt_fixalloc_init(rt_fixalloc *f, size_t size, rt_debugvars *debug)
 	f->debug = debug;
 }
 
+/* A system may place one chunk terabytes away from the next, when stacks or the heap have reserved what is between. */
+void rt_fixalloc_together(rt_fixalloc *f)
+{
+	size_t size = be_arena_query()->max_reserve / SHARE;
+
+	if (size < 2 * (size_t)MAX_CHUNK)
+		return;
+	size -= size % MAX_CHUNK;
+	f->room = be_arena_reserve(NULL, size, MAX_CHUNK); /* refused: then they lie where they lie */
+	f->roomsize = f->room != NULL ? size : 0;
+}
+
+static bool in_room(const rt_fixalloc *f, const void *p)
+{
+	return (uintptr_t)p - (uintptr_t)f->room < f->roomsize;
+}
+
 void rt_fixalloc_fini(rt_fixalloc *f)
 {
 	struct chunk *c = f->chunks;
@@ -45,9 +63,12 @@ void rt_fixalloc_fini(rt_fixalloc *f)
 	while (c != NULL) {
 		struct chunk *next = c->next;
 
-		be_arena_release(c, c->size);
+		if (!in_room(f, c))
+			be_arena_release(c, c->size);
 		c = next;
 	}
+	if (f->room != NULL)
+		be_arena_release(f->room, f->roomsize);
 	memset(f, 0, sizeof *f);
 }
 
@@ -56,19 +77,36 @@ static bool refused(const rt_fixalloc *f, const char *what)
 	return f->debug != NULL && (rt_oom_now(f->debug) || rt_fail_now(f->debug, what));
 }
 
+static struct chunk *from_room(rt_fixalloc *f, size_t size)
+{
+	size_t at = f->roomused;
+
+	if (size == MAX_CHUNK)
+		at = (at + MAX_CHUNK - 1) / MAX_CHUNK * MAX_CHUNK;
+	if (at + size > f->roomsize)
+		return NULL;
+	f->roomused = at + size;
+	return (struct chunk *)(void *)(f->room + at);
+}
+
 static struct chunk *chunk_new(rt_fixalloc *f, size_t size)
 {
 	struct chunk *c;
 
 	if (refused(f, "reserve"))
 		return NULL;
-	c = be_arena_reserve(NULL, size, size == MAX_CHUNK ? size : be_arena_query()->page);
+	c = from_room(f, size);
+	if (c == NULL)
+		c = be_arena_reserve(NULL, size, size == MAX_CHUNK ? size : be_arena_query()->page);
 	if (c == NULL)
 		return NULL;
 	if (size == MAX_CHUNK)
 		be_arena_huge(c, size);
 	if (refused(f, "commit") || be_arena_commit(c, size) != 0) {
-		be_arena_release(c, size);
+		if (in_room(f, c))
+			f->roomused = (size_t)((char *)c - f->room);
+		else
+			be_arena_release(c, size);
 		return NULL;
 	}
 	c->size = size;

@@ -20,9 +20,13 @@ typedef struct rt_fixalloc {
 	void *chunks;         /* list of chunks, for fini */
 	char *bump, *end;     /* rest of the newest chunk */
 	size_t inuse, total;  /* records; bytes from the system */
+	char *room;           /* a reservation for the first chunks, or NULL */
+	size_t roomsize, roomused;
 } rt_fixalloc;
 
 void rt_fixalloc_init(rt_fixalloc *f, size_t size, rt_debugvars *debug);
+/* Before the first get. The first million records or so, fewer where address space is dear, lie near each other. */
+void rt_fixalloc_together(rt_fixalloc *f);
 void rt_fixalloc_fini(rt_fixalloc *f); /* takes every record along; takes no lock */
 void *rt_fixalloc_get(rt_fixalloc *f); /* NULL: no memory */
 void rt_fixalloc_put(rt_fixalloc *f, void *p);

@@ -75,6 +75,7 @@ static void sched_init(gort_runtime *rt)
 	rt_store64_rlx(&sc->coarse, (uint64_t)be_nanotime());
 	rt_store64_rlx(&sc->goidgen, 2); /* 1 is main, in every run */
 	rt_fixalloc_init(&sc->gs, 3 * RT_CACHELINE, &rt->debug);
+	rt_fixalloc_together(&sc->gs); /* rt_g_ref */
 	rt_fixalloc_init(&sc->ms, sizeof(rt_m) + be_context_size, &rt->debug);
 	rt_fixalloc_init(&sc->names, 32, &rt->debug);
 	rt_fixalloc_init(&rt->defers, RT_DEFERBLOCK_SIZE, &rt->debug);

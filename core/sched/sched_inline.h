@@ -71,8 +71,8 @@ static inline rt_g *rt_curg(void)
 }
 
 /* A goroutine's record as a number below 2^31, for words that have no room for a pointer: which cache line it begins,
- * from sched.gbase on. They come from one heap of records, so it is a rare one that lies too far away to have a
- * number, but one may. */
+ * from sched.gbase on. The first million lie together (rt_fixalloc_together), so it is a rare one that is too far
+ * away to have a number, but one may be. */
 static inline uint64_t rt_g_ref(const gort_runtime *rt, const rt_g *gp)
 {
 	return ((uintptr_t)gp - rt->sched.gbase) / RT_CACHELINE;
