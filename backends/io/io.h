@@ -32,6 +32,8 @@ int be_io_start(void);
 intptr_t be_io_open(const char *path, const char *mode);
 /* BE_IO_*, -EBADF. */
 int be_io_kind(intptr_t fd);
+/* It is a socket and a stream of bytes: a read that gives less than was asked for has taken all there was. */
+bool be_io_stream(intptr_t fd);
 /* Whether reading and writing say -EAGAIN instead of blocking. -ENOTSUP: this one always blocks. */
 int be_io_nonblocking(intptr_t fd, int kind, bool on);
 /* Up to n bytes: their number, 0 at the end. -EAGAIN: it would block. Blocks on what is not set to be nonblocking. */

@@ -86,6 +86,14 @@ int be_io_kind(intptr_t fd)
 	return S_ISSOCK(st.st_mode) ? BE_IO_SOCKET : BE_IO_FILE;
 }
 
+bool be_io_stream(intptr_t fd)
+{
+	int type = 0;
+	socklen_t len = sizeof type;
+
+	return getsockopt((int)fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
 int be_io_nonblocking(intptr_t fd, int kind, bool on)
 {
 	int flags = fcntl((int)fd, F_GETFL), want;

@@ -221,6 +221,13 @@ int be_io_kind(intptr_t fd)
 	return BE_IO_FILE;
 }
 
+bool be_io_stream(intptr_t fd)
+{
+	int type = 0, len = sizeof type;
+
+	return getsockopt((SOCKET)fd, SOL_SOCKET, SO_TYPE, (char *)&type, &len) == 0 && type == SOCK_STREAM;
+}
+
 int be_io_nonblocking(intptr_t fd, int kind, bool on)
 {
 	u_long set = on;

@@ -139,6 +139,8 @@ static unsigned what_of(uint32_t events)
 		what |= BE_POLL_READ;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		what |= BE_POLL_WRITE;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		what |= BE_POLL_ENDS;
 	return what;
 }
 

@@ -153,12 +153,14 @@ static void drain(be_netpoll *np)
 
 static uint32_t what_of(const struct kevent *ev)
 {
+	uint32_t ends = ev->flags & (EV_ERROR | EV_EOF) ? BE_POLL_ENDS : 0;
+
 	if (ev->flags & EV_ERROR)
-		return BE_POLL_READ | BE_POLL_WRITE;
+		return BE_POLL_READ | BE_POLL_WRITE | ends;
 	if (ev->filter == EVFILT_WRITE) /* EV_EOF: the peer reads no more, or the connection is gone */
-		return ev->flags & EV_EOF ? BE_POLL_READ | BE_POLL_WRITE : BE_POLL_WRITE;
+		return ends != 0 ? BE_POLL_READ | BE_POLL_WRITE | ends : BE_POLL_WRITE;
 	/* The peer has ended its output, which says nothing of ours; with an error it has gone. */
-	return ev->flags & EV_EOF && ev->fflags != 0 ? BE_POLL_READ | BE_POLL_WRITE : BE_POLL_READ;
+	return (ends != 0 && ev->fflags != 0 ? BE_POLL_READ | BE_POLL_WRITE : BE_POLL_READ) | ends;
 }
 
 int be_netpoll_wait(be_netpoll *np, be_pollevent *events, int max, int64_t ns)

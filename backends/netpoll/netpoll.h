@@ -24,7 +24,9 @@
 
 extern const char be_netpoll_name[]; /* "epoll", "poll", "iocp", "kqueue", "none" */
 
-enum { BE_POLL_READ = 1, BE_POLL_WRITE = 2 };
+/* ENDS, in events only: the other side ends its output, or there is an error. Where the kernel keeps watch by itself
+ * this is not reported again; what was read before says nothing of it. */
+enum { BE_POLL_READ = 1, BE_POLL_WRITE = 2, BE_POLL_ENDS = 4 };
 
 typedef struct be_pollfd { /* a descriptor that is watched; the caller's memory, which does not move meanwhile */
 	intptr_t fd;       /* set by the caller before open */

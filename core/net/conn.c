@@ -30,8 +30,11 @@ static int from(gort_conn **out, intptr_t fd)
 	rt_fd *f;
 	int r = rt_fd_open(&f, fd, false, false);
 
-	if (r == 0)
+	if (r == 0) {
+		if (be_io_stream(fd))
+			rt_fd_stream(f);
 		*out = rt_conn_make(f);
+	}
 	return r;
 }
 
@@ -100,7 +103,7 @@ static intptr_t transfer(gort_conn *c, int d, void *buf, size_t n, int64_t deadl
 	intptr_t r;
 
 	(void)RT_ENTER();
-	r = rt_fd_do(c->fd, d, d == RT_FD_READ ? do_read : do_write, &p, deadline);
+	r = rt_fd_do(c->fd, d, d == RT_FD_READ ? do_read : do_write, &p, d == RT_FD_READ ? p.n : 0, deadline);
 	RT_KEEP(c);
 	rt_leave();
 	return r;

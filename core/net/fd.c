@@ -10,6 +10,10 @@
  * several pieces is not mixed with another. The end of a run drops who has a turn; the turns of an earlier run do not
  * count any more in the next one.
  *
+ * A read of a stream that gives less than was asked for has emptied it. The next one does not try before there is an
+ * event: whatever comes brings one, for the poller is edge-triggered, or is asked then. Only the end of the other
+ * side's output may have come, and been told, together with what was read; that is remembered (BE_POLL_ENDS).
+ *
  * The record is not on the heap: it outlives its handle by as long as the cleanup takes to run.
  */
 #include "core/net/fd.h"
@@ -30,6 +34,8 @@ struct rt_fd {
 	rt_atomic32 run;      /* of which the turns are; changed under the lock */
 	int kind;             /* BE_IO_* */
 	bool watched;         /* the descriptor is the caller's */
+	bool stream;          /* set once */
+	bool drained;         /* by the last read; whose turn it is to read */
 	intptr_t fd;
 	rt_pd *pd;            /* NULL: calls block, each on a thread */
 	gort_mutex turn[2];
@@ -129,6 +135,11 @@ int rt_fd_open(rt_fd **out, intptr_t fd, bool watched, bool must)
 	enlist(f);
 	*out = f;
 	return 0;
+}
+
+void rt_fd_stream(rt_fd *f)
+{
+	f->stream = true;
 }
 
 static bool enter(rt_fd *f)
@@ -253,17 +264,30 @@ static void give_turn(rt_fd *f, int d)
 		(void)rt_gomutex_unlock(&f->turn[d]);
 }
 
-static intptr_t try_and_wait(rt_fd *f, int d, rt_fd_op op, void *arg, int64_t deadline)
+/* The last read has taken all there was, and no event came since: a try would be in vain. Only who may wait: others try
+ * in any case. */
+static bool in_vain(rt_fd *f, int64_t deadline)
 {
-	for (;;) {
-		intptr_t r;
+	return f->drained && rt_pd_quiet(f->pd, RT_FD_READ) && rt_wait_refused(rt_self()->curg, deadline) == 0;
+}
+
+static intptr_t try_and_wait(rt_fd *f, int d, rt_fd_op op, void *arg, size_t asked, int64_t deadline)
+{
+	bool skip = asked > 0 && in_vain(f, deadline);
+
+	for (;; skip = false) {
+		intptr_t r = -EAGAIN;
 
 		if (!enter(f))
 			return GORT_ECLOSED;
-		rt_pd_reset(f->pd, d);
-		r = op(f->fd, f->kind, arg);
+		if (!skip) {
+			rt_pd_reset(f->pd, d);
+			r = op(f->fd, f->kind, arg);
+		}
 		if (r != -EAGAIN) {
 			leave(f);
+			if (asked > 0)
+				f->drained = f->stream && r > 0 && (size_t)r < asked;
 			return r < 0 ? rt_io_code(r) : r;
 		}
 		rt_pd_hold(f->pd);
@@ -274,7 +298,7 @@ static intptr_t try_and_wait(rt_fd *f, int d, rt_fd_op op, void *arg, int64_t de
 	}
 }
 
-intptr_t rt_fd_do(rt_fd *f, int d, rt_fd_op op, void *arg, int64_t deadline)
+intptr_t rt_fd_do(rt_fd *f, int d, rt_fd_op op, void *arg, size_t asked, int64_t deadline)
 {
 	intptr_t r;
 
@@ -283,7 +307,7 @@ intptr_t rt_fd_do(rt_fd *f, int d, rt_fd_op op, void *arg, int64_t deadline)
 	r = take_turn(f, d, deadline);
 	if (r != 0)
 		return r;
-	r = f->pd == NULL ? blocking(f, op, arg) : try_and_wait(f, d, op, arg, deadline);
+	r = f->pd == NULL ? blocking(f, op, arg) : try_and_wait(f, d, op, arg, asked, deadline);
 	give_turn(f, d);
 	return r;
 }

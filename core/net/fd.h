@@ -16,6 +16,8 @@ struct rt_net;
 int rt_net_init(gort_runtime *rt);   /* GORT_ENOMEM, OS errors */
 void rt_net_fini(gort_runtime *rt);  /* no goroutine is left: closes what is open */
 
+/* It is a stream: see be_io_stream. Before anybody reads. */
+void rt_fd_stream(rt_fd *f);
 /* Takes over fd, or, if it is only watched, leaves it to the caller; on failure the caller keeps it. must: GORT_ENOTSUP
  * unless goroutines can wait for it; else such a one is read and written by a thread for each call. GORT_ENOMEM, OS
  * errors. */
@@ -30,9 +32,9 @@ void rt_fd_belongs(rt_fd *f, void *obj);
 
 /* Calls op(fd, kind, arg) until it does not say -EAGAIN, and waits for direction d in between, one goroutine at a time
  * for each. Its result, or GORT_ECLOSED, GORT_ETIMEDOUT, GORT_ECANCELED, GORT_ENOTSUP (a deadline, and it blocks).
- * Negative results of op are -errno, and become codes. all: until op says 0 and not how much it has done. */
+ * Negative results of op are -errno, and become codes. asked: bytes to be read; 0: it is no read. */
 typedef intptr_t (*rt_fd_op)(intptr_t fd, int kind, void *arg);
-intptr_t rt_fd_do(rt_fd *f, int d, rt_fd_op op, void *arg, int64_t deadline);
+intptr_t rt_fd_do(rt_fd *f, int d, rt_fd_op op, void *arg, size_t asked, int64_t deadline);
 /* The same for both directions at once, without a turn: any of `what`. */
 int rt_fd_wait(rt_fd *f, unsigned what, int64_t deadline);
 /* op, once. */

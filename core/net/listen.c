@@ -102,10 +102,12 @@ static int made(gort_conn **out, intptr_t fd)
 	rt_fd *f;
 	int r = rt_fd_open(&f, fd, false, true);
 
-	if (r == 0)
+	if (r == 0) {
+		rt_fd_stream(f);
 		*out = rt_conn_make(f);
-	else
+	} else {
 		be_io_close(fd, BE_IO_SOCKET);
+	}
 	return r;
 }
 
@@ -122,7 +124,7 @@ static int accept_one(gort_conn **out, gort_listener *l, int64_t deadline)
 
 	*out = NULL;
 	(void)RT_ENTER();
-	fd = rt_fd_do(l->fd, RT_FD_READ, do_accept, NULL, deadline);
+	fd = rt_fd_do(l->fd, RT_FD_READ, do_accept, NULL, 0, deadline);
 	r = fd < 0 ? (int)fd : made(out, fd);
 	RT_KEEP(l);
 	rt_leave();
@@ -161,11 +163,13 @@ static int dial(gort_conn **out, const be_ioaddr *a, int64_t deadline)
 		be_io_close(fd, BE_IO_SOCKET);
 		return r;
 	}
-	r = pending ? (int)rt_fd_do(f, RT_FD_WRITE, do_connected, NULL, deadline) : 0;
-	if (r == 0)
+	r = pending ? (int)rt_fd_do(f, RT_FD_WRITE, do_connected, NULL, 0, deadline) : 0;
+	if (r == 0) {
+		rt_fd_stream(f);
 		*out = rt_conn_make(f);
-	else
+	} else {
 		rt_fd_free(f);
+	}
 	return r;
 }
 

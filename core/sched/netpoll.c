@@ -147,6 +147,7 @@ int rt_pd_open(gort_runtime *rt, intptr_t fd, rt_pd **out)
 		return code_of(r);
 	rt_store32_rlx(&pd->life, rt_load32_rlx(&pd->life) + 1);
 	rt_store32_rlx(&pd->users, 0);
+	rt_store32_rlx(&pd->ends, 0);
 	for (int d = 0; d < RT_DIRECTIONS; d++)
 		rt_store64_rlx(&pd->word[d], NIL);
 	pd->rt = rt;
@@ -212,6 +213,11 @@ void rt_pd_reset(rt_pd *pd, int d)
 {
 	if (rt_load64_rlx(&pd->word[d]) == READY)
 		(void)rt_cas64_full(&pd->word[d], READY, NIL);
+}
+
+bool rt_pd_quiet(const rt_pd *pd, int d)
+{
+	return rt_load64_acq(&pd->word[d]) == NIL && rt_load32_rlx(&pd->ends) == 0;
 }
 
 typedef struct wait {
@@ -358,6 +364,11 @@ static rt_g *won(gort_runtime *rt, const be_pollevent *e, rt_g **second)
 	*second = NULL;
 	if (pd == NULL || rt_load32_acq(&pd->life) != (uint32_t)(e->tag >> 32))
 		return NULL;
+	if (e->what & BE_POLL_ENDS) {
+		rt_store32_rlx(&pd->ends, 1);
+		/* Pairs with the swap of who takes away a READY that is there already: that one sees `ends`. */
+		rt_fence_full();
+	}
 	if (e->what & BE_POLL_READ)
 		first = take(pd, 0, READY);
 	if (e->what & BE_POLL_WRITE)

@@ -137,6 +137,8 @@ typedef struct rt_pd rt_pd;
 int rt_pd_open(gort_runtime *rt, intptr_t fd, rt_pd **out);
 /* What came before the next try does not count. By who has the right to try, before each try. */
 void rt_pd_reset(rt_pd *pd, int d);
+/* No event came since the last reset or wait, and what is to come will bring one: also the end. */
+bool rt_pd_quiet(const rt_pd *pd, int d);
 /* Between them the descriptor may be closed: hold is called before that can happen, then wait, once for each hold. */
 void rt_pd_hold(rt_pd *pd);
 /* After a try that would have blocked: parks until it is worth another. Which of `what`, or GORT_ECLOSED,

@@ -272,6 +272,7 @@ struct rt_pd { /* netpoll.c: a descriptor that goroutines wait for */
 	/* written by who has reserved the word */
 	rt_atomicptr who[RT_DIRECTIONS];  /* the goroutine that waits */
 	rt_atomic64 count[RT_DIRECTIONS]; /* waits of this record ever, times 2^32 */
+	rt_atomic32 ends;        /* 1: the other side has ended its output, or there was an error */
 	rt_atomic32 users;       /* goroutines that wait or are about to; a bit: it is closed */
 	rt_atomic32 life;        /* +1 for each descriptor that it is made for; written by who opens it */
 	uint32_t index;          /* set once, as rt */

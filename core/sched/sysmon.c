@@ -22,6 +22,7 @@
 
 #define DELAY_MIN (20 * GORT_MICROSECOND)
 #define DELAY_MAX RT_SYSMON_MOST
+#define DELAY_QUIET GORT_MILLISECOND /* after some looks of which each waited twice as long as the one before */
 #define POLL_LOOK (10 * GORT_MILLISECOND) /* descriptors are looked at, if nobody did */
 #define TURN_SEEN (100 * GORT_MICROSECOND) /* after a turn was ended the next one has begun */
 #define KEPT_LOOK GORT_MILLISECOND /* between two wake-ups for a runnext that its P keeps */
@@ -40,6 +41,8 @@ typedef struct sysmon {
 	int64_t soon; /* from now: the end of a turn, or the beginning of one that was just made room for, or gc_tick's
 	               * wish */
 	bool hit;   /* this look found something */
+	bool idle;  /* all Ps were, and nothing had run since the look before */
+	uint64_t ran; /* switches of all Ps */
 } sysmon;
 
 void rt_sysmon_wake(gort_runtime *rt)
@@ -295,6 +298,8 @@ static void set_delay(sysmon *s, int64_t now)
 
 	if (s->hit)
 		s->rounds = 0;
+	else if (s->idle)
+		s->rounds = ROUNDS; /* nobody's turn has begun */
 	s->delay = s->rounds < ROUNDS ? DELAY_MIN : 2 * s->delay;
 	if (s->rounds < ROUNDS)
 		s->rounds++;
@@ -319,6 +324,21 @@ static void wait_for(gort_runtime *rt, int64_t ns)
 		rt_xchg32_full(&sc->sysmonword, 0);
 }
 
+/* All Ps have been idle since the last look. A program that wakes all the time, for each message that comes, shall not
+ * wake this thread each time, too. */
+static bool all_quiet(sysmon *s)
+{
+	uint64_t ran = 0;
+	bool same;
+
+	for (int i = 0; i < rt_gomaxprocs(s->rt); i++)
+		ran += rt_load64_rlx(&s->rt->sched.allp[i]->switches);
+	same = ran == s->ran;
+	s->ran = ran;
+	s->idle = same && rt_load32_rlx(&s->rt->sched.npidle) == (uint32_t)rt_gomaxprocs(s->rt);
+	return s->idle && s->delay >= DELAY_QUIET;
+}
+
 /* All Ps are idle: until one is taken, but for what must be done all the same. */
 static bool deep_sleep(sysmon *s)
 {
@@ -326,6 +346,8 @@ static bool deep_sleep(sysmon *s)
 	int64_t ns;
 	bool idle;
 
+	if (!all_quiet(s))
+		return false;
 	rt_lock(&sc->lock, RT_RANK_sched);
 	idle = rt_load32_rlx(&sc->npidle) == (uint32_t)rt_gomaxprocs(s->rt) && sc->ntaken == 0;
 	if (idle)
