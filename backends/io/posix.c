@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -108,12 +109,36 @@ int be_io_nonblocking(intptr_t fd, int kind, bool on)
 /* Linux moves no more at once, and others say EINVAL. */
 enum { MOST = 1 << 30 };
 
+/* Not by libc, where the system has calls of their own for it: those are points at which a thread may be cancelled,
+ * which takes time for each, and what is cancelled in here would take the runtime's locks along. */
+#if defined SYS_recvfrom && defined SYS_sendto
+static ssize_t receive(int fd, void *buf, size_t n)
+{
+	return syscall(SYS_recvfrom, fd, buf, n, 0, NULL, NULL);
+}
+
+static ssize_t give(int fd, const void *buf, size_t n)
+{
+	return syscall(SYS_sendto, fd, buf, n, MSG_NOSIGNAL, NULL, 0);
+}
+#else
+static ssize_t receive(int fd, void *buf, size_t n)
+{
+	return recv(fd, buf, n, 0);
+}
+
+static ssize_t give(int fd, const void *buf, size_t n)
+{
+	return send(fd, buf, n, MSG_NOSIGNAL);
+}
+#endif
+
 intptr_t be_io_read(intptr_t fd, int kind, void *buf, size_t n)
 {
 	ssize_t r;
 
 	do
-		r = kind == BE_IO_SOCKET ? recv((int)fd, buf, n < MOST ? n : MOST, 0)
+		r = kind == BE_IO_SOCKET ? receive((int)fd, buf, n < MOST ? n : MOST)
 		                         : read((int)fd, buf, n < MOST ? n : MOST);
 	while (r < 0 && errno == EINTR);
 	if (r < 0)
@@ -164,7 +189,7 @@ intptr_t be_io_write(intptr_t fd, int kind, const void *buf, size_t n)
 	ssize_t r;
 
 	do
-		r = kind == BE_IO_SOCKET ? send((int)fd, buf, n < MOST ? n : MOST, MSG_NOSIGNAL)
+		r = kind == BE_IO_SOCKET ? give((int)fd, buf, n < MOST ? n : MOST)
 		                         : write_file((int)fd, buf, n < MOST ? n : MOST);
 	while (r < 0 && errno == EINTR);
 	if (r < 0)
