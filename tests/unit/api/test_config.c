@@ -237,7 +237,7 @@ static void test_texts(void **state)
 	size_t n = 0;
 	const gort_backend *b = gort_backends(&n);
 	static const char *const slots[] = { "context", "arena", "preempt",
-		                             "netpoll", "thread", "fault", "data" };
+		                             "netpoll", "thread", "fault", "data", "io" };
 
 	(void)state;
 	assert_string_equal(gort_version(), "0.1.0");
