@@ -132,8 +132,9 @@ void rt_traceback_init(gort_runtime *rt, const char *level)
 
 /* ---- Names of frames -------------------------------------------------------------------------- */
 
-/* Goroutines stand at few places: names are kept by address. */
-enum { NAMES = 64 };
+/* Goroutines stand at few places: names are kept by address. A thousand of them below an interpreter stand at some
+ * hundred; a name that is looked up again is half a millisecond. Memory is touched as it is needed. */
+enum { NAMES_LOG = 9, NAMES = 1 << NAMES_LOG };
 typedef struct named {
 	uintptr_t pc;
 	bool exact;
@@ -175,7 +176,8 @@ void rt_report_free(rt_report *r)
 
 static const be_fault_symbol *name_of(rt_report *r, uintptr_t pc, bool exact)
 {
-	named *n = &r->names[(pc ^ pc >> 7 ^ exact) % NAMES];
+	uint64_t mixed = ((uint64_t)pc ^ exact) * UINT64_C(0x9e3779b97f4a7c15); /* Knuth's multiplicative hashing */
+	named *n = &r->names[mixed >> (64 - NAMES_LOG)];
 
 	if (n->pc != pc || n->exact != exact) {
 		(void)be_fault_lookup(r->files, pc, exact, &n->name);
