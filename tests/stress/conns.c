@@ -326,7 +326,7 @@ static uint64_t seed;
 typedef struct link_ { /* one direction of a connection */
 	gort_conn *from, *to;
 	gort_group *g;
-	rt_rand rand;
+	rt_rand rand[2]; /* of who sends, of who receives */
 	uint64_t sent, got;
 } link_;
 
@@ -354,21 +354,21 @@ static int sends(void *arg)
 	unsigned char b[3000];
 
 	while (gort_nanotime() < until) {
-		size_t size = 1 + rt_rand_below(&k->rand, sizeof b);
+		size_t size = 1 + rt_rand_below(&k->rand[0], sizeof b);
 		intptr_t r;
 
 		for (size_t i = 0; i < size; i++)
 			b[i] = (unsigned char)((k->sent + i) * 7);
-		r = gort_conn_write_until(k->from, b, size, some_deadline(&k->rand));
+		r = gort_conn_write_until(k->from, b, size, some_deadline(&k->rand[0]));
 		if (r != (intptr_t)size) {
 			count_end(r);
 			break; /* how much of it went is not known */
 		}
 		k->sent += size;
-		if (rt_rand_below(&k->rand, 50) == 0)
-			gort_sleep(rt_rand_below(&k->rand, 300) * GORT_MICROSECOND);
+		if (rt_rand_below(&k->rand[0], 50) == 0)
+			gort_sleep(rt_rand_below(&k->rand[0], 300) * GORT_MICROSECOND);
 	}
-	if (rt_rand_below(&k->rand, 3) == 0)
+	if (rt_rand_below(&k->rand[0], 3) == 0)
 		(void)gort_conn_shutdown(k->from);
 	else
 		(void)gort_conn_close(k->from);
@@ -381,8 +381,8 @@ static int receives(void *arg)
 	unsigned char b[2000];
 
 	for (;;) {
-		size_t size = 1 + rt_rand_below(&k->rand, sizeof b);
-		intptr_t r = gort_conn_read_until(k->to, b, size, some_deadline(&k->rand));
+		size_t size = 1 + rt_rand_below(&k->rand[1], sizeof b);
+		intptr_t r = gort_conn_read_until(k->to, b, size, some_deadline(&k->rand[1]));
 
 		if (r == GORT_ETIMEDOUT)
 			continue;
@@ -397,7 +397,7 @@ static int receives(void *arg)
 			}
 		k->got += (uint64_t)r;
 		rt_add64_full(&moved, (uint64_t)r);
-		if (rt_rand_below(&k->rand, 2000) == 0)
+		if (rt_rand_below(&k->rand[1], 2000) == 0)
 			break;
 	}
 	(void)gort_conn_close(k->to);
@@ -410,7 +410,8 @@ static link_ *new_link(gort_conn *from, gort_conn *to, rt_rand *r)
 
 	gort_store(&k->from, from);
 	gort_store(&k->to, to);
-	rt_rand_seed(&k->rand, (uint64_t)rt_rand_below(r, UINT32_MAX));
+	for (int i = 0; i < 2; i++)
+		rt_rand_seed(&k->rand[i], rt_rand_below(r, UINT32_MAX));
 	return k;
 }
 
