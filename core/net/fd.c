@@ -44,6 +44,7 @@ struct rt_fd {
 };
 
 struct rt_net {
+	rt_atomic32 started; /* 1: be_io_start was called */
 	rt_mutex lock; /* rank net */
 	rt_fd *all;
 	rt_fixalloc fds;
@@ -58,10 +59,6 @@ int rt_io_code(intptr_t r)
 
 int rt_net_init(gort_runtime *rt)
 {
-	int r = be_io_start();
-
-	if (r != 0)
-		return rt_io_code(r);
 	rt->net = calloc(1, sizeof *rt->net); /* on the host's thread, at boot */
 	if (rt->net == NULL)
 		return GORT_ENOMEM;
@@ -80,6 +77,18 @@ void rt_net_fini(gort_runtime *rt)
 	rt_fixalloc_fini(&rt->net->fds);
 	free(rt->net);
 	rt->net = NULL;
+}
+
+int rt_io_start(gort_runtime *rt)
+{
+	int r;
+
+	if (rt_load32_acq(&rt->net->started) != 0)
+		return 0;
+	r = be_io_start();
+	if (r == 0)
+		rt_store32_rel(&rt->net->started, 1);
+	return rt_io_code(r);
 }
 
 static void enlist(rt_fd *f)
@@ -111,10 +120,13 @@ static void delist(rt_fd *f)
 int rt_fd_open(rt_fd **out, intptr_t fd, bool watched, bool must)
 {
 	gort_runtime *rt = rt_self()->rt;
-	int kind = be_io_kind(fd), r;
+	int r = rt_io_start(rt), kind;
 	rt_fd *f;
 
 	*out = NULL;
+	if (r != 0)
+		return r;
+	kind = be_io_kind(fd);
 	if (kind < 0)
 		return rt_io_code(kind);
 	f = rt_fixalloc_get(&rt->net->fds);

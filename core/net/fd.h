@@ -13,7 +13,10 @@ enum { RT_FD_READ = 0, RT_FD_WRITE = 1 };
 typedef struct rt_fd rt_fd;
 
 struct rt_net;
-int rt_net_init(gort_runtime *rt);   /* GORT_ENOMEM, OS errors */
+int rt_net_init(gort_runtime *rt);   /* GORT_ENOMEM */
+/* Before the first call of backends/io: a program that never has a connection does not depend on the system's network.
+ * OS errors. */
+int rt_io_start(gort_runtime *rt);
 void rt_net_fini(gort_runtime *rt);  /* no goroutine is left: closes what is open */
 
 /* It is a stream: see be_io_stream. Before anybody reads. */

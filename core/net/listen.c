@@ -13,11 +13,15 @@ struct gort_listener {
 	be_ioaddr at;
 };
 
-/* Asking for names takes as long as it takes: on a thread, and outside the runtime. */
+/* The number of addresses, or a code. Asking for names takes as long as it takes: on a thread, and outside the runtime.
+ * */
 static int resolve(const char *network, const char *address, bool passive, be_ioaddr *out, int n)
 {
-	int r = be_io_resolve(network, address, passive, false, out, n);
+	int r = rt_io_start(rt_self()->rt);
 
+	if (r != 0)
+		return r;
+	r = be_io_resolve(network, address, passive, false, out, n);
 	if (r == -EAGAIN) {
 		rt_leave();
 		gort_entersyscall();
@@ -25,12 +29,7 @@ static int resolve(const char *network, const char *address, bool passive, be_io
 		gort_exitsyscall();
 		(void)RT_ENTER();
 	}
-	return r;
-}
-
-static int address_code(int r)
-{
-	return r == -EINVAL ? GORT_EINVAL : rt_io_code(r);
+	return r >= 0 ? r : r == -EINVAL ? GORT_EINVAL : rt_io_code(r);
 }
 
 /* ---- Listening ------------------------------------------------------------------------------------- */
@@ -67,7 +66,7 @@ GORT_API int gort_listen(gort_listener **out, const char *network, const char *a
 	*out = NULL;
 	(void)RT_ENTER();
 	n = resolve(network, address, true, list, ADDRESSES);
-	r = n < 0 ? address_code(n) : 0;
+	r = n < 0 ? n : 0;
 	for (int i = 0; i < n; i++) {
 		r = listen_at(out, &list[i]);
 		if (r == 0)
@@ -181,7 +180,7 @@ static int dial_any(gort_conn **out, const char *network, const char *address, i
 	*out = NULL;
 	(void)RT_ENTER();
 	n = resolve(network, address, false, list, ADDRESSES);
-	r = n < 0 ? address_code(n) : 0;
+	r = n < 0 ? n : 0;
 	for (int i = 0; i < n; i++) {
 		r = dial(out, &list[i], deadline);
 		if (r == 0 || r == GORT_ETIMEDOUT || r == GORT_ECANCELED)
