@@ -55,6 +55,11 @@ GORT_API int gort_open(gort_conn **out, const char *path, const char *mode)
 	int r;
 
 	*out = NULL;
+	(void)RT_ENTER();
+	r = rt_io_start(rt_self()->rt);
+	rt_leave();
+	if (r != 0)
+		return r;
 	gort_entersyscall();
 	fd = be_io_open(path, mode);
 	gort_exitsyscall();
@@ -79,6 +84,8 @@ static intptr_t do_read(intptr_t fd, int kind, void *arg)
 {
 	const piece *p = arg;
 
+	if (p->n == 0) /* some systems would wait */
+		return 0;
 	return be_io_read(fd, kind, p->buf, p->n);
 }
 

@@ -195,7 +195,8 @@ int rt_fd_close(rt_fd *f)
 	return 0;
 }
 
-void rt_fd_free(rt_fd *f)
+/* The handle is gone, and all calls with it. */
+static void fd_free(rt_fd *f)
 {
 	(void)rt_fd_close(f);
 	if (rt_load32_acq(&f->users) != CLOSED)
@@ -207,7 +208,7 @@ void rt_fd_free(rt_fd *f)
 static void collected(void *arg)
 {
 	(void)RT_ENTER();
-	rt_fd_free(arg);
+	fd_free(arg);
 	rt_leave();
 }
 

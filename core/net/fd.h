@@ -28,8 +28,6 @@ int rt_fd_open(rt_fd **out, intptr_t fd, bool watched, bool must);
 /* Wakes who waits with GORT_ECLOSED; the system's descriptor goes with the last call that is using it. GORT_ECLOSED: it
  * was closed before. */
 int rt_fd_close(rt_fd *f);
-/* The handle is gone, and all calls with it. Closes. */
-void rt_fd_free(rt_fd *f);
 /* obj, a heap object, is the handle of f from now on: when it is collected, f goes. */
 void rt_fd_belongs(rt_fd *f, void *obj);
 

@@ -13,8 +13,7 @@ struct gort_listener {
 	be_ioaddr at;
 };
 
-/* The number of addresses, or a code. Asking for names takes as long as it takes: on a thread, and outside the runtime.
- * */
+/* The number of addresses, or a code. Names are asked for on a thread, and outside the runtime. */
 static int resolve(const char *network, const char *address, bool passive, be_ioaddr *out, int n)
 {
 	int r = rt_io_start(rt_self()->rt);
@@ -152,6 +151,7 @@ static int dial(gort_conn **out, const be_ioaddr *a, int64_t deadline)
 {
 	bool pending;
 	intptr_t fd = be_io_dial(a, &pending);
+	gort_conn *c;
 	rt_fd *f;
 	int r;
 
@@ -162,13 +162,14 @@ static int dial(gort_conn **out, const be_ioaddr *a, int64_t deadline)
 		be_io_close(fd, BE_IO_SOCKET);
 		return r;
 	}
+	rt_fd_stream(f);
+	c = rt_conn_make(f); /* before it waits: if the end of a run drops this goroutine there, it is collected */
 	r = pending ? (int)rt_fd_do(f, RT_FD_WRITE, do_connected, NULL, 0, deadline) : 0;
-	if (r == 0) {
-		rt_fd_stream(f);
-		*out = rt_conn_make(f);
-	} else {
-		rt_fd_free(f);
-	}
+	if (r == 0)
+		*out = c;
+	else
+		(void)rt_fd_close(f);
+	RT_KEEP(c);
 	return r;
 }
 

@@ -311,7 +311,7 @@ static int wait_for(rt_pd *pd, unsigned what, int64_t deadline, bool *gone)
 	gort_runtime *rt = pd->rt;
 	rt_g *gp = rt_self()->curg;
 	wait x = { .w.on = pd, .w.unlink = unlink_wait, .what = what };
-	int r = use_up(pd, what);
+	int r = use_up(pd, what), got;
 
 	if (r != 0)
 		return r;
@@ -339,8 +339,11 @@ static int wait_for(rt_pd *pd, unsigned what, int64_t deadline, bool *gone)
 		return GORT_EBUSY;
 	if (rt_load64_acq(&pd->word[0]) == CLOSED)
 		return GORT_ECLOSED;
-	what = (unsigned)use_up(pd, what);
-	return what != 0 ? (int)what : r;
+	got = use_up(pd, what);
+	if (got != 0)
+		return got;
+	/* It was woken, and somebody else has used up what came; or its timer had no memory, and came early. */
+	return r == GORT_ETIMEDOUT && rt_wait_refused(gp, deadline) == 0 ? (int)what : r;
 }
 
 int rt_pd_wait(rt_pd *pd, unsigned what, int64_t deadline)
@@ -376,20 +379,34 @@ static rt_g *won(gort_runtime *rt, const be_pollevent *e, rt_g **second)
 	return first;
 }
 
-/* On g0, with a P. */
+/* What mp runs next itself, in a new slice: nobody is woken for it. */
+static void run_next(rt_m *mp, rt_g *gp)
+{
+	rt_count64_owner(&mp->p->readied, 1);
+	RT_TRACE(mp, SCHED, GO_UNBLOCK, gp, gp->goid, 0, 0);
+	rt_runnable(gp);
+	rt_gstatus_set(gp, RT_G_WAITING, RT_G_RUNNABLE);
+	mp->nextg = gp;
+	mp->chosen = true;
+}
+
 int rt_poll_ready(rt_m *mp, const be_pollevent *events, int n)
 {
 	gort_runtime *rt = mp->rt;
 	int woken = 0;
 
 	for (int i = 0; i < n; i++) {
-		rt_g *second, *first = won(rt, &events[i], &second);
+		rt_g *ready[2];
 
-		if (first != NULL)
-			rt_goready(first);
-		if (second != NULL)
-			rt_goready(second);
-		woken += (first != NULL) + (second != NULL);
+		ready[0] = won(rt, &events[i], &ready[1]);
+		for (int d = 0; d < 2; d++) {
+			if (ready[d] == NULL)
+				continue;
+			if (woken++ == 0 && mp->nextg == NULL)
+				run_next(mp, ready[d]);
+			else
+				rt_goready(ready[d]);
+		}
 	}
 	if (woken > 0)
 		RT_TRACE(mp, TIMER, POLL, NULL, woken, 0, 0);

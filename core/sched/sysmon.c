@@ -251,6 +251,7 @@ static void look_polls(sysmon *s, int64_t now)
 	if (rt_load32_rlx(&sc->polling) || rt_load32_rlx(&sc->gcwaiting))
 		return;
 	if (rt_load32_rlx(&sc->npidle) > 0) {
+		waits = waits || rt_timers_next(rt) != INT64_MAX;
 		if (waits && s->soon > KEPT_LOOK)
 			s->soon = KEPT_LOOK;
 		s->kept = s->kept || waits;

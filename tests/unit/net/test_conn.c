@@ -550,6 +550,61 @@ static void test_deadlock(void **state)
 	}
 }
 
+/* Both Ps are idle, and one thread waits for a descriptor and for a timer that is far away. It leaves for the
+ * descriptor, and computes until the timer has come: somebody else must run that. */
+static rt_atomic32 slept;
+static gort_conn *watching_conn;
+
+static void sleeps_meanwhile(void *arg)
+{
+	(void)arg;
+	gort_sleep(40 * GORT_MILLISECOND);
+	rt_store32_rel(&slept, 1);
+	gort_waitgroup_done(&done);
+}
+
+static void computes(void *arg)
+{
+	gort_listener *l;
+	char at[64], b;
+
+	(void)arg;
+	rt_store32_rlx(&slept, 0);
+	CHECK(gort_listen(&l, "tcp", "127.0.0.1:0") == 0);
+	CHECK(gort_listener_address(l, at, sizeof at) == 0);
+	gort_waitgroup_add(&done, 1);
+	gort_go(sleeps_meanwhile, NULL);
+	rt_store32_rel(&port, (uint32_t)atoi(strrchr(at, ':') + 1));
+	CHECK(gort_accept(&watching_conn, l) == 0);
+	while (rt_load32_acq(&slept) == 0)
+		;
+	gort_waitgroup_wait(&done);
+	CHECK(gort_conn_read(watching_conn, &b, 0) == 0);
+	CHECK(gort_conn_read(watching_conn, &b, 1) == 0);
+	watching_conn = NULL;
+}
+
+static void test_timer_beside(void **state)
+{
+	be_thread t;
+	gort_config cfg;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		gort_config_init(&cfg);
+		cfg.procs = 2;
+		cfg.debug = "asyncpreemptoff=1"; /* nobody takes its turn away */
+		rt_store32_rlx(&failures, 0);
+		done = (gort_waitgroup){0};
+		assert_int_equal(gort_runtime_new(&outer, &cfg), 0);
+		assert_int_equal(be_thread_start(&t, comes_from_outside, NULL, 0), 0);
+		assert_int_equal(gort_runtime_run(outer, computes, NULL), 0);
+		be_thread_join(&t);
+		assert_int_equal(gort_runtime_free(outer), 0);
+		assert_int_equal(rt_load32_acq(&failures), 0);
+	}
+}
+
 /* ---- Collection and the end of a run --------------------------------------------------------------- */
 
 enum { FORGOTTEN = 10, SURE = 8 /* an address may be left on the stack */ };
@@ -755,6 +810,7 @@ int main(void)
 #endif
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_deadlock),
+		cmocka_unit_test(test_timer_beside),
 		cmocka_unit_test(test_collected),
 		cmocka_unit_test(test_next_run),
 		cmocka_unit_test(test_files),
