@@ -30,6 +30,8 @@ const be_arena_caps *be_arena_query(void); /* probes once; async-signal-safe aft
 /* Reserves size bytes aligned to align (a power of two), at hint if that is free (NULL = anywhere).
  * NULL: refused. */
 void *be_arena_reserve(void *hint, size_t size, size_t align);
+/* Reserves and commits in one: readable, writable, zeroed, aligned to page. NULL: refused. */
+void *be_arena_new(size_t size);
 /* Makes it readable and writable; zeroed if it was never committed or was decommitted since.
  * -ENOMEM. */
 int be_arena_commit(void *p, size_t size);
@@ -38,6 +40,9 @@ int be_arena_decommit(void *p, size_t size);
 /* Gives back pages of committed memory, which stays readable and writable and reads as zero later
  * (Linux: MADV_DONTNEED). Cheaper than decommit and commit. -ENOTSUP: nothing happened. */
 int be_arena_discard(void *p, size_t size);
+/* A whole reservation as if it were new: it reads as zero where it is committed again, and need not fault where it is
+ * not. -ENOTSUP, -ENOMEM: nothing happened. */
+int be_arena_recycle(void *p, size_t size);
 /* Any access to it faults from now on, until commit or release. -ENOTSUP, -ENOMEM. It survives
  * discard of a range around it where guard_cheap. */
 int be_arena_guard(void *p, size_t size);

@@ -228,6 +228,12 @@ void *be_arena_reserve(void *hint, size_t size, size_t align)
 	return reserve_trimmed(size, align);
 }
 
+void *be_arena_new(size_t size)
+{
+	RT_ASSERT(page_range(NULL, size));
+	return map(NULL, size, PROT_READ | PROT_WRITE, 0); /* one call for three */
+}
+
 int be_arena_commit(void *p, size_t size)
 {
 	int err;
@@ -246,6 +252,13 @@ int be_arena_decommit(void *p, size_t size)
 }
 
 int be_arena_discard(void *p, size_t size)
+{
+	RT_ASSERT(page_range(p, size));
+	return advise(p, size, MADV_DONTNEED);
+}
+
+/* Guards stay until what they are in is committed again. */
+int be_arena_recycle(void *p, size_t size)
 {
 	RT_ASSERT(page_range(p, size));
 	return advise(p, size, MADV_DONTNEED);

@@ -56,6 +56,11 @@ void *be_arena_reserve(void *hint, size_t size, size_t align)
 	return p;
 }
 
+void *be_arena_new(size_t size)
+{
+	return be_arena_reserve(NULL, size, PAGE);
+}
+
 int be_arena_commit(void *p, size_t size)
 {
 	RT_ASSERT(page_range(p, size));
@@ -71,6 +76,13 @@ int be_arena_decommit(void *p, size_t size)
 }
 
 int be_arena_discard(void *p, size_t size)
+{
+	RT_ASSERT(page_range(p, size));
+	(void)p, (void)size;
+	return -ENOTSUP;
+}
+
+int be_arena_recycle(void *p, size_t size)
 {
 	RT_ASSERT(page_range(p, size));
 	(void)p, (void)size;

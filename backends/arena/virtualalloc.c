@@ -91,6 +91,12 @@ void *be_arena_reserve(void *hint, size_t size, size_t align)
 	                                              : reserve_aligned(size, align);
 }
 
+void *be_arena_new(size_t size)
+{
+	RT_ASSERT(page_range(NULL, size));
+	return VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+}
+
 int be_arena_commit(void *p, size_t size)
 {
 	RT_ASSERT(page_range(p, size));
@@ -109,6 +115,11 @@ int be_arena_discard(void *p, size_t size)
 	int err = be_arena_decommit(p, size);
 
 	return err == 0 ? be_arena_commit(p, size) : err;
+}
+
+int be_arena_recycle(void *p, size_t size)
+{
+	return be_arena_decommit(p, size);
 }
 
 int be_arena_guard(void *p, size_t size)

@@ -13,6 +13,7 @@
 #include "core/alloc/fixalloc.h"
 
 #include "backends/arena/arena.h"
+#include "core/base/region.h"
 #include "core/base/check.h"
 
 #include <stdbool.h>
@@ -47,13 +48,21 @@ void rt_fixalloc_together(rt_fixalloc *f)
 	if (size < 2 * (size_t)MAX_CHUNK)
 		return;
 	size -= size % MAX_CHUNK;
-	f->room = be_arena_reserve(NULL, size, MAX_CHUNK); /* refused: then they lie where they lie */
+	f->room = rt_region_reserve(NULL, size, MAX_CHUNK); /* refused: then they lie where they lie */
 	f->roomsize = f->room != NULL ? size : 0;
 }
 
 static bool in_room(const rt_fixalloc *f, const void *p)
 {
 	return (uintptr_t)p - (uintptr_t)f->room < f->roomsize;
+}
+
+static void chunk_release(struct chunk *c, size_t size)
+{
+	if (size < MAX_CHUNK)
+		rt_region_free(c, size);
+	else
+		rt_region_release(c, size);
 }
 
 void rt_fixalloc_fini(rt_fixalloc *f)
@@ -64,11 +73,11 @@ void rt_fixalloc_fini(rt_fixalloc *f)
 		struct chunk *next = c->next;
 
 		if (!in_room(f, c))
-			be_arena_release(c, c->size);
+			chunk_release(c, c->size);
 		c = next;
 	}
 	if (f->room != NULL)
-		be_arena_release(f->room, f->roomsize);
+		rt_region_release(f->room, f->roomsize);
 	memset(f, 0, sizeof *f);
 }
 
@@ -89,6 +98,15 @@ static struct chunk *from_room(rt_fixalloc *f, size_t size)
 	return (struct chunk *)(void *)(f->room + at);
 }
 
+static struct chunk *chunk_small(rt_fixalloc *f, size_t size)
+{
+	struct chunk *c = refused(f, "commit") ? NULL : rt_region_new(size);
+
+	if (c != NULL)
+		c->size = size;
+	return c;
+}
+
 static struct chunk *chunk_new(rt_fixalloc *f, size_t size)
 {
 	struct chunk *c;
@@ -96,8 +114,10 @@ static struct chunk *chunk_new(rt_fixalloc *f, size_t size)
 	if (refused(f, "reserve"))
 		return NULL;
 	c = from_room(f, size);
+	if (c == NULL && size < MAX_CHUNK)
+		return chunk_small(f, size);
 	if (c == NULL)
-		c = be_arena_reserve(NULL, size, size == MAX_CHUNK ? size : be_arena_query()->page);
+		c = rt_region_reserve(NULL, size, size);
 	if (c == NULL)
 		return NULL;
 	if (size == MAX_CHUNK)
@@ -106,7 +126,7 @@ static struct chunk *chunk_new(rt_fixalloc *f, size_t size)
 		if (in_room(f, c))
 			f->roomused = (size_t)((char *)c - f->room);
 		else
-			be_arena_release(c, size);
+			chunk_release(c, size);
 		return NULL;
 	}
 	c->size = size;

@@ -24,6 +24,7 @@
 #include "core/alloc/sweep.h"
 
 #include "backends/arena/arena.h"
+#include "core/base/region.h"
 
 #include <string.h>
 
@@ -53,8 +54,8 @@ void rt_mheap_init(rt_mheap *h, rt_debugvars *debug)
 void rt_mheap_fini(rt_mheap *h)
 {
 	for (rt_reservation *r = h->reservations; r != NULL; r = r->next) {
-		be_arena_release(r->base, r->size);
-		be_arena_release(r->arenas, r->tables);
+		rt_region_release(r->base, r->size);
+		rt_region_release(r->arenas, r->tables);
 	}
 	for (unsigned i = 0; i < RT_NELEM(h->map.top); i++) {
 		void *table = rt_loadptr_rlx(&h->map.top[i]);

@@ -11,6 +11,7 @@
 #include "core/alloc/sysmem.h"
 
 #include "backends/arena/arena.h"
+#include "core/base/region.h"
 #include "core/base/check.h"
 
 #include <errno.h>
@@ -44,7 +45,7 @@ void *rt_sys_reserve(rt_sysmem *m, void *hint, size_t size, size_t align)
 	void *p = NULL;
 
 	if (!refused(m, "reserve"))
-		p = be_arena_reserve(hint, size, align);
+		p = rt_region_reserve(hint, size, align);
 	if (p != NULL)
 		rt_add64_full(&m->reserved, size);
 	return p;
@@ -99,7 +100,7 @@ bool rt_sys_unused(rt_sysmem *m, void *p, size_t size, rt_memkind kind)
 
 void rt_sys_free(rt_sysmem *m, void *p, size_t size, size_t ready, rt_memkind kind)
 {
-	be_arena_release(p, size);
+	rt_region_release(p, size);
 	rt_add64_full(&m->reserved, -size);
 	count_unready(m, kind, ready);
 }
@@ -116,13 +117,10 @@ void *rt_sys_alloc(rt_sysmem *m, size_t size, rt_memkind kind)
 	void *p;
 
 	size = rt_sys_round(size);
-	p = rt_sys_reserve(m, NULL, size, be_arena_query()->page);
+	p = refused(m, "reserve") || refused(m, "commit") ? NULL : rt_region_new(size);
 	if (p == NULL)
 		return NULL;
-	if (!commit(m, p, size)) {
-		rt_sys_free(m, p, size, 0, kind);
-		return NULL;
-	}
+	rt_add64_full(&m->reserved, size);
 	count_ready(m, kind, size);
 	return p;
 }
@@ -130,5 +128,7 @@ void *rt_sys_alloc(rt_sysmem *m, size_t size, rt_memkind kind)
 void rt_sys_release(rt_sysmem *m, void *p, size_t size, rt_memkind kind)
 {
 	size = rt_sys_round(size);
-	rt_sys_free(m, p, size, size, kind);
+	rt_region_free(p, size);
+	rt_add64_full(&m->reserved, -size);
+	count_unready(m, kind, size);
 }

@@ -16,7 +16,7 @@
  */
 #include "core/gc/work.h"
 
-#include "backends/arena/arena.h"
+#include "core/base/region.h"
 #include "core/base/check.h"
 
 enum { KEEP = 4 }; /* chunks that stay: 960 KiB */
@@ -57,7 +57,7 @@ void rt_workpool_fini(rt_workpool *wp)
 		void *chunk = rt_loadptr_rlx(&wp->chunk[k]);
 
 		if (chunk != NULL)
-			be_arena_release(chunk, chunk_bytes(k));
+			rt_region_free(chunk, chunk_bytes(k));
 		rt_storeptr_rlx(&wp->chunk[k], NULL);
 	}
 }
@@ -75,7 +75,7 @@ void rt_workpool_trim(rt_workpool *wp)
 		void *chunk = rt_loadptr_rlx(&wp->chunk[k]);
 
 		if (chunk != NULL)
-			be_arena_release(chunk, chunk_bytes(k));
+			rt_region_free(chunk, chunk_bytes(k));
 		rt_storeptr_rlx(&wp->chunk[k], NULL);
 	}
 }
@@ -130,11 +130,7 @@ static bool add_chunk(rt_workpool *wp, unsigned k)
 	rt_lock(&wp->lock, RT_RANK_gcwork);
 	if (rt_loadptr_rlx(&wp->chunk[k]) == NULL) {
 		if (wp->debug == NULL || !rt_oom_now(wp->debug))
-			p = be_arena_reserve(NULL, size, be_arena_query()->page);
-		if (p != NULL && be_arena_commit(p, size) != 0) {
-			be_arena_release(p, size);
-			p = NULL;
-		}
+			p = rt_region_new(size);
 		rt_storeptr_rel(&wp->chunk[k], p);
 	}
 	p = rt_loadptr_rlx(&wp->chunk[k]);

@@ -124,7 +124,7 @@ int rt_switch_init(rt_m *mp)
 	mp->g0 = be_context_adopt(mp->g0record);
 	if (mp->g0 == NULL)
 		return -ENOMEM;
-	if (be_thread_stack(&lo, &hi) == 0) {
+	if (RT_ASAN && be_thread_stack(&lo, &hi) == 0) { /* the first thread's costs a look into /proc */
 		mp->asan_lo = lo;
 		mp->asan_size = (size_t)((char *)hi - (char *)lo);
 	}

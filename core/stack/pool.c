@@ -50,6 +50,7 @@
 #include "core/stack/stack.h"
 
 #include "backends/arena/arena.h"
+#include "core/base/region.h"
 #include "backends/fault/fault.h"
 #include "core/alloc/fixalloc.h"
 #include "core/base/check.h"
@@ -146,7 +147,7 @@ static size_t first_reserve(const be_arena_caps *a, size_t want, size_t slot)
 static char *reserve_locked(rt_stackpool *sp, sizeclass *c)
 {
 	for (;;) {
-		char *base = be_arena_reserve(NULL, c->reserve, sp->arena->page);
+		char *base = rt_region_reserve(NULL, c->reserve, sp->arena->page);
 		size_t less = round_down(c->reserve / 2, sp->arena->granularity);
 
 		if (base != NULL || less < c->size)
@@ -463,11 +464,11 @@ int rt_stackpool_new(rt_stackpool **out, size_t slot, rt_debugvars *debug)
 
 	if (slot > SIZE_MAX / 4 || (debug != NULL && rt_oom_now(debug)))
 		return -ENOMEM;
-	sp = be_arena_reserve(NULL, bytes, a->page);
+	sp = rt_region_reserve(NULL, bytes, a->page);
 	if (sp == NULL)
 		return -ENOMEM;
 	if (be_arena_commit(sp, bytes) != 0) {
-		be_arena_release(sp, bytes);
+		rt_region_release(sp, bytes);
 		return -ENOMEM;
 	}
 	if (slot < MIN_SLOT)
@@ -499,7 +500,7 @@ static void renew(rt_stackpool *sp, rt_stack *s)
 static void class_free(sizeclass *c)
 {
 	for (region *r = c->regions; r != NULL; r = r->next)
-		be_arena_release(r->base, r->size);
+		rt_region_release(r->base, r->size);
 }
 
 void rt_stackpool_free(rt_stackpool *sp)
@@ -507,7 +508,7 @@ void rt_stackpool_free(rt_stackpool *sp)
 	for (int i = 0; i < NCLASS; i++)
 		class_free(&sp->classes[i]);
 	rt_fixalloc_fini(&sp->records);
-	be_arena_release(sp, round_up(sizeof *sp, sp->arena->granularity));
+	rt_region_release(sp, round_up(sizeof *sp, sp->arena->granularity));
 }
 
 /* Commits the slot: a growing one's first pages and their guard, another as a whole. */

@@ -62,6 +62,21 @@ static void test_states(void **state)
 	be_arena_release(p, size);
 }
 
+static void test_new(void **state)
+{
+	(void)state;
+	for (size_t size = unit; size <= 64 * unit; size *= 4) {
+		char *p = be_arena_new(size);
+
+		assert_non_null(p);
+		assert_int_equal((uintptr_t)p % page, 0);
+		assert_true(all(p, size, 0));
+		memset(p, 0x5a, size);
+		be_arena_release(p, size);
+	}
+	assert_null(be_arena_new((SIZE_MAX / 2) & ~(unit - 1)));
+}
+
 static void test_commit_of_a_part(void **state)
 {
 	char *p = be_arena_reserve(NULL, 8 * unit, page);
@@ -122,6 +137,22 @@ static void test_discard_reads_zero(void **state)
 	memset(p, 8, 4 * unit);
 	assert_true(all(p, 4 * unit, 8));
 	be_arena_release(p, 4 * unit);
+}
+
+static void test_recycle(void **state)
+{
+	size_t size = 16 * unit;
+	char *p = be_arena_reserve(NULL, size, page);
+
+	(void)state;
+	assert_non_null(p);
+	assert_int_equal(be_arena_commit(p + unit, 4 * unit), 0);
+	memset(p + unit, 0x5a, 4 * unit);
+	if (be_arena_recycle(p, size) == 0) {
+		assert_int_equal(be_arena_commit(p, size), 0);
+		assert_true(all(p, size, 0));
+	}
+	be_arena_release(p, size);
 }
 
 static void test_guard(void **state)
@@ -263,10 +294,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_capabilities),
 		cmocka_unit_test(test_states),
+		cmocka_unit_test(test_new),
 		cmocka_unit_test(test_commit_of_a_part),
 		cmocka_unit_test(test_alignment),
 		cmocka_unit_test(test_hint_that_is_taken),
 		cmocka_unit_test(test_discard_reads_zero),
+		cmocka_unit_test(test_recycle),
 		cmocka_unit_test(test_guard),
 		cmocka_unit_test(test_guard_before_commit_of_the_rest),
 		cmocka_unit_test(test_growth_guard),

@@ -1,0 +1,119 @@
+/* region.c: see region.h.
+ *
+ * Small tables are zeroed by hand, which keeps their pages; of all else the system takes the pages back and keeps the
+ * mapping. What finds no place in the store goes back whole. Sanitizers know memory by its mapping: nothing is kept
+ * there. */
+#include "core/base/region.h"
+
+#include "backends/arena/arena.h"
+#include "core/base/attrs.h"
+#include "core/base/check.h"
+#include "core/base/lock.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { PLACES = 64, BY_HAND = 16 << 10 };
+
+typedef struct kept {
+	char *p; /* NULL: an empty place */
+	size_t size;
+	bool ready; /* of rt_region_new */
+} kept;
+
+static struct {
+	rt_mutex lock;      /* rank region */
+	rt_atomic32 users;  /* written under lock */
+	kept places[PLACES]; /* guarded by lock */
+} store;
+
+static void *take(const void *hint, size_t size, size_t align, bool ready)
+{
+	void *p = NULL;
+
+	if (RT_LIKELY(rt_load32_rlx(&store.users) == 0))
+		return NULL;
+	rt_lock(&store.lock, RT_RANK_region);
+	for (kept *k = store.places; k < store.places + PLACES; k++)
+		if (k->p != NULL && k->size == size && k->ready == ready && ((uintptr_t)k->p & (align - 1)) == 0 &&
+		    (hint == NULL || hint == k->p)) {
+			p = k->p;
+			k->p = NULL;
+			break;
+		}
+	rt_unlock(&store.lock, RT_RANK_region);
+	return p;
+}
+
+static bool put(void *p, size_t size, bool ready)
+{
+	bool done = false;
+
+	if (RT_TSAN || RT_ASAN || RT_LIKELY(rt_load32_rlx(&store.users) == 0))
+		return false;
+	if (ready && size <= BY_HAND)
+		memset(p, 0, size);
+	else if ((ready ? be_arena_discard(p, size) : be_arena_recycle(p, size)) != 0)
+		return false;
+	rt_lock(&store.lock, RT_RANK_region);
+	for (kept *k = store.places; k < store.places + PLACES && rt_load32_rlx(&store.users) > 0; k++)
+		if (k->p == NULL) {
+			*k = (kept){ p, size, ready };
+			done = true;
+			break;
+		}
+	rt_unlock(&store.lock, RT_RANK_region);
+	return done;
+}
+
+void *rt_region_reserve(void *hint, size_t size, size_t align)
+{
+	void *p = take(hint, size, align, false);
+
+	return p != NULL ? p : be_arena_reserve(hint, size, align);
+}
+
+void rt_region_release(void *p, size_t size)
+{
+	if (!put(p, size, false))
+		be_arena_release(p, size);
+}
+
+void *rt_region_new(size_t size)
+{
+	void *p = take(NULL, size, 1, true);
+
+	return p != NULL ? p : be_arena_new(size);
+}
+
+void rt_region_free(void *p, size_t size)
+{
+	if (!put(p, size, true))
+		be_arena_release(p, size);
+}
+
+void rt_regions_keep(void)
+{
+	rt_lock(&store.lock, RT_RANK_region);
+	rt_store32_rlx(&store.users, rt_load32_rlx(&store.users) + 1);
+	rt_unlock(&store.lock, RT_RANK_region);
+}
+
+void rt_regions_drop(void)
+{
+	kept old[PLACES];
+
+	rt_lock(&store.lock, RT_RANK_region);
+	RT_ASSERT(rt_load32_rlx(&store.users) > 0);
+	rt_store32_rlx(&store.users, rt_load32_rlx(&store.users) - 1);
+	memset(old, 0, sizeof old);
+	if (rt_load32_rlx(&store.users) == 0) {
+		memcpy(old, store.places, sizeof old);
+		memset(store.places, 0, sizeof store.places);
+	}
+	rt_unlock(&store.lock, RT_RANK_region);
+	for (kept *k = old; k < old + PLACES; k++)
+		if (k->p != NULL)
+			be_arena_release(k->p, k->size);
+}
