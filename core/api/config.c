@@ -289,7 +289,7 @@ static bool valid(const gort_config *cfg)
 /* Whether this build has what is asked for. */
 static bool supported(const gort_config *cfg)
 {
-	return cfg->seed == 0 && (be_data_works || !(cfg->flags & GORT_SCAN_DATA));
+	return be_data_works || !(cfg->flags & GORT_SCAN_DATA);
 }
 
 int rt_config_check(const gort_config *cfg)

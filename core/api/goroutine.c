@@ -1,5 +1,5 @@
 /* goroutine.c: the public face of goroutines. */
-#include "core/sched/internal.h"
+#include "core/sched/seeded.h"
 
 #include "core/builtin/panic.h"
 
@@ -71,9 +71,11 @@ GORT_API int gort_gomaxprocs(int n)
 	gort_runtime *rt = mp->rt;
 	int was = rt_gomaxprocs(rt);
 
-	if (n > 0 && n != was) {
-		if (n > RT_MAXPROCS)
-			n = RT_MAXPROCS;
+	if (n > RT_MAXPROCS)
+		n = RT_MAXPROCS;
+	if (rt->seeded != NULL) {
+		was = rt_seeded_procs(rt, n);
+	} else if (n > 0 && n != was) {
 		rt_stop_world(rt, RT_STW_GOMAXPROCS);
 		if (rt_procresize(rt, n) == 0) /* without memory the number stays */
 			RT_TRACE(rt_self(), SCHED, PROCS, NULL, n, 0, 0);
@@ -85,7 +87,9 @@ GORT_API int gort_gomaxprocs(int n)
 
 GORT_API int gort_num_cpu(void)
 {
-	return be_ncpu();
+	rt_m *mp = rt_self();
+
+	return mp != NULL && mp->rt->seeded != NULL ? rt_seeded_procs(mp->rt, 0) : be_ncpu();
 }
 
 GORT_API RT_NOINLINE int *gort_errno(void)

@@ -10,7 +10,7 @@
 #include "core/builtin/panic.h"
 #include "core/gc/gc.h"
 #include "core/net/fd.h"
-#include "core/sched/internal.h"
+#include "core/sched/seeded.h"
 #include "core/sync/chan.h"
 #include "core/sync/group.h"
 #include "core/sync/pool.h"
@@ -92,11 +92,12 @@ static void sched_fini(gort_runtime *rt)
 	rt_fixalloc_fini(&sc->ms);
 	rt_fixalloc_fini(&sc->gs);
 	rt_text_free(&rt->error);
+	rt_array_free(&rt->failed);
 }
 
 static int start_procs(gort_runtime *rt)
 {
-	int n = rt->cfg.procs > 0 ? rt->cfg.procs : be_ncpu();
+	int n = rt->seeded != NULL ? 1 : rt->cfg.procs > 0 ? rt->cfg.procs : be_ncpu();
 	int r;
 
 	rt_plock_choose(rt);
@@ -116,17 +117,11 @@ static int start_helpers(gort_runtime *rt)
 	rt_sched *sc = &rt->sched;
 	int r;
 
+	if (rt->seeded != NULL)
+		return 0;
 	sc->inplace = be_preempt_in_place && (rt->cfg.signals & GORT_SIGNAL_PREEMPT) &&
 	              !rt->debug.asyncpreemptoff && rt_preempt_acquire() == 0;
-	r = rt_maker_start(rt);
-	if (r == 0) {
-		r = rt_sysmon_start(rt);
-		sc->helpers = r == 0;
-		if (r != 0) {
-			rt_store32_rel(&sc->ending, 1);
-			rt_maker_end(rt);
-		}
-	}
+	r = rt_helpers_start(rt);
 	if (r != 0 && sc->inplace)
 		rt_preempt_release();
 	return r;
@@ -134,10 +129,7 @@ static int start_helpers(gort_runtime *rt)
 
 static void end_helpers(gort_runtime *rt)
 {
-	rt_store32_rel(&rt->sched.ending, 1);
-	rt_poll_late(rt);
-	rt_maker_end(rt);
-	rt_sysmon_end(rt);
+	rt_helpers_end(rt);
 	if (rt->sched.inplace)
 		rt_preempt_release();
 }
@@ -147,7 +139,9 @@ static int boot(gort_runtime *rt)
 	int r;
 
 	sched_init(rt);
-	r = rt_stackpool_new(&rt->stacks, rt->cfg.stack_size, &rt->debug) == 0 ? 0 : GORT_ENOMEM;
+	r = rt_seeded_new(rt);
+	if (r == 0)
+		r = rt_stackpool_new(&rt->stacks, rt->cfg.stack_size, &rt->debug) == 0 ? 0 : GORT_ENOMEM;
 	if (r == 0)
 		r = rt_heap_init(rt);
 	if (r == 0)
@@ -187,6 +181,7 @@ static void unboot(gort_runtime *rt)
 	rt_heap_fini(rt);
 	if (rt->stacks != NULL)
 		rt_stackpool_free(rt->stacks);
+	rt_seeded_free(rt);
 	sched_fini(rt);
 	free(rt->debugtext);
 	free(rt);
@@ -217,6 +212,8 @@ static int copy_config(gort_runtime *rt, const gort_config *cfg)
 	}
 	if (rt->cfg.collector == NULL)
 		rt->cfg.collector = "concurrent";
+	if (rt->cfg.seed != 0 && strcmp(rt->cfg.collector, "concurrent") == 0)
+		rt->cfg.collector = "stw"; /* a collection is no part of the schedule */
 	rt_traceback_init(rt, getenv("GOTRACEBACK"));
 	return 0;
 }
@@ -252,6 +249,7 @@ GORT_API int gort_runtime_new(gort_runtime **out, const gort_config *cfg)
 	rt->up.goroutine_main = rt_goroutine_main;
 	rt->up.scope = rt_scope_call;
 	rt->up.goroutine_drop = goroutine_drop;
+	rt->up.run_failed = rt_watch_failed;
 	rt->up.alarm = rt_timer_ring;
 	rt->up.pool_cleanup = rt_pool_cleanup;
 	rt->up.goroutine_fault = rt_panic_fault;

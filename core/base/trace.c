@@ -36,6 +36,7 @@
 #include "core/base/trace.h"
 
 #include "backends/arena/arena.h"
+#include "core/base/region.h"
 #include "backends/thread/thread.h"
 
 #include <errno.h>
@@ -101,10 +102,16 @@ unsigned rt_trace_group(unsigned event)
 
 /* ---- Rings ---- */
 
+static int64_t clock(const rt_trace *t)
+{
+	(void)t;
+	return be_nanotime();
+}
+
 void rt_trace_init(rt_trace *t)
 {
 	memset(t, 0, sizeof *t);
-	t->now = be_nanotime;
+	t->now = clock;
 }
 
 void rt_trace_fini(rt_trace *t)
@@ -114,7 +121,7 @@ void rt_trace_fini(rt_trace *t)
 		rt_tracering *r = t->rings;
 
 		t->rings = r->next;
-		be_arena_release(r, r->bytes);
+		rt_region_free(r, r->bytes);
 	}
 	t->shared = NULL;
 }
@@ -127,13 +134,9 @@ static rt_tracering *ring_make(rt_trace *t)
 
 	if (t->debug != NULL && rt_oom_now(t->debug))
 		return NULL;
-	r = be_arena_reserve(NULL, bytes, unit);
+	r = rt_region_new(bytes);
 	if (r == NULL)
 		return NULL;
-	if (be_arena_commit(r, bytes) != 0) {
-		be_arena_release(r, bytes);
-		return NULL;
-	}
 	r->bytes = bytes;
 	rt_store64_rlx(&r->busy, IDLE);
 	return r;
@@ -241,7 +244,7 @@ int64_t rt_tracering_write(rt_trace *t, rt_tracering *r, gort_event *e, int64_t 
 	}
 	/* groups was acquired, so that the floor that rt_trace_open set is seen. */
 	stamp = later(stamp, (int64_t)rt_load64_rlx(&t->floor)); /* W3 */
-	stamp = later(stamp, t->now());
+	stamp = later(stamp, t->now(t));
 	e->time = stamp;
 	append(r, e);
 	r->last = stamp;
@@ -267,7 +270,7 @@ int64_t rt_trace_write_shared(rt_trace *t, gort_event *e, int64_t after)
 /* R1: never back, and past what was written, so that a clock that stands still delays nothing. */
 static void raise_floor(rt_trace *t, rt_tracering *rings)
 {
-	int64_t floor = later((int64_t)rt_load64_rlx(&t->floor), t->now());
+	int64_t floor = later((int64_t)rt_load64_rlx(&t->floor), t->now(t));
 
 	for (rt_tracering *r = rings; r != NULL; r = r->next) {
 		uint64_t tail = rt_load64_acq(&r->tail);

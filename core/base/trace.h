@@ -31,7 +31,7 @@ typedef struct rt_trace { /* one a runtime */
 	rt_atomic64 floor;         /* no new stamp lies below; the reader and open raise it */
 	rt_atomic64 lost;          /* events of threads that got no ring, of this trace */
 	rt_atomic32 control;       /* watch/listener.c: who may start and stop */
-	int64_t (*now)(void);      /* be_nanotime; tests change it before the first event */
+	int64_t (*now)(const struct rt_trace *t); /* the clock; who makes it may set another before the first event */
 	rt_mutex lock;             /* rank tracebuf */
 	/* guarded by lock */
 	rt_debugvars *debug;       /* refuses memory for torture; NULL = never */

@@ -198,9 +198,9 @@ static uint64_t hash_word(uint64_t w, uint64_t h)
 static RT_COLD uint64_t hash_of_nan(void)
 {
 	rt_m *mp = rt_hold();
-	uint64_t w = (uint64_t)rt_rand_next(&mp->rand) << 32;
+	uint64_t w = (uint64_t)rt_rand_next(&mp->p->rand) << 32;
 
-	w |= rt_rand_next(&mp->rand);
+	w |= rt_rand_next(&mp->p->rand);
 	rt_unhold(mp);
 	return w;
 }

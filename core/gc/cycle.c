@@ -224,7 +224,7 @@ void rt_gc_yield_point(void)
 {
 	rt_m *mp = rt_self();
 
-	if (RT_UNLIKELY(rt_load32_rlx(&mp->p->preempt)) && may_park(mp))
+	if (RT_UNLIKELY(rt_load32_rlx(&mp->p->preempt)) && may_park(mp) && !mp->seeded)
 		rt_gosched();
 }
 

@@ -182,6 +182,27 @@ GORT_API int gort_detach(void);
  * exit status for main: 0, or 1 if no runtime could be made. Not from a goroutine. */
 GORT_API int gort_main(gort_func main, void *arg);
 
+/* Runs main under the seeds cfg->seed (0 = 1), +1, +2, ... each in a runtime of its own. 0 if all
+ * `runs` pass; else the code of the first that did not, and in *seed its seed, which makes any run
+ * of the program fail in the same way. Not from a goroutine. */
+GORT_API int gort_explore(const gort_config *cfg, gort_func main, void *arg, uint64_t runs,
+                          uint64_t *seed);
+
+/* In a seeded run each moment at which several goroutines could go on is a step; the first is 1. The
+ * usual one goes on, which is the one that runs, or else the one that has waited longest; or by choice
+ * the one with this goid. */
+typedef struct gort_choice {
+	uint64_t step, goid;
+} gort_choice;
+/* [T] The next run of rt makes these n choices, by rising steps, instead of its seed's, and is
+ * usual at all other steps; one whose goroutine cannot go on at its step is passed over. What select
+ * draws stays the seed's. choices is copied; NULL: those of the seed. From here on runs keep what
+ * they choose. GORT_EINVAL: rt has no seed. GORT_EBUSY: it runs. GORT_ENOMEM, GORT_EFORKED. */
+GORT_API int gort_schedule_set(gort_runtime *rt, const gort_choice *choices, size_t n);
+/* [T] How many choices the last run made, and the first n of them in out; *steps, if not NULL: how many
+ * steps it had. GORT_EINVAL, GORT_EBUSY, GORT_EFORKED as above. GORT_ENOMEM: there was none to keep them. */
+GORT_API int64_t gort_schedule_get(gort_runtime *rt, gort_choice *out, size_t n, uint64_t *steps);
+
 /* [T] Says that the program or shared library that holds `code` is goroutine code: a fault there is
  * a panic (GORT_SIGNAL_FAULT), and a goroutine that computes there is dropped at once when the run
  * ends; elsewhere it is when it next calls the runtime. gort_runtime_run does it for the module of
@@ -648,10 +669,18 @@ typedef struct gort_goroutine {
 	bool locked;             /* wired to its thread */
 	bool system;             /* the runtime's own: gort_num_goroutine leaves it out */
 	char name[32];           /* gort_go_attr.name */
+	const void *on;          /* the channel, mutex, ... that it waits for; NULL: several, time, a descriptor */
 } gort_goroutine;
 /* Stops the world for a moment. Stores up to n goroutines in order of goid; returns how many there
  * are. A macro below calls it as gort_goroutines(rt, out, n). */
 GORT_API size_t gort_goroutines_sized(gort_runtime *rt, gort_goroutine *out, size_t n, size_t size);
+/* The same of the moment when the last run failed; 0 if it did not. The one that failed, if one did, is RUNNING and
+ * has no start. Lasts until another run or free; code addresses are good for as long as the program keeps its
+ * code. A macro below calls it as gort_failed_goroutines(rt, out, n). */
+GORT_API size_t gort_failed_goroutines_sized(gort_runtime *rt, gort_goroutine *out, size_t n, size_t size);
+/* The same of the leaked goroutines, see gort_leak_dump: how many there are, or its codes. A macro below calls it as
+ * gort_leaked_goroutines(rt, out, n). */
+GORT_API int64_t gort_leaked_goroutines_sized(gort_runtime *rt, gort_goroutine *out, size_t n, size_t size);
 typedef struct gort_proc_stats { /* of one P, counted since the runtime was made */
 	int id;
 	bool idle;
@@ -714,7 +743,9 @@ enum { /* gort_event.id; in brackets its group, then what args hold. goid is the
 	GORT_EV_SELECT = 32,       /* [SYNC] index chosen, cases; after the case's own event */
 	GORT_EV_TIMER = 33,        /* [TIMER] when it was due, timer */
 	GORT_EV_POLL = 34,         /* [TIMER] goroutines made runnable */
-	GORT_EV_USER = 35          /* [USER] gort_trace_mark's value; text: its name */
+	GORT_EV_USER = 35,         /* [USER] gort_trace_mark's value; text: its name */
+	GORT_EV_LOCK = 36,         /* [SYNC] of seeded runs: it has a mutex or rwmutex, at which address; 1 = to read */
+	GORT_EV_UNLOCK = 37        /* [SYNC] the same: it gives it back */
 };
 enum { /* gort_trace_listener.groups */
 	GORT_TRACE_SCHED = 1, GORT_TRACE_GC = 2, GORT_TRACE_HEAP = 4, GORT_TRACE_SYNC = 8,
@@ -759,7 +790,12 @@ GORT_API const char *gort_wait_reason(unsigned reason);
 
 /* A listener that keeps events in memory: the last `max` of them, or all if max is 0. */
 typedef struct gort_trace_buffer gort_trace_buffer;
-enum { GORT_TRACE_TEXT = 1, GORT_TRACE_CHROME = 2 }; /* a line each; JSON for Chrome and Perfetto */
+enum { /* formats of gort_trace_buffer_write */
+	GORT_TRACE_TEXT = 1,    /* a line each */
+	GORT_TRACE_CHROME = 2,  /* JSON for Chrome and Perfetto */
+	GORT_TRACE_SCHEDULE = 3 /* a line for each event of goroutines, channels and timers, without time, thread and
+	                         * P, addresses numbered as they come up: of seeded runs equal if the schedules are */
+};
 GORT_API int gort_trace_buffer_new(gort_trace_buffer **out, size_t max);
 /* For gort_trace_start; change groups in a copy to see less. */
 GORT_API const gort_trace_listener *gort_trace_buffer_listener(gort_trace_buffer *b);
@@ -782,6 +818,8 @@ GORT_API void gort_trace_buffer_free(gort_trace_buffer *b);
 #define gort_config_init(cfg) gort_config_init_sized((cfg), sizeof *(cfg))
 #define gort_mem_stats_read(rt, out) gort_mem_stats_read_sized((rt), (out), sizeof *(out))
 #define gort_goroutines(rt, out, n) gort_goroutines_sized((rt), (out), (n), sizeof *(out))
+#define gort_failed_goroutines(rt, out, n) gort_failed_goroutines_sized((rt), (out), (n), sizeof *(out))
+#define gort_leaked_goroutines(rt, out, n) gort_leaked_goroutines_sized((rt), (out), (n), sizeof *(out))
 #define gort_proc_stats_read(rt, out, n)                                                           \
 	gort_proc_stats_read_sized((rt), (out), (n), sizeof *(out))
 

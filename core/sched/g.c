@@ -4,7 +4,7 @@
  * Dead Gs: a P keeps up to 63, and gives and takes 32 at a time, as Go does. Here they lie in batches, that at hand and
  * a spare one (Bonwick's magazines), and a batch changes hands as a whole: nobody walks along 32 records that are in no
  * cache, let alone with a lock. */
-#include "core/sched/internal.h"
+#include "core/sched/seeded.h"
 
 #include <string.h>
 
@@ -212,7 +212,7 @@ int rt_newproc(gort_runtime *rt, rt_m *mp, const gort_go_attr *attr, gort_func f
 	gp->fn = fn;
 	gp->arg = arg;
 	gp->creator = creator;
-	gp->goid = rt_goid_next(rt, pp);
+	gp->goid = RT_UNLIKELY(gp->system && rt->seeded != NULL) ? rt_seeded_system_goid(rt) : rt_goid_next(rt, pp);
 	gp->phase = (uint8_t)gp->goid;
 	gp->parent = mp != NULL && mp->curg != NULL ? mp->curg->goid : 0;
 	if (pp != NULL) {
@@ -230,7 +230,8 @@ int rt_newproc(gort_runtime *rt, rt_m *mp, const gort_go_attr *attr, gort_func f
 		rt->sched.nbornoutside++; /* the end of marking looks for those that have not run */
 		rt_gstatus_set(gp, RT_G_DEAD, RT_G_RUNNABLE);
 		RT_TRACE_OUTSIDE(rt, SCHED, GO_CREATE, gp, gp->goid, (uintptr_t)fn, 0);
-		rt_globq_put_locked(rt, gp);
+		if (!rt_seeded_postpone_locked(rt, gp))
+			rt_globq_put_locked(rt, gp);
 		rt_unlock(&rt->sched.lock, RT_RANK_sched);
 	}
 	if (pp == NULL) {

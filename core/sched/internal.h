@@ -119,6 +119,12 @@ void rt_poll_look(gort_runtime *rt);
 void rt_maker_ask_locked(gort_runtime *rt, bool spinning);
 int rt_maker_start(gort_runtime *rt);     /* GORT_ENOMEM, OS errors */
 void rt_maker_end(gort_runtime *rt);
+
+/* helpers.c: 0, GORT_ENOMEM, OS errors */
+int rt_helpers_start(gort_runtime *rt);   /* booting */
+int rt_helpers_need(gort_runtime *rt);    /* if they do not run; holding nothing */
+void rt_helpers_end(gort_runtime *rt);    /* no goroutine is left, and none comes */
+
 void rt_m_born_spinning(rt_m *mp);        /* proc.c */
 
 /* syscall.c: keeps where the goroutine's stack and registers are for the collector, while it is away from the

@@ -31,6 +31,7 @@ rt_m *rt_m_new(gort_runtime *rt)
 	memset(mp, 0, sizeof *mp);
 	mp->rt = rt;
 	mp->plain = rt->sched.plainmutex;
+	mp->seeded = rt->seeded != NULL;
 	mp->locks = 1;
 	rt_lock(&sc->lock, RT_RANK_sched);
 	mp->id = sc->nextmid++;
@@ -38,7 +39,6 @@ rt_m *rt_m_new(gort_runtime *rt)
 	sc->allm = mp;
 	sc->mcount++;
 	rt_unlock(&sc->lock, RT_RANK_sched);
-	rt_rand_seed(&mp->rand, (uint64_t)be_nanotime() ^ (uint64_t)mp->id << 32);
 	return mp;
 }
 
@@ -405,6 +405,22 @@ void rt_m_unidle_locked(rt_m *mp)
 	rt_note_wakeup(&mp->park);
 }
 
+/* pp rests. */
+static void idle(gort_runtime *rt, rt_p *pp)
+{
+	rt_sched *sc = &rt->sched;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	if (rt_load32_rlx(&sc->gcwaiting)) {
+		rt_store32_rlx(&pp->status, RT_P_GCSTOP);
+		if (--sc->stopwait == 0)
+			rt_note_wakeup(&sc->stopnote);
+	} else {
+		rt_pidle_put_locked(rt, pp);
+	}
+	rt_unlock(&sc->lock, RT_RANK_sched);
+}
+
 /* A P whose M went into a system call or waits for its goroutine: give it to another M if there is
  * anything to do. */
 void rt_handoffp(gort_runtime *rt, rt_p *pp)
@@ -413,6 +429,10 @@ void rt_handoffp(gort_runtime *rt, rt_p *pp)
 	int64_t when;
 
 	rt_count64_owner(&pp->handoffs, 1);
+	if (RT_UNLIKELY(rt->seeded != NULL) && rt_load32_rlx(&rt->runstate) != RT_RUN_ACTIVE) {
+		idle(rt, pp); /* what waits is dropped */
+		return;
+	}
 	if (!rt_runq_empty(pp) || rt_load32_rlx(&sc->runqsize) > 0) {
 		rt_startm(rt, pp, false);
 		return;

@@ -3,6 +3,7 @@
 #include "core/sched/internal.h"
 
 #include "backends/arena/arena.h"
+#include "core/base/region.h"
 
 #include <string.h>
 
@@ -47,7 +48,7 @@ rt_p *rt_pidle_get_locked(gort_runtime *rt)
 		rt->sched.pidle = pp->idlelink;
 		rt_add32_full(&rt->sched.npidle, (uint32_t)-1);
 		if (RT_UNLIKELY(rt_load32_rlx(&rt->sched.sysmonsleeps))) {
-			rt_store64_rlx(&rt->sched.coarse, (uint64_t)be_nanotime());
+			rt_store64_rlx(&rt->sched.coarse, (uint64_t)rt_now(rt));
 			rt_sysmon_wake(rt);
 		}
 	}
@@ -64,17 +65,7 @@ static size_t round_page(size_t n)
 /* Off-heap memory that lives as long as the runtime: Ps and their table. */
 static void *os_new(gort_runtime *rt, size_t size)
 {
-	void *p;
-
-	if (rt_oom_now(&rt->debug))
-		return NULL;
-	size = round_page(size);
-	p = be_arena_reserve(NULL, size, be_arena_query()->page);
-	if (p != NULL && be_arena_commit(p, size) != 0) {
-		be_arena_release(p, size);
-		p = NULL;
-	}
-	return p;
+	return rt_oom_now(&rt->debug) ? NULL : rt_region_new(round_page(size));
 }
 
 static rt_p *p_new(gort_runtime *rt, int id)
@@ -86,12 +77,14 @@ static rt_p *p_new(gort_runtime *rt, int id)
 	memset(pp, 0, sizeof *pp);
 	pp->id = id;
 	pp->plain = rt->sched.plain;
+	rt_rand_seed(&pp->rand, (uint64_t)be_nanotime() ^ (uint64_t)id << 32);
+	rt_store32_rlx(&pp->preempt, rt->seeded != NULL); /* and stays */
 	rt_store32_rlx(&pp->wanttick, UINT32_MAX); /* no turn that comes soon */
 	rt_store32_rlx(&pp->urgetick, UINT32_MAX);
 	rt_store32_rlx(&pp->status, RT_P_DEAD);
 	rt_timerheap_init(&pp->timers);
 	if (!rt->up.p_new(rt, pp)) {
-		be_arena_release(pp, round_page(sizeof *pp));
+		rt_region_free(pp, round_page(sizeof *pp));
 		return NULL;
 	}
 	return pp;
@@ -180,10 +173,10 @@ void rt_p_free_all(gort_runtime *rt)
 	for (int i = 0; i < sc->nallp; i++) {
 		rt_timerheap_fini(&sc->allp[i]->timers);
 		rt->up.p_free(rt, sc->allp[i]);
-		be_arena_release(sc->allp[i], round_page(sizeof(rt_p)));
+		rt_region_free(sc->allp[i], round_page(sizeof(rt_p)));
 	}
 	if (sc->allp != NULL)
-		be_arena_release(sc->allp, round_page(RT_MAXPROCS * sizeof *sc->allp));
+		rt_region_free(sc->allp, round_page(RT_MAXPROCS * sizeof *sc->allp));
 	sc->allp = NULL;
 	sc->nallp = 0;
 }

@@ -1,5 +1,5 @@
 /* park.c: block, wake, yield. */
-#include "core/sched/internal.h"
+#include "core/sched/seeded.h"
 
 const char *rt_waitreason_text(unsigned reason)
 {
@@ -188,6 +188,16 @@ bool rt_can_spin(void)
 	       rt_runq_empty(mp->p);
 }
 
+/* As rt_leave, where the flag is always up and has been looked at. */
+static void leave_flagged(void)
+{
+	rt_m *mp = rt_self();
+
+	rt_fence_compiler();
+	mp->locks--;
+	rt_fence_compiler();
+}
+
 /* The P's flag is up at the end of a runtime call: the world stops, or the turn is over, or an earlier one was. */
 RT_COLD void rt_preempt_point(void)
 {
@@ -196,6 +206,11 @@ RT_COLD void rt_preempt_point(void)
 	if (mp->locks > 0)
 		return;
 	mp = RT_ENTER();
+	if (RT_UNLIKELY(mp->seeded)) {
+		rt_seeded_point(mp);
+		leave_flagged();
+		return;
+	}
 	rt_store32_rlx(&mp->p->preempt, 0);
 	rt_fence_full(); /* pairs with the fence in rt_preemptall */
 	if (rt_load32_acq(&mp->rt->sched.gcwaiting) || rt_run_leaving(mp) || rt_turn_is_over(mp->p))
@@ -210,7 +225,7 @@ enum { LATENCY_SHIFT = 6, LATENCY_MASK = RT_TURN - 1 };
 
 RT_NOINLINE void rt_latency_begin(rt_g *gp)
 {
-	uint32_t t = (uint32_t)(be_nanotime() >> LATENCY_SHIFT) & LATENCY_MASK;
+	uint32_t t = (uint32_t)(rt_now(gp->rt) >> LATENCY_SHIFT) & LATENCY_MASK;
 
 	rt_store64_rlx(&gp->turns, (rt_load64_rlx(&gp->turns) & ~(uint64_t)LATENCY_MASK) | (t != 0 ? t : 1));
 }
@@ -218,7 +233,7 @@ RT_NOINLINE void rt_latency_begin(rt_g *gp)
 RT_NOINLINE void rt_latency_end(rt_p *pp, rt_g *gp)
 {
 	uint64_t turns = rt_load64_rlx(&gp->turns);
-	uint32_t t = (uint32_t)(be_nanotime() >> LATENCY_SHIFT) - (uint32_t)turns;
+	uint32_t t = (uint32_t)(rt_now(gp->rt) >> LATENCY_SHIFT) - (uint32_t)turns;
 
 	rt_store64_rlx(&gp->turns, turns & ~(uint64_t)LATENCY_MASK);
 	rt_hist_add_owner(&pp->latencies, (int64_t)(t & LATENCY_MASK) << LATENCY_SHIFT);

@@ -104,6 +104,7 @@ rt_m *rt_stand_assign_locked(rt_p *pp, rt_g *gp)
 
 	rt_lockrank_assert_held(RT_RANK_sched, &gp->rt->sched.lock);
 	RT_ASSERT(mp->standing != RT_STANDS_NOT && mp->p == NULL && mp->curg == gp);
+	RT_ASSERT(!mp->seeded);
 	rt_store32_rlx(&pp->preempt, 0);
 	rt_fence_full(); /* pairs with the fence in rt_preemptall, as in findrunnable */
 	rt_acquirep(mp, pp);

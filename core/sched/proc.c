@@ -44,7 +44,7 @@
  * (gc_work); one without work gives all its time, also for sweeping; and a goroutine's stack is
  * scanned before it runs (rt_gc_before_run).
  */
-#include "core/sched/internal.h"
+#include "core/sched/seeded.h"
 
 enum { GLOBAL_TICK = 61, STANDING_TICK = 4 * GLOBAL_TICK, STEAL_ROUNDS = 4 };
 
@@ -161,13 +161,13 @@ static rt_g *steal_pass(rt_m *mp, bool last, int64_t now)
 {
 	rt_sched *sc = &mp->rt->sched;
 	uint32_t n = (uint32_t)rt_gomaxprocs(mp->rt);
-	uint32_t i = rt_rand_below(&mp->rand, n), stride = 1;
+	uint32_t i = rt_rand_below(&mp->p->rand, n), stride = 1;
 
 	if (n > 2) {
 		uint32_t a, b;
 
 		do {
-			stride = 1 + rt_rand_below(&mp->rand, n - 1);
+			stride = 1 + rt_rand_below(&mp->p->rand, n - 1);
 			for (a = n, b = stride; b != 0;) {
 				uint32_t r = a % b;
 
@@ -275,12 +275,23 @@ void rt_m_born_spinning(rt_m *mp)
 		(void)spinning_end(mp); /* then it looks at the queues once more, without a P */
 }
 
+/* The moment of the earliest timer, by the real clock; INT64_MAX: there is none. */
+static int64_t timers_due(gort_runtime *rt)
+{
+	int64_t when = rt_timers_next(rt);
+
+	return when == INT64_MAX || RT_LIKELY(rt->seeded == NULL) ? when : be_nanotime() + when - rt_seeded_now(rt);
+}
+
 /* The host's thread gets its slack back: goroutines that run on it may sleep in the host's code. */
 static int wait_for(rt_m *mp, be_pollevent *events, int64_t ns)
 {
 	int64_t slack = mp->host ? be_thread_slack(1) : 0;
+	int64_t begin = mp->seeded ? be_nanotime() : 0;
 	int n = be_netpoll_wait(&mp->rt->sched.poll, events, RT_POLLEVENTS, ns);
 
+	if (RT_UNLIKELY(mp->seeded))
+		rt_seeded_waited(mp->rt, be_nanotime() - begin);
 	if (slack > 0)
 		(void)be_thread_slack(slack);
 	return n;
@@ -311,7 +322,7 @@ static bool run_ready(rt_m *mp, const be_pollevent *events, int n)
 	if (n == 0 || !take_p(mp))
 		return false;
 	(void)rt_poll_ready(mp, events, n);
-	when = rt_timers_next(mp->rt);
+	when = timers_due(mp->rt);
 	if (when != INT64_MAX && when - be_nanotime() < RT_SYSMON_MOST)
 		rt_wakep(mp->rt);
 	return true;
@@ -321,7 +332,7 @@ static bool run_ready(rt_m *mp, const be_pollevent *events, int n)
 static bool poll_wait(rt_m *mp)
 {
 	rt_sched *sc = &mp->rt->sched;
-	int64_t when = rt_timers_next(mp->rt), again, ns;
+	int64_t when = timers_due(mp->rt), again, ns;
 	be_pollevent events[RT_POLLEVENTS];
 	int n;
 
@@ -335,7 +346,7 @@ static bool poll_wait(rt_m *mp)
 	}
 	rt_store64_rlx(&sc->polluntil, (uint64_t)when);
 	rt_fence_full(); /* pairs with the fences in tell, timer.c, and in rt_poll_look: one sees the other */
-	again = rt_timers_next(mp->rt);
+	again = timers_due(mp->rt);
 	/* Never longer than what was published before the fence: an armer compared with that. */
 	if (again < when) {
 		when = again;
@@ -428,6 +439,17 @@ static RT_NOINLINE bool search(rt_m *mp, rt_g **out)
 	return !go_idle(mp, out) || *out != NULL;
 }
 
+/* The same of a seeded run: true: *out is the next, or NULL to leave the loop. False: search again. */
+static RT_NOINLINE bool find_seeded(rt_m *mp, rt_g **out)
+{
+	*out = rt_seeded_next(mp);
+	if (*out != NULL)
+		return true;
+	if (rt_seeded_jump(mp->rt))
+		return false;
+	return !go_idle(mp, out) || *out != NULL;
+}
+
 /* Woken without a P: only to leave (false) or to wait on. */
 static RT_NOINLINE bool without_p(rt_m *mp)
 {
@@ -454,7 +476,7 @@ static rt_g *findrunnable(rt_m *mp, bool *inherit)
 				return NULL;
 			continue;
 		}
-		if (RT_UNLIKELY(rt_load32_rlx(&pp->preempt))) {
+		if (RT_UNLIKELY(rt_load32_rlx(&pp->preempt)) && !mp->seeded) {
 			rt_store32_rlx(&pp->preempt, 0);
 			rt_fence_full(); /* pairs with the fence in rt_preemptall */
 			if (rt_load32_rlx(&pp->urgetick) == rt_load32_rlx(&pp->schedtick))
@@ -467,13 +489,18 @@ static rt_g *findrunnable(rt_m *mp, bool *inherit)
 		if (RT_UNLIKELY(rt_run_leaving(mp)))
 			return NULL;
 		if (RT_UNLIKELY(rt_load64_rlx(&pp->timers.next) != INT64_MAX))
-			rt_timers_run(pp, be_nanotime());
+			rt_timers_run(pp, rt_now(rt));
 		if (RT_UNLIKELY(rt_load32_rlx(&rt->gcmark) != 0))
 			(void)rt->up.gc_work(mp, false);
 		if (mp->nextg != NULL) {
 			gp = mp->nextg;
 			mp->nextg = NULL;
 			return gp;
+		}
+		if (RT_UNLIKELY(mp->seeded)) {
+			if (find_seeded(mp, &gp))
+				return gp;
+			continue;
 		}
 		if ((gp = by_turn(mp, pp)) != NULL)
 			return gp;
@@ -503,7 +530,7 @@ static RT_NOINLINE rt_g *schedule(rt_m *mp, rt_g *gp, bool *inherit)
 					return gp;
 				continue; /* dropped meanwhile */
 			}
-			if (RT_UNLIKELY(mp->host) && mp->nextg == NULL) {
+			if (RT_UNLIKELY(mp->host) && mp->nextg == NULL && !mp->seeded) {
 				if (!rt_stophost(mp))
 					return NULL;
 				continue;

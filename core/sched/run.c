@@ -9,7 +9,7 @@
  * A goroutine in a system call cannot be dropped: it is marked and ends when it comes back. An
  * attached thread is not ours to end: it is woken, and never blocks again until it detaches.
  */
-#include "core/sched/internal.h"
+#include "core/sched/seeded.h"
 
 bool rt_run_claim(gort_runtime *rt, int code)
 {
@@ -165,8 +165,11 @@ static void begin(gort_runtime *rt, rt_m *mp, rt_g *gp)
 	rt_store32_rel(&rt->runs, rt_load32_rlx(&rt->runs) + 1);
 	rt->deadlock = 0;
 	rt->failure.there = rt->failure.fatal = false;
-	rt_store64_rlx(&sc->coarse, (uint64_t)be_nanotime());
+	rt->nfailed = 0;
+	rt_store64_rlx(&sc->coarse, (uint64_t)rt_now(rt));
 	rt_error_set(rt, "");
+	if (rt->seeded != NULL)
+		rt_seeded_begin(rt);
 	rt_lock(&sc->lock, RT_RANK_sched);
 	rt->host = mp;
 	rt_gstatus_set(gp, RT_G_DEAD, RT_G_RUNNABLE);
@@ -220,7 +223,8 @@ static void release_attached(gort_runtime *rt, rt_g *gp)
 {
 	unwait(gp);
 	if (rt_load32_rlx(&gp->status) == RT_G_WAITING) {
-		RT_TRACE_OUTSIDE(rt, SCHED, GO_UNBLOCK, gp, gp->goid, 0, 0);
+		if (rt_traced(rt, GORT_TRACE_SCHED))
+			rt_trace_emit_stopped(rt, GORT_EV_GO_UNBLOCK, gp, gp->goid);
 		rt_gstatus_set(gp, RT_G_WAITING, RT_G_RUNNABLE);
 	}
 	rt_lock(&rt->sched.lock, RT_RANK_sched);
@@ -259,7 +263,8 @@ static void drop(gort_runtime *rt, rt_g *gp)
 	RT_ASSERT(status == RT_G_RUNNABLE || status == RT_G_WAITING);
 	unwait(gp);
 	unwire(rt, gp);
-	RT_TRACE_OUTSIDE(rt, SCHED, GO_END, gp, 0, 0, 0);
+	if (rt_traced(rt, GORT_TRACE_SCHED))
+		rt_trace_emit_stopped(rt, GORT_EV_GO_END, gp, 0);
 	rt_gstatus_set(gp, status, RT_G_DEAD);
 	rt_switch_unmake(rt, NULL, gp);
 	rt_g_free(rt, NULL, gp);
@@ -306,6 +311,8 @@ static void empty_queues(gort_runtime *rt)
 	sc->stopped.head = sc->stopped.tail = NULL;
 	rt_store32_rlx(&sc->nstopped, 0);
 	rt_store32_rlx(&sc->runqsize, 0);
+	if (rt->seeded != NULL)
+		rt_seeded_forget_locked(rt);
 	rt_unlock(&sc->lock, RT_RANK_sched);
 }
 
@@ -367,8 +374,10 @@ static void finish(gort_runtime *rt, rt_m *mp)
 	rt_stop_world(rt, RT_STW_END_OF_RUN);
 	if (rt->deadlock)
 		deadlock_text(rt);
-	if (rt->error.n > 0)
+	if (rt->error.n > 0) {
+		rt->up.run_failed(rt);
 		rt_failure_report(rt);
+	}
 	rt_drop_all(rt);
 	rt_lock(&rt->sched.lock, RT_RANK_sched);
 	rt->host = NULL;

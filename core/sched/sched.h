@@ -19,6 +19,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* With a seed the runtime's own goroutines have numbers from here on: the others' do not depend on them. */
+#define RT_SYSTEM_GOID (UINT64_C(1) << 40)
+
 /* Why a goroutine waits; the texts are Go's. */
 typedef enum rt_waitreason {
 #define WAIT_REASON(name, text) RT_WAIT_##name,
@@ -187,6 +190,7 @@ typedef struct rt_upcalls {
 	void (*goroutine_drop)(rt_g *gp); /* builtin, sync: forget its deferred calls, leave its group;
 	                                   * on gp, or world stopped */
 	void (*alarm)(rt_alarm *a);             /* sync: see rt_alarm */
+	void (*run_failed)(gort_runtime *rt);   /* watch: goroutines are about to be dropped; world stopped */
 	void (*pool_cleanup)(gort_runtime *rt); /* sync: a collection begins; world stopped */
 	/* builtin, sync: words off the heap that may hold heap pointers. gp does not run; the world is stopped */
 	void (*panic_roots)(rt_g *gp, void (*visit)(void *data, void **slot), void *data);

@@ -159,6 +159,7 @@ struct rt_p {
 	rt_atomicptr m;          /* its M, or NULL; also written under sched.lock by who takes or gives the P */
 	rt_g *gfree;             /* dead Gs for reuse, fewer than RT_GFREE_BATCH */
 	int ngfree;
+	rt_rand rand;            /* whom to steal from, which case first */
 	rt_g *gspare;            /* RT_GFREE_BATCH more, or NULL */
 	rt_stackcache stacks;
 	uint64_t goid, goidend;  /* numbers taken in advance */
@@ -207,7 +208,8 @@ struct rt_m {
 			bool host;   /* the thread inside gort_runtime_run */
 			bool wired;  /* perhaps lockedg; cleared on the long way */
 			bool chosen; /* nextg; the same */
-			bool unused[3];
+			bool seeded; /* set once: rt->seeded is there */
+			bool unused[2];
 		};
 		uint64_t rare;
 	};
@@ -220,7 +222,6 @@ struct rt_m {
 	void *commitarg;
 	const void *waiton;      /* of rt_gopark, for the trace */
 	rt_g *nextg;             /* chosen by an mcall already: runs next, in a new slice */
-	rt_rand rand;
 	rt_tracering *ring;
 	gort_runtime *rt;        /* set once */
 	uint32_t id;             /* set once */
@@ -327,7 +328,7 @@ typedef struct rt_sched {
 	rt_mutex preemptlock;    /* rank preempt: who stops threads holds it, and no thread detaches meanwhile */
 	bool plain, plainmutex;  /* set once: locks, and gort_mutex, are given back by plain stores */
 	bool inplace;            /* set once: goroutines are stopped in place */
-	bool helpers;            /* set once: maker and sysmon run */
+	rt_atomic32 helpers;     /* 1: maker and sysmon run; written under rt->life, or booting */
 	rt_atomic32 makerword, sysmonword; /* 1 = there is something to do */
 	rt_atomic32 sysmonsleeps; /* sysmon sleeps until a P is taken */
 	rt_atomic32 ending;      /* maker and sysmon end */
@@ -359,6 +360,14 @@ typedef struct rt_sched {
 		rt_atomicptr chunk[27]; /* each twice the one before: 2^32 and more */
 	} pds;
 } rt_sched;
+
+typedef struct rt_array { /* of any type, in pages of its own, zero-filled at first */
+	void *p;
+	size_t bytes;
+} rt_array;
+/* traceback.c. Room for need bytes; what was in there stays. False: no memory, and nothing has changed. */
+bool rt_array_fit(rt_array *a, size_t need);
+void rt_array_free(rt_array *a);
 
 /* Text of any length, in pages of its own; always NUL-terminated; p NULL = "". */
 typedef struct rt_text {
@@ -397,6 +406,7 @@ struct gort_runtime {
 	rt_atomic32 gcmark;      /* 0, or the collection that marks: changes only with the world stopped */
 	rt_atomic32 gcbusy;      /* 1: it marks, or there may be something to sweep: for Ps without work */
 	void *watch;             /* watch/listener.c */
+	rt_seeded *seeded;         /* seeded.c; NULL: production */
 	struct rt_sematable *sema; /* sync/sema.c */
 	struct rt_pools *pools;  /* sync/pool.c */
 	struct rt_net *net;      /* net/fd.c */
@@ -417,6 +427,8 @@ struct gort_runtime {
 	rt_atomic32 mainexited;  /* main called gort_goexit */
 	uintptr_t modlo, modhi;  /* text of the module that holds main: goroutine code; 0 = unknown */
 	bool modmalloc;          /* malloc is in there, too */
+	rt_array failed;         /* gort_goroutine[nfailed]: of the moment when the last run failed */
+	size_t nfailed;
 	rt_text error;           /* for gort_runtime_error: by who claimed the end, then by the host */
 	rt_failure failure;      /* by who claimed the end */
 	rt_traceback traceback;  /* set once */
@@ -466,6 +478,8 @@ static inline bool rt_traced(gort_runtime *rt, uint32_t groups)
 void rt_trace_emit(rt_m *mp, unsigned event, rt_g *gp, uint64_t a0, uint64_t a1, uint64_t a2);
 void rt_trace_emit_outside(gort_runtime *rt, unsigned event, rt_g *gp, uint64_t a0, uint64_t a1,
                            uint64_t a2);
+/* The same by who has stopped the world: after all that Ps have done. */
+void rt_trace_emit_stopped(gort_runtime *rt, unsigned event, rt_g *gp, uint64_t a0);
 void rt_trace_emit_user(rt_m *mp, const char *name, uint64_t value); /* GORT_EV_USER */
 
 #endif

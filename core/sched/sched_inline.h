@@ -29,6 +29,14 @@ static inline rt_m *rt_enter(const char *function)
 	return mp;
 }
 
+int64_t rt_seeded_now(gort_runtime *rt);
+
+/* The moment for timers and deadlines of rt: the clock, or virtual time. Any thread. */
+static inline int64_t rt_now(gort_runtime *rt)
+{
+	return RT_LIKELY(rt->seeded == NULL) ? be_nanotime() : rt_seeded_now(rt);
+}
+
 static inline uint64_t rt_g_runs(const rt_g *gp)
 {
 	return rt_load64_rlx(&gp->turns) / RT_TURN;

@@ -317,7 +317,7 @@ static void caller_p(gort_runtime *rt, rt_m *mp)
 	if (mp->p->id >= rt_gomaxprocs(rt))
 		move_to_first(rt, mp);
 	rt_store32_rlx(&mp->p->status, RT_P_RUNNING);
-	rt_store32_rlx(&mp->p->preempt, rt_turn_is_over(mp->p)); /* what sysmon asked for still holds */
+	rt_store32_rlx(&mp->p->preempt, mp->seeded || rt_turn_is_over(mp->p)); /* what sysmon asked for still holds */
 }
 
 static void forget_taken_locked(rt_sched *sc)
@@ -361,7 +361,7 @@ static int64_t start(gort_runtime *rt)
 
 		if (mp != NULL && pp == mp->p)
 			continue;
-		rt_store32_rlx(&pp->preempt, rt_turn_is_over(pp));
+		rt_store32_rlx(&pp->preempt, rt->seeded != NULL || rt_turn_is_over(pp));
 		if (rt_load32_rlx(&pp->status) != RT_P_GCSTOP)
 			continue;
 		if (rt_loadptr_rlx(&pp->m) != NULL) { /* its goroutine stands, and goes on */

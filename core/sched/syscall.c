@@ -44,6 +44,13 @@ static bool anybody_waits(const gort_runtime *rt, const rt_p *pp)
 	       rt_load32_rlx(&pp->preempt);
 }
 
+/* It may be that another thread is to go on. */
+static void need_helpers(gort_runtime *rt)
+{
+	if (rt_helpers_need(rt) != 0)
+		rt_run_fail(GORT_ENOMEM, "fatal error: no thread for the runtime's own use\n");
+}
+
 GORT_API void gort_entersyscall(void)
 {
 	rt_m *mp = RT_ENTER();
@@ -52,11 +59,13 @@ GORT_API void gort_entersyscall(void)
 
 	if (mp->locks != 1)
 		rt_misuse(__func__, "between gort_pin and gort_unpin");
+	if (RT_UNLIKELY(mp->seeded))
+		need_helpers(mp->rt);
 	RT_TRACE(mp, SCHED, SYSCALL_BEGIN, gp, 0, 0, 0);
 	rt_regs_keep(mp, __builtin_frame_address(0));
 	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_SYSCALL);
 	/* locks stays up: the goroutine is the runtime's until gort_exitsyscall. */
-	if (anybody_waits(mp->rt, pp)) {
+	if (anybody_waits(mp->rt, pp) && !mp->seeded) {
 		mp->oldp = NULL;
 		rt_handoffp(mp->rt, rt_releasep(mp));
 		return;
@@ -171,6 +180,8 @@ GORT_API void gort_lock_os_thread(void)
 
 	if (gp->lockcount == UINT32_MAX)
 		rt_fatal("LockOSThread nesting overflow");
+	if (RT_UNLIKELY(mp->seeded))
+		need_helpers(mp->rt);
 	rt_g_more(gp);
 	gp->lockcount++;
 	gp->lockedm = mp;
@@ -240,6 +251,9 @@ GORT_API int gort_attach(gort_runtime *rt)
 	if (mp != NULL)
 		return GORT_EBUSY;
 	err = rt_runtime_alive(rt);
+	if (err != 0)
+		return err;
+	err = rt->seeded != NULL ? rt_helpers_need(rt) : 0;
 	if (err != 0)
 		return err;
 	mp = rt_m_new(rt);

@@ -370,6 +370,29 @@ static bool deep_sleep(sysmon *s)
 	return true;
 }
 
+/* Of a seeded runtime it only takes the baton from a system call in which a goroutine seems to wait for the others: see
+ * seeded.c. What it finds out about turns would be the clock's. */
+static void watch_strays(gort_runtime *rt)
+{
+	int64_t patience = rt->debug.stray * GORT_MILLISECOND;
+	sysmon s = { .rt = rt };
+	rt_p *pp = rt->sched.allp[0];
+
+	while (!rt_load32_acq(&rt->sched.ending)) {
+		int64_t now = be_nanotime();
+		uint32_t tick = rt_load32_rlx(&pp->syscalltick);
+
+		if (rt_load32_rlx(&pp->status) != RT_P_SYSCALL || pp->seensyscall != tick) {
+			pp->seensyscall = tick;
+			pp->seenwhen = now;
+		} else if (now - pp->seenwhen >= patience && work_waits(rt, pp, INT64_MAX - 1) &&
+		           rt_cas32_full(&pp->status, RT_P_SYSCALL, RT_P_IDLE)) {
+			hand_over(&s, pp);
+		}
+		wait_for(rt, patience / 4 > DELAY_MIN ? patience / 4 : DELAY_MIN);
+	}
+}
+
 static void run(void *arg)
 {
 	sysmon s = { .rt = arg, .delay = DELAY_MIN };
@@ -377,6 +400,10 @@ static void run(void *arg)
 	int64_t traced = 0, cooled = be_nanotime();
 	int64_t trace = rt->debug.schedtrace * GORT_MILLISECOND;
 
+	if (rt->seeded != NULL) {
+		watch_strays(rt);
+		return;
+	}
 	s.slice = rt->debug.preemptall ? SLICE_MIN : rt->debug.slice * GORT_MICROSECOND;
 	if (s.slice < SLICE_MIN)
 		s.slice = SLICE_MIN;

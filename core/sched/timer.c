@@ -60,6 +60,7 @@
 #include "core/sched/internal.h"
 
 #include "backends/arena/arena.h"
+#include "core/base/region.h"
 
 #include <string.h>
 
@@ -107,7 +108,7 @@ void rt_timerheap_init(rt_timerheap *h)
 void rt_timerheap_fini(rt_timerheap *h)
 {
 	if (h->heap != NULL)
-		be_arena_release(h->heap, heap_bytes(h->cap));
+		rt_region_free(h->heap, heap_bytes(h->cap));
 	rt_timerheap_init(h);
 }
 
@@ -130,16 +131,12 @@ static bool grow(gort_runtime *rt, rt_timerheap *h, uint32_t more)
 		cap *= 2;
 	if (rt_oom_now(&rt->debug))
 		return false;
-	heap = be_arena_reserve(NULL, heap_bytes(cap), be_arena_query()->page);
+	heap = rt_region_new(heap_bytes(cap));
 	if (heap == NULL)
 		return false;
-	if (be_arena_commit(heap, heap_bytes(cap)) != 0) {
-		be_arena_release(heap, heap_bytes(cap));
-		return false;
-	}
 	if (h->heap != NULL) {
 		memcpy(heap, h->heap, heap_bytes(h->cap));
-		be_arena_release(h->heap, heap_bytes(h->cap));
+		rt_region_free(h->heap, heap_bytes(h->cap));
 	}
 	h->heap = heap;
 	h->cap = cap;

@@ -70,6 +70,15 @@ void rt_trace_emit_user(rt_m *mp, const char *name, uint64_t value)
 	emit(mp, mp->curg, &e);
 }
 
+void rt_trace_emit_stopped(gort_runtime *rt, unsigned event, rt_g *gp, uint64_t a0)
+{
+	for (int i = 0; i < rt->sched.nallp; i++)
+		raise_after(&gp->trace_last, rt->sched.allp[i]->trace_last);
+	rt_trace_emit_outside(rt, event, gp, a0, 0, 0);
+	for (int i = 0; i < rt->sched.nallp; i++)
+		raise_after(&rt->sched.allp[i]->trace_last, gp->trace_last);
+}
+
 RT_NOINLINE void rt_trace_emit_outside(gort_runtime *rt, unsigned event, rt_g *gp, uint64_t a0,
                                        uint64_t a1, uint64_t a2)
 {

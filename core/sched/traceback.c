@@ -27,6 +27,7 @@
 #include "core/sched/internal.h"
 
 #include "backends/arena/arena.h"
+#include "core/base/region.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,21 +40,15 @@ enum { SHOWN_FIRST = 50, SHOWN_LAST = 50 }; /* of a long stack */
 void *rt_pages_new(size_t *bytes)
 {
 	size_t unit = be_arena_query()->granularity;
-	void *p;
 
 	*bytes = (*bytes + unit - 1) / unit * unit;
-	p = be_arena_reserve(NULL, *bytes, be_arena_query()->page);
-	if (p != NULL && be_arena_commit(p, *bytes) != 0) {
-		be_arena_release(p, *bytes);
-		p = NULL;
-	}
-	return p;
+	return rt_region_new(*bytes);
 }
 
 void rt_pages_free(void *p, size_t bytes)
 {
 	if (p != NULL)
-		be_arena_release(p, bytes);
+		rt_region_free(p, bytes);
 }
 
 static bool make_room(rt_text *t, size_t more)
@@ -74,6 +69,33 @@ static bool make_room(rt_text *t, size_t more)
 	t->p = p;
 	t->cap = cap;
 	return true;
+}
+
+bool rt_array_fit(rt_array *a, size_t need)
+{
+	size_t bytes = a->bytes != 0 ? a->bytes : 1;
+	void *p;
+
+	if (need <= a->bytes)
+		return true;
+	while (bytes < need)
+		bytes *= 2;
+	p = rt_pages_new(&bytes);
+	if (p == NULL)
+		return false;
+	if (a->p != NULL) {
+		memcpy(p, a->p, a->bytes);
+		rt_pages_free(a->p, a->bytes);
+	}
+	*a = (rt_array){ p, bytes };
+	return true;
+}
+
+void rt_array_free(rt_array *a)
+{
+	if (a->p != NULL)
+		rt_pages_free(a->p, a->bytes);
+	*a = (rt_array){ NULL, 0 };
 }
 
 /* Without memory the text is cut: a failure is being reported, and the code says the rest. */
@@ -480,7 +502,7 @@ void rt_glist_free(rt_glist *l)
 
 void rt_report_all(gort_runtime *rt, rt_report *r, const rt_g *but)
 {
-	int64_t now = be_nanotime();
+	int64_t now = rt_now(rt);
 	rt_glist l;
 
 	if (!rt_glist_make(rt, &l)) {

@@ -55,7 +55,7 @@ int rt_wait_refused(rt_g *gp, int64_t deadline)
 		return 0;
 	if (rt_g_canceled(gp))
 		return GORT_ECANCELED;
-	return deadline != GORT_FOREVER && deadline <= be_nanotime() ? GORT_ETIMEDOUT : 0;
+	return deadline != GORT_FOREVER && deadline <= rt_now(gp->rt) ? GORT_ETIMEDOUT : 0;
 }
 
 /* gp->claim: a state in the lower bits, above it the number of the wait. */

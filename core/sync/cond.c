@@ -120,6 +120,7 @@ static int wait(cond *c, gort_mutex *m, int64_t deadline)
 	rt_plock(&c->lock, RT_RANK_cond);
 	enqueue(c, &w);
 	rt_punlock(&c->lock, RT_RANK_cond);
+	rt_note_unlock(m, 0);
 	if (RT_LIKELY(rt_gomutex_unlock(m))) {
 		rt_gopark(commit, &w, RT_WAIT_COND_WAIT, c);
 	} else {
@@ -135,7 +136,8 @@ static int wait(cond *c, gort_mutex *m, int64_t deadline)
 		rt_gomutex_unlocked();
 	}
 	err = rt_waiter_end(gp, &w);
-	(void)rt_gomutex_lock(m, RT_UNTIMED);
+	if (rt_gomutex_lock(m, RT_UNTIMED) == 0)
+		rt_note_lock(m, 0);
 	return err;
 }
 

@@ -41,8 +41,9 @@
  */
 #include "core/sync/mutex.h"
 
-#include "core/sched/sched_inline.h"
 #include "core/sync/sema.h"
+
+#include <stddef.h>
 
 enum { LOCKED = 1, WOKEN = 2, STARVING = 4, ASKED = 8, SHARED = RT_MUTEX_SHARED, WAITER = 32, SPINS = 4, PAUSES = 30 };
 #define STARVE_NS GORT_MILLISECOND
@@ -52,6 +53,7 @@ typedef struct mutex {
 } mutex;
 
 _Static_assert(sizeof(mutex) == sizeof(gort_mutex), "the public size is for ever");
+_Static_assert(offsetof(mutex, sema) == RT_SEMA_IN_MUTEX, "what reports show");
 
 static void spin(void)
 {
@@ -205,11 +207,11 @@ static RT_NOINLINE int lock_slow(mutex *m, int64_t deadline)
 		if (!(old & (LOCKED | STARVING)))
 			return 0;
 		if (since == 0)
-			since = be_nanotime();
+			since = rt_now(rt_self()->rt);
 		err = rt_semacquire(&m->sema, waited, deadline, RT_WAIT_MUTEX_LOCK);
 		if (err != 0)
 			return give_up(m, err);
-		starving = starving || be_nanotime() - since > STARVE_NS;
+		starving = starving || rt_now(rt_self()->rt) - since > STARVE_NS;
 		if (rt_load32_rlx(&m->state) & STARVING) {
 			take_over(m, !starving);
 			return 0;
@@ -342,7 +344,8 @@ _Noreturn RT_COLD void rt_gomutex_unlocked(void)
 static RT_NOINLINE void lock_long(mutex *m)
 {
 	(void)rt_enter("gort_mutex_lock");
-	(void)lock_slow(m, RT_UNTIMED);
+	if (lock_slow(m, RT_UNTIMED) == 0)
+		rt_note_lock(m, 0);
 	rt_leave();
 }
 
@@ -360,6 +363,8 @@ GORT_API int gort_mutex_lock_until(gort_mutex *m, int64_t deadline)
 
 	(void)RT_ENTER();
 	r = lock((mutex *)m, rt_deadline(deadline));
+	if (r == 0)
+		rt_note_lock(m, 0);
 	rt_leave();
 	return r;
 }
@@ -370,6 +375,8 @@ GORT_API bool gort_mutex_try_lock(gort_mutex *m)
 
 	(void)RT_ENTER();
 	done = trylock((mutex *)m);
+	if (done)
+		rt_note_lock(m, 0);
 	rt_leave();
 	return done;
 }
@@ -377,6 +384,7 @@ GORT_API bool gort_mutex_try_lock(gort_mutex *m)
 static RT_NOINLINE void unlock_long(mutex *m)
 {
 	(void)rt_enter("gort_mutex_unlock");
+	rt_note_unlock(m, 0);
 	if (RT_UNLIKELY(!unlock_slow(m)))
 		rt_gomutex_unlocked();
 	rt_leave();

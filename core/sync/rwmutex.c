@@ -35,6 +35,8 @@ typedef struct rwmutex {
 } rwmutex;
 
 _Static_assert(sizeof(rwmutex) == sizeof(gort_rwmutex), "the public size is for ever");
+_Static_assert(offsetof(rwmutex, state) == RT_READERS_IN_RWMUTEX, "what reports show");
+_Static_assert(offsetof(rwmutex, writer_at) == RT_WRITER_IN_RWMUTEX, "what reports show");
 
 /* ---- Readers -------------------------------------------------------------------------------- */
 
@@ -242,7 +244,8 @@ static bool unlock(rwmutex *m)
 GORT_API void gort_rwmutex_lock(gort_rwmutex *m)
 {
 	(void)RT_ENTER();
-	(void)lock((rwmutex *)m, RT_UNTIMED);
+	if (lock((rwmutex *)m, RT_UNTIMED) == 0)
+		rt_note_lock(m, 0);
 	rt_leave();
 }
 
@@ -252,6 +255,8 @@ GORT_API int gort_rwmutex_lock_until(gort_rwmutex *m, int64_t deadline)
 
 	(void)RT_ENTER();
 	r = lock((rwmutex *)m, rt_deadline(deadline));
+	if (r == 0)
+		rt_note_lock(m, 0);
 	rt_leave();
 	return r;
 }
@@ -262,6 +267,8 @@ GORT_API bool gort_rwmutex_try_lock(gort_rwmutex *m)
 
 	(void)RT_ENTER();
 	done = trylock((rwmutex *)m);
+	if (done)
+		rt_note_lock(m, 0);
 	rt_leave();
 	return done;
 }
@@ -269,6 +276,7 @@ GORT_API bool gort_rwmutex_try_lock(gort_rwmutex *m)
 GORT_API void gort_rwmutex_unlock(gort_rwmutex *m)
 {
 	(void)RT_ENTER();
+	rt_note_unlock(m, 0);
 	if (RT_UNLIKELY(!unlock((rwmutex *)m)))
 		rt_fatal("sync: Unlock of unlocked RWMutex");
 	rt_leave();
@@ -279,7 +287,8 @@ static RT_NOINLINE void rlock_long(rwmutex *m, bool counted)
 	(void)rt_enter("gort_rwmutex_rlock");
 	if (counted)
 		(void)uncount(m);
-	(void)rlock_slow(m, RT_UNTIMED);
+	if (rlock_slow(m, RT_UNTIMED) == 0)
+		rt_note_lock(m, 1);
 	rt_leave();
 }
 
@@ -299,6 +308,8 @@ GORT_API int gort_rwmutex_rlock_until(gort_rwmutex *m, int64_t deadline)
 
 	(void)RT_ENTER();
 	r = rlock((rwmutex *)m, rt_deadline(deadline));
+	if (r == 0)
+		rt_note_lock(m, 1);
 	rt_leave();
 	return r;
 }
@@ -309,6 +320,8 @@ GORT_API bool gort_rwmutex_try_rlock(gort_rwmutex *m)
 
 	(void)RT_ENTER();
 	done = tryrlock((rwmutex *)m);
+	if (done)
+		rt_note_lock(m, 1);
 	rt_leave();
 	return done;
 }
@@ -316,6 +329,7 @@ GORT_API bool gort_rwmutex_try_rlock(gort_rwmutex *m)
 static RT_NOINLINE void runlock_long(rwmutex *m)
 {
 	(void)rt_enter("gort_rwmutex_runlock");
+	rt_note_unlock(m, 1);
 	if (RT_UNLIKELY(!runlock(m)))
 		rt_fatal("sync: RUnlock of unlocked RWMutex");
 	rt_leave();

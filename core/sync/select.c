@@ -183,7 +183,7 @@ static inline void draw(int *chosen, uint32_t *found, uint32_t i)
 	uint32_t keep = 0;
 
 	if (++*found > 1)
-		keep = 0 - (uint32_t)(rt_rand_below(&rt_self()->rand, *found) != 0);
+		keep = 0 - (uint32_t)(rt_rand_below(&rt_self()->p->rand, *found) != 0);
 	*chosen = (int)(((uint32_t)*chosen & keep) | (i & ~keep));
 }
 

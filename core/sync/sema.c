@@ -157,7 +157,7 @@ static void insert(rt_semaroot *r, rt_waiter *w, bool lifo)
 
 	if (first == NULL) {
 		w->next = w->prev = w;
-		w->ticket = rt_rand_next(&rt_self()->rand);
+		w->ticket = rt_rand_next(&rt_self()->p->rand);
 		tree_insert(r, w);
 		return;
 	}
@@ -234,6 +234,16 @@ void rt_sema_end(rt_semaroot *r)
 	rt_punlock(&r->lock, RT_RANK_semaroot);
 }
 
+const void *rt_sema_shown(const void *addr, unsigned why)
+{
+	size_t in = why == RT_WAIT_MUTEX_LOCK      ? RT_SEMA_IN_MUTEX
+	            : why == RT_WAIT_RWMUTEX_RLOCK ? RT_READERS_IN_RWMUTEX
+	            : why == RT_WAIT_RWMUTEX_LOCK  ? RT_WRITER_IN_RWMUTEX
+	                                           : 0;
+
+	return (const char *)addr - in;
+}
+
 void rt_sema_park(rt_semaroot *r, rt_waiter *w, const void *addr, bool lifo, int64_t deadline,
                   rt_waitreason why)
 {
@@ -242,7 +252,7 @@ void rt_sema_park(rt_semaroot *r, rt_waiter *w, const void *addr, bool lifo, int
 	w->unlink = unlink_sema;
 	rt_waiter_begin(rt_curg(), w, deadline);
 	insert(r, w, lifo);
-	rt_gopark(commit, w, why, addr);
+	rt_gopark(commit, w, why, rt_sema_shown(addr, why));
 }
 
 /* ---- Tokens --------------------------------------------------------------------------------- */

@@ -18,6 +18,11 @@ typedef struct rt_semaroot {
 	char pad[48];      /* buckets do not share cache lines */
 } rt_semaroot;
 
+/* Where in the locks of programs their waiters wait. */
+enum { RT_SEMA_IN_MUTEX = 4, RT_READERS_IN_RWMUTEX = 8, RT_WRITER_IN_RWMUTEX = 12 };
+/* What a goroutine that waits at addr for this reason waits for, as the program knows it. */
+const void *rt_sema_shown(const void *addr, unsigned why);
+
 /* The bucket of addr in this goroutine's runtime. */
 rt_semaroot *rt_semaroot_of(const void *addr);
 

@@ -17,7 +17,7 @@ int rt_sleep_until(int64_t deadline, bool cancelable, rt_waitreason why)
 	rt_g *gp = rt_curg();
 	rt_waiter w;
 
-	while (be_nanotime() < deadline) { /* a timer without memory fires early */
+	while (rt_now(rt_runtime_of(gp)) < deadline) { /* a timer without memory fires early */
 		if (rt_g_released(gp) || (cancelable && rt_g_canceled(gp)))
 			return GORT_ECANCELED;
 		w.on = NULL;
@@ -32,16 +32,18 @@ int rt_sleep_until(int64_t deadline, bool cancelable, rt_waitreason why)
 
 GORT_API int64_t gort_nanotime(void)
 {
-	return be_nanotime();
+	rt_m *mp = rt_self();
+
+	return mp != NULL ? rt_now(mp->rt) : be_nanotime();
 }
 
 GORT_API void gort_sleep(int64_t ns)
 {
-	int64_t now;
+	rt_m *mp = RT_ENTER();
 
-	(void)RT_ENTER();
 	if (ns > 0) {
-		now = be_nanotime();
+		int64_t now = rt_now(mp->rt);
+
 		(void)rt_sleep_until(ns > INT64_MAX - 1 - now ? INT64_MAX - 1 : now + ns, false,
 		                     RT_WAIT_SLEEP);
 	}

@@ -78,7 +78,7 @@ static int64_t when_of(const gort_timer *t)
 
 static int64_t from_now(int64_t ns)
 {
-	int64_t now = be_nanotime();
+	int64_t now = rt_now(rt_self()->rt);
 
 	if (ns <= 0)
 		return now;
@@ -159,7 +159,7 @@ static void start(gort_timer *t, int64_t now)
 void rt_timer_ring(rt_alarm *a)
 {
 	gort_timer *t = RT_CONTAINER_OF(a, gort_timer, alarm);
-	int64_t now = be_nanotime();
+	int64_t now = rt_now(rt_self()->rt);
 	rt_g *wake = NULL;
 	bool refused = false;
 
@@ -186,7 +186,7 @@ bool rt_timer_due(const gort_timer *t)
 {
 	int64_t when = when_of(t);
 
-	return when != 0 && when <= be_nanotime();
+	return when != 0 && when <= rt_now(rt_self()->rt);
 }
 
 void rt_timer_poll(gort_timer *t)
@@ -195,7 +195,7 @@ void rt_timer_poll(gort_timer *t)
 
 	if (when_of(t) == 0 || t->blocked > 0)
 		return;
-	now = be_nanotime();
+	now = rt_now(rt_self()->rt);
 	if (when_of(t) <= now) {
 		rt_g *wake = send_moment(t, now);
 

@@ -252,7 +252,7 @@ GORT_API int gort_trace_buffer_write(gort_trace_buffer *b, int format, gort_writ
 	range r;
 	int err;
 
-	if (fn == NULL || (format != GORT_TRACE_TEXT && format != GORT_TRACE_CHROME))
+	if (fn == NULL || format < GORT_TRACE_TEXT || format > GORT_TRACE_SCHEDULE)
 		return GORT_EINVAL;
 	r = kept(b);
 	w = rt_tracewriter_new(format, fn, data, r.lost);

@@ -121,7 +121,7 @@ static bool is_live(const rt_g *gp)
  * that sorts again does not part a goroutine's state from its creation. */
 static void fill(gort_runtime *rt, watch *w)
 {
-	int64_t now = rt->trace.now();
+	int64_t now = rt->trace.now(&rt->trace);
 
 	w->nfirst = 0;
 	add(w, now, GORT_EV_PROCS)->args[0] = (uint64_t)rt_gomaxprocs(rt);

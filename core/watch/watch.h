@@ -12,7 +12,7 @@ void rt_watch_fini(gort_runtime *rt);
  * delivered. */
 void rt_watch_forget(gort_runtime *rt);
 
-/* write.c: events as text. format is GORT_TRACE_TEXT or GORT_TRACE_CHROME; lost: how many events
+/* write.c: events as text. format is one of GORT_TRACE_*; lost: how many events
  * are known to be missing. NULL: no memory. */
 typedef struct rt_tracewriter rt_tracewriter;
 rt_tracewriter *rt_tracewriter_new(int format, gort_writer fn, void *data, uint64_t lost);
@@ -26,5 +26,8 @@ void rt_tracewriter_free(rt_tracewriter *w);
  * a byte that is no UTF-8. Returns how many bytes of s that were. */
 enum { RT_JSON_CHAR = 8 };
 size_t rt_json_char(char out[RT_JSON_CHAR], const char *s);
+
+/* goroutines.c: keeps what a run that fails looks like; world stopped. */
+void rt_watch_failed(gort_runtime *rt);
 
 #endif

@@ -1,4 +1,5 @@
-/* write.c: events as text: a line each, or JSON for Chrome's tracer and Perfetto.
+/* write.c: events as text: a line each, or JSON for Chrome's tracer and Perfetto, or a schedule: a line for each event
+ * of goroutines, without what differs from run to run though the schedule does not.
  *
  * JSON. A track for each P (process 1), for each thread while it has no P (process 2), and for what
  * stops them all (process 3). A goroutine is a slice on the track of the P that runs it, from
@@ -11,12 +12,14 @@
  * reader may keep numbers as doubles.
  *
  * State, all on the C heap because the caller may be a goroutine on a small stack: a slot for each
- * P, and an open-addressing table of the goroutines that were made runnable and have not started.
+ * P, and an open-addressing table of the goroutines that were made runnable and have not started, or of the addresses
+ * that have a number.
  */
 #include "core/watch/watch.h"
 
 #include "core/base/attrs.h"
 #include "core/base/check.h"
+#include "core/base/trace.h"
 #include "core/sched/sched.h"
 
 #include <inttypes.h>
@@ -39,14 +42,14 @@ typedef struct track { /* of one P */
 } track;
 
 typedef struct flow { /* goid 0: free */
-	uint64_t goid, id;
+	uint64_t goid, id; /* in a schedule: an address and its number */
 } flow;
 
 struct rt_tracewriter {
 	gort_writer fn;
 	void *data;
 	int (*add)(rt_tracewriter *w, const gort_event *e);
-	bool json;
+	bool json, schedule;
 	uint64_t lost;
 	int err; /* the first one; nothing is written after it */
 	/* JSON */
@@ -112,6 +115,8 @@ static const char *label(const gort_event *e, int i)
 	return e->id < RT_NELEM(labels) ? labels[e->id][i] : NULL;
 }
 
+static void put_address_number(rt_tracewriter *w, uint64_t v);
+
 static void put_value(rt_tracewriter *w, char kind, uint64_t v)
 {
 	const char *reason = NULL;
@@ -120,6 +125,8 @@ static void put_value(rt_tracewriter *w, char kind, uint64_t v)
 		reason = rt_waitreason_text((unsigned)v);
 	if (reason != NULL)
 		put_string(w, reason);
+	else if (kind == 'x' && w->schedule)
+		put_address_number(w, v);
 	else if (kind == 'x')
 		put(w, w->json ? "\"0x%" PRIx64 "\"" : "0x%" PRIx64, v);
 	else
@@ -157,12 +164,9 @@ static void put_number(rt_tracewriter *w, char letter, bool known, uint64_t v)
 		put(w, " %c-", letter);
 }
 
-static int add_line(rt_tracewriter *w, const gort_event *e)
+/* The rest of a line: what happened. */
+static int put_what(rt_tracewriter *w, const gort_event *e)
 {
-	put(w, "%" PRId64 ".%09" PRId64, e->time / 1000000000, e->time % 1000000000);
-	put_number(w, 'p', e->p >= 0, (uint64_t)e->p);
-	put_number(w, 'm', e->thread != UINT32_MAX, e->thread);
-	put_number(w, 'g', e->goid != 0, e->goid);
 	put(w, " %s", name_of(e));
 	put_args(w, e, " ");
 	if (e->text != NULL) {
@@ -171,6 +175,15 @@ static int add_line(rt_tracewriter *w, const gort_event *e)
 	}
 	put(w, "\n");
 	return 0;
+}
+
+static int add_line(rt_tracewriter *w, const gort_event *e)
+{
+	put(w, "%" PRId64 ".%09" PRId64, e->time / 1000000000, e->time % 1000000000);
+	put_number(w, 'p', e->p >= 0, (uint64_t)e->p);
+	put_number(w, 'm', e->thread != UINT32_MAX, e->thread);
+	put_number(w, 'g', e->goid != 0, e->goid);
+	return put_what(w, e);
 }
 
 /* ---- JSON ---- */
@@ -278,6 +291,25 @@ static bool grow_flows(rt_tracewriter *w)
 	w->flows = flows;
 	w->flowcap = cap;
 	return true;
+}
+
+/* Addresses are numbered as they come up. */
+static void put_address_number(rt_tracewriter *w, uint64_t v)
+{
+	flow *f;
+
+	if (v == 0) {
+		put(w, "0");
+		return;
+	}
+	if (!grow_flows(w)) {
+		w->err = GORT_ENOMEM;
+		return;
+	}
+	f = &w->flows[flow_at(w->flows, w->flowcap, v)];
+	if (f->goid == 0)
+		*f = (flow){ v, ++w->nflows };
+	put(w, "@%" PRIu64, f->id);
 }
 
 /* goid was made runnable by the goroutine that runs on track p: an arrow begins here. */
@@ -461,6 +493,27 @@ static void end_json(rt_tracewriter *w)
 	put(w, "\n]}\n");
 }
 
+/* ---- A schedule ---- */
+
+/* Threads and Ps come and go as the system likes, and the collector as the heap does. */
+static bool of_schedule(const gort_event *e)
+{
+	const unsigned groups = GORT_TRACE_SCHED | GORT_TRACE_SYNC | GORT_TRACE_TIMER | GORT_TRACE_USER;
+	bool acts = e->id == GORT_EV_GO_CREATE || e->id == GORT_EV_GO_UNBLOCK;
+
+	return (rt_trace_group(e->id) & groups) != 0 && e->id != GORT_EV_PROC_START &&
+	       e->id != GORT_EV_PROC_STOP && e->id != GORT_EV_STEAL && e->goid < RT_SYSTEM_GOID &&
+	       (!acts || e->args[0] < RT_SYSTEM_GOID);
+}
+
+static int add_to_schedule(rt_tracewriter *w, const gort_event *e)
+{
+	if (!of_schedule(e))
+		return 0;
+	put(w, "g%" PRIu64, e->goid);
+	return put_what(w, e);
+}
+
 /* ---- The writer ---- */
 
 rt_tracewriter *rt_tracewriter_new(int format, gort_writer fn, void *data, uint64_t lost)
@@ -473,7 +526,8 @@ rt_tracewriter *rt_tracewriter_new(int format, gort_writer fn, void *data, uint6
 	w->data = data;
 	w->lost = lost;
 	w->json = format == GORT_TRACE_CHROME;
-	w->add = w->json ? add_json : add_line;
+	w->schedule = format == GORT_TRACE_SCHEDULE;
+	w->add = w->json ? add_json : w->schedule ? add_to_schedule : add_line;
 	return w;
 }
 
@@ -492,7 +546,7 @@ int rt_tracewriter_end(rt_tracewriter *w)
 {
 	if (w->json)
 		end_json(w);
-	else if (w->lost > 0)
+	else if (w->lost > 0) /* also in a schedule, which is none then */
 		put(w, "# %" PRIu64 " events lost\n", w->lost);
 	flush(w);
 	return w->err;

@@ -679,6 +679,7 @@ static RT_NOINLINE void wake(uintptr_t hidden)
 static void one(void *arg)
 {
 	uintptr_t hidden = start_one();
+	gort_goroutine row;
 	int n = 0;
 
 	(void)arg;
@@ -693,6 +694,8 @@ static void one(void *arg)
 	if (n == 1) {
 		CHECK(strncmp(text, "goroutine ", 10) == 0);
 		CHECK(strstr(text, " [chan receive (leaked)]:\n") != NULL);
+		CHECK(gort_leaked_goroutines(gort_self(), &row, 1) == 1);
+		CHECK(strcmp(row.wait_reason, "chan receive") == 0 && row.on == (void *)~hidden);
 		if (strcmp(be_fault_name, "signal") == 0) {
 			CHECK(strstr(text, "\ngets_seven(...)\n\t") != NULL);
 			CHECK(strstr(text, "\ncreated by start_one in goroutine 1\n\t") != NULL);

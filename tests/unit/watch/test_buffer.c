@@ -9,6 +9,7 @@
 
 #include "backends/thread/thread.h"
 #include "core/include/gort.h"
+#include "core/sched/sched.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -203,6 +204,22 @@ static void test_text(void **state)
 	                    "text=\"a\\\"b\\\\c\\u000ad\xc3\xa9\\ufffd\"\n"
 	                    "12.000000010 p0 m0 g- ?\n");
 	t.n = 0;
+	feed_one(b, (gort_event){ .time = 12000000011, .goid = 1, .p = 0, .id = GORT_EV_PROC_STOP });
+	feed_one(b, (gort_event){ .time = 12000000012, .goid = 1, .p = 0, .id = GORT_EV_STW_BEGIN });
+	feed_one(b, (gort_event){ .time = 12000000013, .goid = RT_SYSTEM_GOID, .p = 0, .id = GORT_EV_GO_YIELD });
+	feed_one(b, (gort_event){ .time = 12000000013, .goid = 1, .p = 0, .id = GORT_EV_GO_UNBLOCK,
+	                          .args = { RT_SYSTEM_GOID } });
+	feed_one(b, (gort_event){ .time = 12000000014, .goid = 1, .p = 0, .id = GORT_EV_CHAN_SEND,
+	                          .args = { 0x7f0, 3 } });
+	assert_int_equal(gort_trace_buffer_write(b, GORT_TRACE_SCHEDULE, collect, &t), 0);
+	assert_string_equal(t.s,
+	                    "g0 procs procs=4\n"
+	                    "g1 go_create new=18 fn=@1\n"
+	                    "g18 go_block reason=\"chan receive\" on=@2\n"
+	                    "g18 go_block reason=999 on=0\n"
+	                    "g1 user value=7 text=\"a\\\"b\\\\c\\u000ad\xc3\xa9\\ufffd\"\n"
+	                    "g1 chan_send chan=@2 len=3\n");
+	t.n = 0;
 	l->lost(l->data, 12);
 	assert_int_equal(gort_trace_buffer_write(b, GORT_TRACE_TEXT, collect, &t), 0);
 	assert_non_null(strstr(t.s, "\n# 12 events lost\n"));
@@ -217,11 +234,11 @@ static void test_writer_errors(void **state)
 
 	(void)state;
 	assert_int_equal(gort_trace_buffer_write(b, 0, collect, &t), GORT_EINVAL);
-	assert_int_equal(gort_trace_buffer_write(b, 3, collect, &t), GORT_EINVAL);
+	assert_int_equal(gort_trace_buffer_write(b, 4, collect, &t), GORT_EINVAL);
 	assert_int_equal(gort_trace_buffer_write(b, GORT_TRACE_TEXT, NULL, &t), GORT_EINVAL);
 	assert_int_equal(t.calls, 0);
 	feed_range(b, 0, 5000);
-	for (int format = GORT_TRACE_TEXT; format <= GORT_TRACE_CHROME; format++) {
+	for (int format = GORT_TRACE_TEXT; format <= GORT_TRACE_SCHEDULE; format++) {
 		unsigned before = t.calls;
 
 		t.n = 0;
@@ -374,7 +391,7 @@ static void test_chrome_of_torn_traces(void **state)
 			                          .goid = (uint64_t)(rand() % 400),
 			                          .thread = (uint32_t)(rand() % 5 - 1),
 			                          .p = rand() % 20 - 1,
-			                          .id = (uint32_t)(rand() % (GORT_EV_USER + 3)),
+			                          .id = (uint32_t)(rand() % (GORT_EV_UNLOCK + 3)),
 			                          .args = { (uint64_t)(rand() % 400), 5, 6 } });
 		s = chrome(b);
 		assert_null(strstr(s, "\"dur\":-"));
@@ -391,9 +408,9 @@ static void test_names(void **state)
 	assert_string_equal(gort_event_name(GORT_EV_PROCS), "procs");
 	assert_string_equal(gort_event_name(GORT_EV_GO_BLOCK), "go_block");
 	assert_string_equal(gort_event_name(GORT_EV_USER), "user");
-	for (unsigned id = 1; id <= GORT_EV_USER; id++)
+	for (unsigned id = 1; id <= GORT_EV_UNLOCK; id++)
 		assert_non_null(gort_event_name(id));
-	assert_null(gort_event_name(GORT_EV_USER + 1));
+	assert_null(gort_event_name(GORT_EV_UNLOCK + 1));
 	assert_null(gort_event_name(UINT32_MAX));
 	assert_string_equal(gort_wait_reason(3), "chan receive");
 	assert_null(gort_wait_reason(UINT32_MAX));

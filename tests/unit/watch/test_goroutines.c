@@ -108,6 +108,8 @@ static void test_list(void **state)
 	assert_string_equal(g->wait_reason, "");
 	check_waits(of(receives), "chan receive");
 	assert_int_equal(of(receives)->thread, 0);
+	assert_ptr_equal(of(receives)->on, ch);
+	assert_null(of(sleeps)->on);
 	check_waits(of(sleeps), "sleep");
 	assert_string_equal(of(sleeps)->name, "sleeper");
 	check_waits(of(wired), "chan receive");
@@ -115,6 +117,106 @@ static void test_list(void **state)
 	g = of(never_runs);
 	assert_int_equal(g->status, GORT_G_RUNNABLE);
 	assert_true(g->since == 0 && g->stack_used == 0);
+}
+
+/* ---- What a failed run looked like ---- */
+
+static gort_mutex held;
+static gort_rwmutex table;
+static gort_sema none;
+
+static void waits_for_mutex(void *arg)
+{
+	(void)arg;
+	gort_mutex_lock(&held);
+}
+
+static void waits_to_read(void *arg)
+{
+	(void)arg;
+	gort_rwmutex_rlock(&table);
+}
+
+static void waits_to_write(void *arg)
+{
+	(void)arg;
+	gort_rwmutex_lock(&table);
+}
+
+static void waits_for_token(void *arg)
+{
+	(void)arg;
+	gort_sema_acquire(&none);
+}
+
+static void deadlocks(void *arg)
+{
+	(void)arg;
+	ch = gort_chan_make(GORT_TYPE(int), 0);
+	gort_mutex_lock(&held);
+	gort_rwmutex_rlock(&table);
+	gort_go(waits_for_mutex, NULL);
+	gort_go(waits_to_write, NULL);
+	gort_go(waits_for_token, NULL);
+	settle();
+	gort_go(waits_to_read, NULL);
+	receives(NULL);
+}
+
+static void panics(void *arg)
+{
+	(void)arg;
+	gort_panics("here");
+}
+
+static void one_panics(void *arg)
+{
+	(void)arg;
+	ch = gort_chan_make(GORT_TYPE(int), 0);
+	gort_go(receives, NULL);
+	settle();
+	gort_go(panics, NULL);
+	receives(NULL);
+}
+
+static void check_on(gort_func start, const void *on)
+{
+	assert_int_equal(of(start)->status, GORT_G_WAITING);
+	assert_ptr_equal(of(start)->on, on);
+}
+
+static void test_failed(void **state)
+{
+	gort_config cfg;
+	gort_runtime *rt;
+
+	(void)state;
+	gort_config_init(&cfg);
+	assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
+	assert_int_equal(gort_failed_goroutines(rt, list, MAX), 0);
+	assert_int_equal(gort_runtime_run(rt, deadlocks, NULL), GORT_EDEADLOCK);
+	listed = gort_failed_goroutines(rt, list, MAX);
+	assert_int_equal(listed, 5);
+	check_on(deadlocks, ch);
+	check_on(waits_for_mutex, &held);
+	check_on(waits_to_read, &table);
+	check_on(waits_to_write, &table);
+	check_on(waits_for_token, &none);
+	assert_int_equal(gort_failed_goroutines(rt, list, 1), 5);
+
+	assert_int_equal(gort_runtime_run(rt, one_panics, NULL), GORT_EPANIC);
+	listed = gort_failed_goroutines(rt, list, MAX);
+	assert_int_equal(listed, 3);
+	for (size_t i = 1; i < listed; i++)
+		assert_true(list[i - 1].goid < list[i].goid);
+	assert_int_equal(of(NULL)->status, GORT_G_RUNNING);
+	assert_int_equal(of(NULL)->parent, 1);
+	assert_non_null(of(NULL)->creator);
+
+	assert_int_equal(gort_runtime_run(rt, never_runs, NULL), 0);
+	assert_int_equal(gort_failed_goroutines(rt, list, MAX), 0);
+	assert_int_equal(gort_runtime_free(rt), 0);
+	assert_int_equal(gort_failed_goroutines(rt, list, MAX), 0);
 }
 
 /* An older caller's struct, and less room than there are. */
@@ -369,6 +471,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_list),         cmocka_unit_test(test_list_sizes),
+		cmocka_unit_test(test_failed),
 		cmocka_unit_test(test_dump),         cmocka_unit_test(test_dump_outside),
 		cmocka_unit_test(test_dump_minutes), cmocka_unit_test(test_dump_in_place),
 		cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_table),

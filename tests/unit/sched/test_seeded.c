@@ -1,0 +1,697 @@
+/* Seeded runs: see core/sched/seeded.c. The programs are those of tests/support/seeded.c. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include "backends/thread/thread.h"
+#include "core/base/attrs.h"
+#include "core/include/gort.h"
+#include "core/sched/seeded.h"
+#include "tests/support/seeded.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static gort_runtime *rt;
+
+static void begin(const char *options)
+{
+	gort_config cfg;
+
+	gort_config_init(&cfg);
+	assert_int_equal(gort_config_parse(&cfg, options), 0);
+	assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
+}
+
+static void end(void)
+{
+	assert_int_equal(gort_runtime_free(rt), 0);
+	rt = NULL;
+}
+
+static void run(const char *options, gort_func main)
+{
+	begin(options);
+	assert_int_equal(gort_runtime_run(rt, main, NULL), 0);
+	end();
+}
+
+static uint64_t hash_of(gort_func main, uint64_t seed, const char *options)
+{
+	uint64_t hash = HASH_BEGIN;
+
+	assert_int_equal(run_written(main, seed, options, hash_writer, &hash), 0);
+	return hash;
+}
+
+/* ---- What a seed decides --------------------------------------------------------------------- */
+
+static void test_one_seed_one_schedule(void **state)
+{
+	(void)state;
+	for (const program *p = programs; p->name != NULL; p++) {
+		uint64_t first = hash_of(p->main, 1, NULL);
+		int others = 0;
+
+		for (uint64_t seed = 1; seed <= 20; seed++) {
+			uint64_t hash = hash_of(p->main, seed, NULL);
+
+			assert_true(hash == hash_of(p->main, seed, NULL));
+			others += hash != first;
+		}
+		assert_true(others >= 15);
+	}
+}
+
+/* The collector has its share, and its goroutine stands between others; the schedule stays the same. */
+static void test_collections_are_no_part(void **state)
+{
+	(void)state;
+	for (const program *p = programs; p->name != NULL; p++)
+		for (uint64_t seed = 1; seed <= 8; seed++) {
+			uint64_t usual = hash_of(p->main, seed, NULL);
+
+			assert_true(usual == hash_of(p->main, seed, "collector=none"));
+			assert_true(usual == hash_of(p->main, seed, "procs=9"));
+		}
+}
+
+enum { LETTERS = 12 };
+static char order[LETTERS + 1];
+static size_t written;
+
+static void append(void *arg)
+{
+	order[written++] = *(const char *)arg;
+}
+
+static void collect_between(void *arg)
+{
+	static const char letters[LETTERS + 1] = "abcdefghijkl";
+
+	(void)arg;
+	written = 0;
+	for (size_t i = 0; i < LETTERS; i++) {
+		assert_int_equal(gort_go(append, (void *)(uintptr_t)&letters[i]), 0);
+		if (i % 4 == 1)
+			gort_gc();
+	}
+	while (written < LETTERS)
+		gort_gosched();
+}
+
+static void no_collections(void *arg)
+{
+	static const char letters[LETTERS + 1] = "abcdefghijkl";
+
+	(void)arg;
+	written = 0;
+	for (size_t i = 0; i < LETTERS; i++) {
+		assert_int_equal(gort_go(append, (void *)(uintptr_t)&letters[i]), 0);
+		if (i % 4 == 1)
+			(void)gort_num_goroutine(); /* a point, where the other has gort_gc */
+	}
+	while (written < LETTERS)
+		gort_gosched();
+}
+
+static void test_who_waits_for_a_collection_goes_on(void **state)
+{
+	int differ = 0;
+
+	(void)state;
+	for (int seed = 1; seed <= 40; seed++) {
+		char options[32], before[LETTERS + 1];
+
+		snprintf(options, sizeof options, "seed=%d", seed);
+		run(options, no_collections);
+		memcpy(before, order, sizeof before);
+		run(options, collect_between);
+		assert_memory_equal(order, before, LETTERS);
+		differ += memcmp(order, "abcdefghijkl", LETTERS) != 0;
+	}
+	assert_true(differ > 20);
+}
+
+static void two_runs(void *arg)
+{
+	collect_between(arg);
+}
+
+/* A second run of a runtime begins as the first did, though goroutines have other numbers. */
+static void test_each_run_begins_anew(void **state)
+{
+	char first[LETTERS];
+
+	(void)state;
+	for (int seed = 1; seed <= 20; seed++) {
+		char options[32];
+
+		snprintf(options, sizeof options, "seed=%d", seed);
+		begin(options);
+		assert_int_equal(gort_runtime_run(rt, two_runs, NULL), 0);
+		memcpy(first, order, LETTERS);
+		assert_int_equal(gort_runtime_run(rt, two_runs, NULL), 0);
+		assert_memory_equal(order, first, LETTERS);
+		end();
+	}
+}
+
+static int chosen[4];
+
+static void select_often(void *arg)
+{
+	gort_chan *c[4];
+
+	(void)arg;
+	for (int i = 0; i < 4; i++) {
+		int64_t v = i;
+
+		c[i] = gort_chan_make(GORT_TYPE(int64_t), 1);
+		gort_chan_send(c[i], &v);
+	}
+	for (int n = 0; n < 400; n++) {
+		gort_select_case cases[4];
+		int64_t v;
+		int i;
+
+		for (i = 0; i < 4; i++)
+			cases[i] = (gort_select_case){ .chan = c[i], .dir = GORT_RECV, .elem = &v };
+		i = gort_select(cases, 4, GORT_FOREVER);
+		chosen[i]++;
+		gort_chan_send(c[i], &v);
+	}
+}
+
+static void test_select_draws_by_the_seed(void **state)
+{
+	int before[4];
+
+	(void)state;
+	memset(chosen, 0, sizeof chosen);
+	run("seed=5", select_often);
+	memcpy(before, chosen, sizeof before);
+	for (int i = 0; i < 4; i++)
+		assert_in_range(before[i], 60, 140);
+	memset(chosen, 0, sizeof chosen);
+	run("seed=5", select_often);
+	assert_memory_equal(chosen, before, sizeof before);
+	memset(chosen, 0, sizeof chosen);
+	run("seed=6", select_often);
+	assert_memory_not_equal(chosen, before, sizeof before);
+}
+
+/* ---- Time ------------------------------------------------------------------------------------ */
+
+static int64_t real_time(void)
+{
+	gort_runtime *self = gort_self();
+
+	(void)self;
+	return be_nanotime();
+}
+
+static void sleeps_long(void *arg)
+{
+	int64_t t = gort_nanotime();
+
+	(void)arg;
+	assert_true(t == RT_SEEDED_EPOCH);
+	gort_sleep(365 * INT64_C(86400) * GORT_SECOND);
+	assert_true(gort_nanotime() == t + 365 * INT64_C(86400) * GORT_SECOND);
+}
+
+static void test_a_year_costs_nothing(void **state)
+{
+	int64_t t = real_time();
+
+	(void)state;
+	run("seed=3", sleeps_long);
+	assert_true(real_time() - t < 60 * GORT_SECOND);
+}
+
+static void computes(void *arg)
+{
+	for (int i = 0; i < 1000; i++)
+		gort_gosched();
+	*(int64_t *)arg = gort_nanotime();
+}
+
+static void time_stands(void *arg)
+{
+	int64_t done = 0, t = gort_nanotime();
+
+	(void)arg;
+	assert_int_equal(gort_go(computes, &done), 0);
+	gort_sleep(1);
+	assert_true(done == t); /* that was while somebody could run */
+	assert_true(gort_nanotime() == t + 1);
+}
+
+static void test_time_stands_while_anybody_runs(void **state)
+{
+	(void)state;
+	for (int seed = 1; seed <= 30; seed++) {
+		char options[32];
+
+		snprintf(options, sizeof options, "seed=%d", seed);
+		run(options, time_stands);
+	}
+}
+
+static void tie(void *arg)
+{
+	char *c = arg;
+
+	gort_sleep(GORT_MILLISECOND);
+	append(c);
+}
+
+static void ties(void *arg)
+{
+	static char letters[] = "abcd";
+
+	(void)arg;
+	written = 0;
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(gort_go(tie, &letters[i]), 0);
+	gort_sleep(2 * GORT_MILLISECOND);
+	assert_int_equal(written, 4);
+}
+
+static void test_timers_that_are_due_at_once(void **state)
+{
+	char seen[64][4];
+	int n = 0;
+
+	(void)state;
+	for (int seed = 1; seed <= 60; seed++) {
+		char options[32];
+		int i;
+
+		snprintf(options, sizeof options, "seed=%d", seed);
+		run(options, ties);
+		for (i = 0; i < n && memcmp(seen[i], order, 4) != 0; i++)
+			;
+		if (i == n)
+			memcpy(seen[n++], order, 4);
+	}
+	assert_true(n >= 12); /* of 24 */
+}
+
+/* ---- Every schedule ends --------------------------------------------------------------------- */
+
+static rt_atomic32 flag;
+
+static void raise_flag(void *arg)
+{
+	(void)arg;
+	rt_store32_rel(&flag, 1);
+}
+
+static void spins_without_yielding(void *arg)
+{
+	gort_mutex m = GORT_INIT;
+
+	(void)arg;
+	rt_store32_rlx(&flag, 0);
+	assert_int_equal(gort_go(raise_flag, NULL), 0);
+	while (!rt_load32_acq(&flag)) {
+		gort_mutex_lock(&m); /* a point, and no more */
+		gort_mutex_unlock(&m);
+	}
+}
+
+static void spin(void *arg)
+{
+	(void)arg;
+	while (!rt_load32_acq(&flag))
+		gort_gosched();
+}
+
+static void two_spin(void *arg)
+{
+	(void)arg;
+	rt_store32_rlx(&flag, 0);
+	assert_int_equal(gort_go(spin, NULL), 0);
+	assert_int_equal(gort_go(spin, NULL), 0);
+	assert_int_equal(gort_go(raise_flag, NULL), 0);
+	spin(NULL);
+}
+
+static void test_who_spins_lets_others_run(void **state)
+{
+	(void)state;
+	for (int seed = 1; seed <= 60; seed++) {
+		char options[32];
+
+		snprintf(options, sizeof options, "seed=%d", seed);
+		run(options, spins_without_yielding);
+		run(options, two_spin);
+	}
+}
+
+/* ---- Threads --------------------------------------------------------------------------------- */
+
+static void wired(void *arg)
+{
+	uint64_t thread = be_thread_id();
+
+	gort_lock_os_thread();
+	thread = be_thread_id();
+	for (int i = 0; i < 10; i++) {
+		gort_gosched();
+		assert_true(be_thread_id() == thread);
+	}
+	append(arg);
+	gort_unlock_os_thread();
+	gort_waitgroup_done((gort_waitgroup *)((char *)arg + 8));
+}
+
+typedef struct wire {
+	char letter, unused[7];
+	gort_waitgroup done;
+} wire;
+
+static void wires(void *arg)
+{
+	static wire w[4];
+
+	(void)arg;
+	written = 0;
+	gort_lock_os_thread();
+	memset(w, 0, sizeof w);
+	for (int i = 0; i < 4; i++) {
+		w[i].letter = (char)('a' + i);
+		gort_waitgroup_add(&w[i].done, 1);
+		assert_int_equal(gort_go(wired, &w[i]), 0);
+	}
+	for (int i = 0; i < 4; i++)
+		gort_waitgroup_wait(&w[i].done);
+	assert_int_equal(written, 4);
+	gort_unlock_os_thread();
+}
+
+static void test_wired_goroutines_hand_the_baton_over(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++)
+		assert_true(hash_of(wires, seed, NULL) == hash_of(wires, seed, NULL));
+}
+
+static void other(void *arg)
+{
+	*(int *)arg += 1;
+}
+
+static void system_call(void *arg)
+{
+	volatile int others = 0;
+
+	(void)arg;
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(gort_go(other, (void *)&others), 0);
+	int before = others;
+	gort_entersyscall();
+	be_thread_nap(2 * GORT_MILLISECOND);
+	assert_int_equal(others, before);
+	gort_exitsyscall();
+}
+
+static void test_a_system_call_keeps_the_baton(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++)
+		assert_true(hash_of(system_call, seed, NULL) == hash_of(system_call, seed, NULL));
+}
+
+static void releases(void *arg)
+{
+	(void)arg;
+	rt_store32_rel(&flag, 1);
+}
+
+/* It waits for another goroutine where the runtime cannot see it. */
+static void stray(void *arg)
+{
+	(void)arg;
+	rt_store32_rlx(&flag, 0);
+	assert_int_equal(gort_go(releases, NULL), 0);
+	gort_entersyscall();
+	while (!rt_load32_acq(&flag))
+		be_thread_nap(GORT_MILLISECOND);
+	gort_exitsyscall();
+}
+
+static void test_a_system_call_that_waits_for_others(void **state)
+{
+	(void)state;
+	run("seed=1,debug=stray=20", stray);
+}
+
+static void test_outside_waits_for_main(void **state)
+{
+	static int n;
+
+	(void)state;
+	n = 0;
+	begin("seed=2");
+	assert_int_equal(gort_runtime_go(rt, other, &n), 0);
+	be_thread_nap(5 * GORT_MILLISECOND);
+	assert_int_equal(n, 0);
+	assert_int_equal(gort_runtime_run(rt, sleeps_long, NULL), 0);
+	assert_int_equal(n, 1); /* main slept, so it ran */
+	assert_int_equal(gort_runtime_go(rt, other, &n), 0); /* and one that nobody runs */
+	end();
+	assert_int_equal(n, 1);
+}
+
+static void procs(void *arg)
+{
+	(void)arg;
+	assert_int_equal(gort_gomaxprocs(0), 3);
+	assert_int_equal(gort_num_cpu(), 3);
+	assert_int_equal(gort_gomaxprocs(5), 3);
+	assert_int_equal(gort_gomaxprocs(-1), 5);
+}
+
+static void test_gomaxprocs_is_what_was_said(void **state)
+{
+	(void)state;
+	run("seed=2,procs=3", procs);
+}
+
+static void deadlock(void *arg)
+{
+	gort_sema never = GORT_INIT;
+
+	(void)arg;
+	gort_sema_acquire(&never);
+}
+
+static void test_deadlock(void **state)
+{
+	(void)state;
+	begin("seed=2");
+	assert_int_equal(gort_runtime_run(rt, deadlock, NULL), GORT_EDEADLOCK);
+	assert_non_null(strstr(gort_runtime_error(rt), "all goroutines are asleep - deadlock!"));
+	end();
+}
+
+static void attached(void *arg)
+{
+	(void)arg;
+	assert_int_equal(gort_attach(rt), 0);
+	for (int i = 0; i < 20; i++)
+		gort_gosched();
+	gort_sema_release(arg);
+	assert_int_equal(gort_detach(), 0);
+}
+
+static void with_attached(void *arg)
+{
+	gort_sema done = GORT_INIT;
+	be_thread t;
+
+	(void)arg;
+	assert_int_equal(be_thread_start(&t, attached, &done, 0), 0);
+	gort_entersyscall(); /* until it comes, nobody else can run */
+	be_thread_nap(GORT_MILLISECOND);
+	gort_exitsyscall();
+	while (!gort_sema_try_acquire(&done))
+		gort_gosched();
+	gort_entersyscall();
+	be_thread_join(&t);
+	gort_exitsyscall();
+}
+
+static void test_attached_thread(void **state)
+{
+	(void)state;
+	run("seed=4,debug=stray=20", with_attached);
+}
+
+/* ---- Recorded schedules ---------------------------------------------------------------------- */
+
+static void letters_race(void *arg)
+{
+	static char letters[] = "abcdefghijkl";
+
+	(void)arg;
+	written = 0;
+	for (int i = 0; i < LETTERS; i++)
+		assert_int_equal(gort_go(append, &letters[i]), 0);
+	while (written < LETTERS)
+		gort_gosched();
+}
+
+static void test_a_recorded_schedule_replays(void **state)
+{
+	gort_choice kept[1000];
+	char first[LETTERS];
+
+	(void)state;
+	for (int seed = 1; seed <= 40; seed++) {
+		char options[32];
+		uint64_t steps, again;
+		int64_t n, usual;
+
+		snprintf(options, sizeof options, "seed=%d", seed);
+		begin(options);
+		assert_int_equal(gort_schedule_set(rt, NULL, 0), 0);
+		assert_int_equal(gort_runtime_run(rt, letters_race, NULL), 0);
+		memcpy(first, order, LETTERS);
+		n = gort_schedule_get(rt, kept, RT_NELEM(kept), &steps);
+		assert_in_range(n, 0, RT_NELEM(kept));
+		end();
+
+		begin("seed=77"); /* another one: nothing but select draws from it */
+		assert_int_equal(gort_schedule_set(rt, kept, (size_t)n), 0);
+		assert_int_equal(gort_runtime_run(rt, letters_race, NULL), 0);
+		assert_memory_equal(order, first, LETTERS);
+		assert_int_equal(gort_schedule_get(rt, NULL, 0, &again), n);
+		assert_int_equal(again, steps);
+		end();
+
+		begin(options); /* no choices: the usual order */
+		assert_int_equal(gort_schedule_set(rt, kept, 0), 0);
+		assert_int_equal(gort_runtime_run(rt, letters_race, NULL), 0);
+		assert_memory_equal(order, "abcdefghijkl", LETTERS);
+		usual = gort_schedule_get(rt, NULL, 0, NULL);
+		assert_int_equal(usual, 0);
+		assert_int_equal(gort_runtime_run(rt, letters_race, NULL), 0); /* and the seed's again */
+		assert_memory_equal(order, first, LETTERS);
+		end();
+	}
+}
+
+static void changes_schedule(void *arg)
+{
+	(void)arg;
+	assert_int_equal(gort_schedule_set(rt, NULL, 0), GORT_EBUSY);
+	assert_int_equal(gort_schedule_get(rt, NULL, 0, NULL), GORT_EBUSY);
+}
+
+static void test_schedules_that_are_refused(void **state)
+{
+	gort_choice wrong[] = { { 2, 1 }, { 2, 1 } }, absent[] = { { 1, 999 }, { UINT64_MAX, 1 } };
+
+	(void)state;
+	begin("seed=2");
+	assert_int_equal(gort_schedule_set(rt, wrong, 2), GORT_EINVAL);
+	assert_int_equal(gort_schedule_set(rt, NULL, 1), GORT_EINVAL);
+	assert_int_equal(gort_schedule_get(rt, NULL, 1, NULL), GORT_EINVAL);
+	assert_int_equal(gort_schedule_set(rt, absent, 2), 0);
+	assert_int_equal(gort_runtime_run(rt, letters_race, NULL), 0);
+	assert_memory_equal(order, "abcdefghijkl", LETTERS);
+	assert_int_equal(gort_runtime_run(rt, changes_schedule, NULL), 0);
+	end();
+	begin("procs=1");
+	assert_int_equal(gort_schedule_set(rt, NULL, 0), GORT_EINVAL);
+	assert_int_equal(gort_schedule_get(rt, NULL, 0, NULL), GORT_EINVAL);
+	end();
+}
+
+/* ---- The system refuses ---------------------------------------------------------------------- */
+
+static void many(void *arg)
+{
+	gort_waitgroup done = GORT_INIT;
+	static int n;
+
+	(void)arg;
+	n = 0;
+	for (int i = 0; i < 3000; i++)
+		if (gort_waitgroup_go(&done, other, &n) != 0)
+			gort_runtime_stop(gort_self(), 7);
+	gort_waitgroup_wait(&done);
+	assert_int_equal(n, 3000);
+}
+
+/* Each request for memory is refused once: no runtime, or a run that ends as it should, or fails with GORT_ENOMEM. */
+static void test_memory_ends(void **state)
+{
+	int made = 0;
+
+	(void)state;
+	for (int i = 1; i < 400; i++) {
+		gort_config cfg;
+		char debug[32];
+		int r;
+
+		gort_config_init(&cfg);
+		snprintf(debug, sizeof debug, "oomfail=%d", i);
+		cfg.seed = (uint64_t)i;
+		cfg.debug = debug;
+		r = gort_runtime_new(&rt, &cfg);
+		if (r == GORT_ENOMEM)
+			continue;
+		assert_int_equal(r, 0);
+		made++;
+		r = gort_runtime_run(rt, many, NULL);
+		assert_true(r == 0 || r == 7 || r == GORT_ENOMEM);
+		end();
+	}
+	assert_true(made > 0);
+}
+
+static void test_no_thread_for_helpers(void **state)
+{
+	(void)state;
+	begin("seed=2,debug=syscallfail=maker:1");
+	assert_int_equal(gort_runtime_run(rt, wires, NULL), GORT_ENOMEM);
+	assert_int_equal(gort_runtime_run(rt, wires, NULL), 0); /* the next one is made */
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_seed_one_schedule),
+		cmocka_unit_test(test_collections_are_no_part),
+		cmocka_unit_test(test_who_waits_for_a_collection_goes_on),
+		cmocka_unit_test(test_each_run_begins_anew),
+		cmocka_unit_test(test_select_draws_by_the_seed),
+		cmocka_unit_test(test_a_year_costs_nothing),
+		cmocka_unit_test(test_time_stands_while_anybody_runs),
+		cmocka_unit_test(test_timers_that_are_due_at_once),
+		cmocka_unit_test(test_who_spins_lets_others_run),
+		cmocka_unit_test(test_wired_goroutines_hand_the_baton_over),
+		cmocka_unit_test(test_a_system_call_keeps_the_baton),
+		cmocka_unit_test(test_a_system_call_that_waits_for_others),
+		cmocka_unit_test(test_outside_waits_for_main),
+		cmocka_unit_test(test_gomaxprocs_is_what_was_said),
+		cmocka_unit_test(test_deadlock),
+		cmocka_unit_test(test_attached_thread),
+		cmocka_unit_test(test_a_recorded_schedule_replays),
+		cmocka_unit_test(test_schedules_that_are_refused),
+		cmocka_unit_test(test_memory_ends),
+		cmocka_unit_test(test_no_thread_for_helpers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
