@@ -178,6 +178,21 @@ GORT_API int gort_attach(gort_runtime *rt);
 /* [T] Undoes gort_attach. GORT_EINVAL: this is no attached thread. */
 GORT_API int gort_detach(void);
 
+/* A goroutine whose thread is still to come, for who makes threads that attach: it has its number at
+ * once, and counts as awake. With a seed a thread that calls gort_attach comes when the clock says; by
+ * a seat the schedule is the seed's. The order: new; start the thread, which calls attach and waits there;
+ * ready; or, if no thread could be started, free. */
+typedef struct gort_seat gort_seat;
+/* [T] *goid: its number (may be NULL); by a goroutine of rt: as its child. GORT_EINVAL, GORT_ENOMEM,
+ * GORT_EFORKED. */
+GORT_API int gort_seat_new(gort_runtime *rt, gort_seat **out, uint64_t *goid);
+/* [T] It may go on from here on. Once; another goroutine may go on meanwhile. GORT_EINVAL: it was. */
+GORT_API int gort_seat_ready(gort_seat *seat);
+/* [T] As gort_attach, with that goroutine; the seat is gone, in any case but GORT_EBUSY. GORT_ENOMEM. */
+GORT_API int gort_seat_attach(gort_seat *seat);
+/* [T] It was not ready, and no thread comes. NULL is allowed. */
+GORT_API void gort_seat_free(gort_seat *seat);
+
 /* A C program as a Go program: new with defaults and GORT_EXIT_ON_FATAL, run, free. Returns the
  * exit status for main: 0, or 1 if no runtime could be made. Not from a goroutine. */
 GORT_API int gort_main(gort_func main, void *arg);

@@ -214,6 +214,7 @@ struct rt_m {
 		uint64_t rare;
 	};
 	bool attached;           /* a foreign thread between attach and detach */
+	bool seated;             /* one that was still to come was said to be ready; by who makes it */
 	bool crowded;            /* a hint of sync/mutex.c: the mutex of late had waiters */
 	bool plain;              /* set once: sched.plainmutex */
 	be_context *g0;          /* its scheduler's context */

@@ -81,7 +81,7 @@ static void test_collections_are_no_part(void **state)
 }
 
 enum { LETTERS = 12 };
-static char order[LETTERS + 1];
+static char order[64];
 static size_t written;
 
 static void append(void *arg)
@@ -535,6 +535,106 @@ static void test_attached_thread(void **state)
 	run("seed=4,debug=stray=20", with_attached);
 }
 
+/* ---- Seats: goroutines whose threads come later ---------------------------------------------- */
+
+enum { SEATS = 4, ROUNDS = 3 };
+
+typedef struct comer {
+	gort_seat *seat;
+	gort_waitgroup *done;
+	be_thread thread;
+	uint64_t goid;
+	char letter;
+	bool slow;
+} comer;
+
+static void comes(void *arg)
+{
+	comer *c = arg;
+
+	if (c->slow) /* chosen long before it is here, perhaps */
+		be_thread_nap(GORT_MILLISECOND);
+	assert_int_equal(gort_seat_attach(c->seat), 0);
+	assert_true(gort_goid() == c->goid);
+	for (int i = 0; i < ROUNDS; i++) {
+		append(&c->letter);
+		gort_gosched();
+	}
+	if (c->done != NULL)
+		gort_waitgroup_done(c->done);
+	assert_int_equal(gort_detach(), 0);
+}
+
+static char rounds[SEATS * ROUNDS];
+
+static void makes_seats(void *arg)
+{
+	gort_waitgroup done = GORT_INIT;
+	comer c[SEATS];
+
+	(void)arg;
+	written = 0;
+	gort_waitgroup_add(&done, SEATS);
+	for (int i = 0; i < SEATS; i++) {
+		c[i] = (comer){ .done = &done, .letter = (char)('a' + i), .slow = i % 2 };
+		assert_int_equal(gort_seat_new(gort_self(), &c[i].seat, &c[i].goid), 0);
+		assert_int_equal(be_thread_start(&c[i].thread, comes, &c[i], 0), 0);
+		assert_int_equal(gort_seat_ready(c[i].seat), 0);
+	}
+	gort_waitgroup_wait(&done);
+	gort_entersyscall();
+	for (int i = 0; i < SEATS; i++)
+		be_thread_join(&c[i].thread);
+	gort_exitsyscall();
+	assert_int_equal(written, SEATS * ROUNDS);
+	memcpy(rounds, order, sizeof rounds);
+}
+
+static void test_threads_that_come_later(void **state)
+{
+	int differ = 0;
+
+	(void)state;
+	for (int seed = 1; seed <= 20; seed++) {
+		char options[32], first[sizeof rounds];
+
+		snprintf(options, sizeof options, "seed=%d", seed);
+		run(options, makes_seats);
+		memcpy(first, rounds, sizeof first);
+		run(options, makes_seats);
+		assert_memory_equal(rounds, first, sizeof first);
+		differ += memcmp(first, "abcdabcdabcd", sizeof first) != 0;
+	}
+	assert_true(differ > 10);
+	run("procs=2", makes_seats);
+}
+
+static void test_seats_before_a_run(void **state)
+{
+	comer c = { .letter = 'x' };
+	gort_seat *unused;
+
+	(void)state;
+	written = 0;
+	begin("seed=3");
+	assert_int_equal(gort_seat_new(rt, &unused, NULL), 0);
+	assert_int_equal(gort_runtime_free(rt), GORT_EBUSY); /* somebody may come */
+	gort_seat_free(unused);
+	gort_seat_free(NULL);
+	assert_int_equal(gort_seat_new(rt, &c.seat, &c.goid), 0);
+	assert_int_equal(be_thread_start(&c.thread, comes, &c, 0), 0);
+	assert_int_equal(gort_seat_ready(c.seat), 0);
+	be_thread_nap(5 * GORT_MILLISECOND);
+	assert_int_equal(written, 0); /* it waits for the run */
+	assert_int_equal(gort_runtime_run(rt, sleeps_long, NULL), 0);
+	be_thread_join(&c.thread);
+	assert_int_equal(written, ROUNDS);
+	assert_int_equal(gort_seat_new(rt, NULL, NULL), GORT_EINVAL);
+	end();
+	assert_int_equal(gort_seat_new(rt, &unused, NULL), GORT_EINVAL);
+	assert_null(unused);
+}
+
 /* ---- Recorded schedules ---------------------------------------------------------------------- */
 
 static void letters_race(void *arg)
@@ -687,6 +787,8 @@ int main(void)
 		cmocka_unit_test(test_gomaxprocs_is_what_was_said),
 		cmocka_unit_test(test_deadlock),
 		cmocka_unit_test(test_attached_thread),
+		cmocka_unit_test(test_threads_that_come_later),
+		cmocka_unit_test(test_seats_before_a_run),
 		cmocka_unit_test(test_a_recorded_schedule_replays),
 		cmocka_unit_test(test_schedules_that_are_refused),
 		cmocka_unit_test(test_memory_ends),
