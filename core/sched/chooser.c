@@ -45,6 +45,7 @@ void rt_chooser_init(rt_chooser *c, uint64_t seed)
 {
 	memset(c, 0, sizeof *c);
 	c->seed = seed;
+	c->idle = true;
 }
 
 void rt_chooser_free(rt_chooser *c)
@@ -70,11 +71,17 @@ void rt_chooser_begin(rt_chooser *c, uint64_t goid0)
 	c->step = c->arrivals = 0;
 	c->changed = c->stayed = 0;
 	c->nkept = c->planned = 0;
-	c->forgot = false;
+	c->forgot = c->idle = false;
 	c->n = 0;
 	c->nfallen = 0;
 	if (c->fallen.p != NULL)
 		memset(c->fallen.p, 0, c->fallen.bytes);
+}
+
+void rt_chooser_end(rt_chooser *c)
+{
+	c->idle = true;
+	c->n = 0;
 }
 
 bool rt_chooser_plan(rt_chooser *c, const gort_choice *plan, size_t n)
@@ -218,6 +225,11 @@ void rt_chooser_add(rt_chooser *c, rt_g *gp, bool yielded)
 	sift_up(c, c->n - 1, (rt_candidate){ key, arrival, gp });
 }
 
+rt_g *rt_chooser_take(rt_chooser *c)
+{
+	return c->n > 0 ? take(c, 0) : NULL;
+}
+
 /* ---- Choices --------------------------------------------------------------------------------- */
 
 /* The place in the pool of the one that has waited longest. */
@@ -285,8 +297,8 @@ rt_g *rt_chooser_next(rt_chooser *c, rt_g *runs)
 	uint32_t at, usual;
 	rt_g *gp;
 
-	if (c->n + (runs != NULL) < 2)
-		return c->n == 0 ? runs : take(c, 0);
+	if (c->n + (runs != NULL) < 2 || c->idle)
+		return runs != NULL ? runs : rt_chooser_take(c);
 	c->step++;
 	if (runs != NULL && c->stayed >= FAIR) {
 		tired = true;

@@ -61,6 +61,7 @@ typedef struct rt_chooser {
 	bool recording;       /* choices are kept */
 	bool forgot;          /* there was no memory for one */
 	bool plans;           /* the next run has a plan */
+	bool idle;            /* no run is in progress: attached threads go on as usual, and nothing is counted */
 	size_t nkept, nplan, planned;
 	rt_array kept, plan;  /* gort_choice[] */
 } rt_chooser;
@@ -69,6 +70,10 @@ void rt_chooser_init(rt_chooser *c, uint64_t seed);
 void rt_chooser_free(rt_chooser *c);
 /* A run begins, whose first goroutine after main gets the number goid0; the pool is empty. */
 void rt_chooser_begin(rt_chooser *c, uint64_t goid0);
+/* The run is over, and the pool empty; what it has kept stays. */
+void rt_chooser_end(rt_chooser *c);
+/* Somebody of the pool, without a choice; NULL: there is nobody. */
+rt_g *rt_chooser_take(rt_chooser *c);
 /* There is room for one more. */
 bool rt_chooser_fits(rt_chooser *c);
 /* gp waits for the processor; there is room. yielded: it let others go first. */

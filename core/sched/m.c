@@ -429,8 +429,8 @@ void rt_handoffp(gort_runtime *rt, rt_p *pp)
 	int64_t when;
 
 	rt_count64_owner(&pp->handoffs, 1);
-	if (RT_UNLIKELY(rt->seeded != NULL) && rt_load32_rlx(&rt->runstate) != RT_RUN_ACTIVE) {
-		idle(rt, pp); /* what waits is dropped */
+	if (RT_UNLIKELY(rt->seeded != NULL) && rt_load32_rlx(&rt->runstate) > RT_RUN_ACTIVE) {
+		idle(rt, pp); /* the run ends, and what waits is dropped: no thread is made for it */
 		return;
 	}
 	if (!rt_runq_empty(pp) || rt_load32_rlx(&sc->runqsize) > 0) {

@@ -49,6 +49,7 @@ struct rt_seeded {
 	uint64_t system;   /* goroutines of the runtime's own, ever */
 	uint64_t polled;   /* the step at which descriptors were looked at last */
 	rt_gqueue waiting; /* born outside a run: for the next one. Guarded by sched.lock */
+	rt_atomic32 renew; /* 1: a run has begun, and the chooser has not; by who begins it */
 };
 
 /* ---- Life ------------------------------------------------------------------------------------ */
@@ -86,20 +87,37 @@ void rt_seeded_free(gort_runtime *rt)
 	rt->seeded = NULL;
 }
 
-/* Before main is queued. */
+/* Before main is queued. An attached thread may have the P, and the chooser with it: who next has to choose begins
+ * anew. */
 void rt_seeded_begin(gort_runtime *rt)
 {
 	rt_seeded *sd = rt->seeded;
-	rt_p *pp = rt->sched.allp[0];
 	rt_g *gp;
 
-	rt_chooser_begin(&sd->chooser, pp->goid != pp->goidend ? pp->goid : rt_load64_rlx(&rt->sched.goidgen));
-	rt_rand_seed(&pp->rand, rt->cfg.seed);
-	sd->polled = 0;
+	rt_store32_rel(&sd->renew, 1);
 	rt_lock(&rt->sched.lock, RT_RANK_sched);
 	while ((gp = rt_gqueue_pop(&sd->waiting)) != NULL)
 		rt_globq_put_locked(rt, gp);
 	rt_unlock(&rt->sched.lock, RT_RANK_sched);
+}
+
+/* With the P: the first choice of a run. Goroutines of attached threads may be in the pool. */
+static RT_NOINLINE void renew(gort_runtime *rt, rt_p *pp)
+{
+	rt_seeded *sd = rt->seeded;
+	rt_g *gp;
+
+	rt_store32_rlx(&sd->renew, 0);
+	rt_lock(&rt->sched.lock, RT_RANK_sched);
+	while ((gp = rt_chooser_take(&sd->chooser)) != NULL) {
+		sd->counted--;
+		rt_store32_rlx(&rt->sched.runqsize, rt_load32_rlx(&rt->sched.runqsize) - 1);
+		rt_globq_put_locked(rt, gp);
+	}
+	rt_unlock(&rt->sched.lock, RT_RANK_sched);
+	rt_chooser_begin(&sd->chooser, pp->goid != pp->goidend ? pp->goid : rt_load64_rlx(&rt->sched.goidgen));
+	rt_rand_seed(&pp->rand, rt->cfg.seed);
+	sd->polled = 0;
 }
 
 void rt_seeded_forget_locked(gort_runtime *rt)
@@ -110,7 +128,7 @@ void rt_seeded_forget_locked(gort_runtime *rt)
 	sd->ncollector = 0;
 	sd->resumes = NULL;
 	sd->counted = 0;
-	sd->chooser.n = 0;
+	rt_chooser_end(&sd->chooser);
 	sd->waiting.head = sd->waiting.tail = NULL;
 }
 
@@ -247,6 +265,8 @@ static bool gather(gort_runtime *rt, rt_p *pp)
 	bool inherit;
 	rt_g *gp;
 
+	if (RT_UNLIKELY(rt_load32_acq(&sd->renew)))
+		renew(rt, pp);
 	while (rt_chooser_fits(&sd->chooser) && (gp = rt_runq_get_alone(pp, &inherit)) != NULL)
 		add(sd, gp, false);
 	if (rt_loadptr_rlx(&pp->yielded) != NULL)

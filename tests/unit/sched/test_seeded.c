@@ -512,6 +512,8 @@ static void attached(void *arg)
 	assert_int_equal(gort_detach(), 0);
 }
 
+static void letters_race(void *arg);
+
 static void with_attached(void *arg)
 {
 	gort_sema done = GORT_INIT;
@@ -633,6 +635,74 @@ static void test_seats_before_a_run(void **state)
 	end();
 	assert_int_equal(gort_seat_new(rt, &unused, NULL), GORT_EINVAL);
 	assert_null(unused);
+}
+
+/* Attached threads want the baton while runs come and go. */
+static gort_sema ping, pong;
+
+static void release_both(void *arg)
+{
+	(void)arg;
+	gort_sema_release(&ping);
+	gort_sema_release(&pong);
+}
+
+static void ponger(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(gort_attach(rt), 0);
+		for (int k = 0; k < 5; k++) {
+			gort_sema_acquire(&ping);
+			gort_gosched();
+			gort_sema_release(&pong);
+		}
+		assert_int_equal(gort_detach(), 0);
+	}
+}
+
+static void pinger(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(gort_attach(rt), 0);
+		for (int k = 0; k < 5; k++) {
+			gort_sema_release(&ping);
+			gort_gosched();
+			gort_sema_acquire(&pong);
+		}
+		assert_int_equal(gort_detach(), 0);
+	}
+	rt_store32_rel(&flag, 1);
+}
+
+static void test_attached_between_runs(void **state)
+{
+	be_thread a, b;
+	int runs = 0;
+
+	(void)state;
+	memset(&ping, 0, sizeof ping);
+	memset(&pong, 0, sizeof pong);
+	rt_store32_rlx(&flag, 0);
+	begin("seed=7");
+	assert_int_equal(gort_schedule_set(rt, NULL, 0), 0);
+	assert_int_equal(be_thread_start(&a, ponger, NULL, 0), 0);
+	assert_int_equal(be_thread_start(&b, pinger, NULL, 0), 0);
+	while (!rt_load32_acq(&flag)) {
+		assert_int_equal(gort_runtime_run(rt, letters_race, NULL), 0);
+		assert_true(gort_schedule_get(rt, NULL, 0, NULL) >= 0);
+		runs++;
+	}
+	for (int i = 0; i < 1000; i++) { /* what a release at the end of a run has left of the other one's waits */
+		assert_int_equal(gort_runtime_run(rt, release_both, NULL), 0);
+		if (i % 10 == 0)
+			be_thread_nap(0);
+	}
+	be_thread_join(&a);
+	be_thread_join(&b);
+	assert_true(runs > 0);
+	end();
 }
 
 /* ---- Recorded schedules ---------------------------------------------------------------------- */
@@ -789,6 +859,7 @@ int main(void)
 		cmocka_unit_test(test_attached_thread),
 		cmocka_unit_test(test_threads_that_come_later),
 		cmocka_unit_test(test_seats_before_a_run),
+		cmocka_unit_test(test_attached_between_runs),
 		cmocka_unit_test(test_a_recorded_schedule_replays),
 		cmocka_unit_test(test_schedules_that_are_refused),
 		cmocka_unit_test(test_memory_ends),
