@@ -192,6 +192,7 @@ static void test_failed(void **state)
 
 	(void)state;
 	gort_config_init(&cfg);
+	cfg.procs = 1; /* settle means something */
 	assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
 	assert_int_equal(gort_failed_goroutines(rt, list, MAX), 0);
 	assert_int_equal(gort_runtime_run(rt, deadlocks, NULL), GORT_EDEADLOCK);
