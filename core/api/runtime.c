@@ -78,6 +78,7 @@ static void sched_init(gort_runtime *rt)
 	rt_fixalloc_together(&sc->gs); /* rt_g_ref */
 	rt_fixalloc_init(&sc->ms, sizeof(rt_m) + be_context_size, &rt->debug);
 	rt_fixalloc_init(&sc->names, 32, &rt->debug);
+	rt_seats_init(sc, &rt->debug);
 	rt_fixalloc_init(&rt->defers, RT_DEFERBLOCK_SIZE, &rt->debug);
 	rt_trace_init(&rt->trace);
 }
@@ -88,6 +89,7 @@ static void sched_fini(gort_runtime *rt)
 
 	rt_trace_fini(&rt->trace);
 	rt_fixalloc_fini(&rt->defers);
+	rt_fixalloc_fini(&sc->seatrecords);
 	rt_fixalloc_fini(&sc->names);
 	rt_fixalloc_fini(&sc->ms);
 	rt_fixalloc_fini(&sc->gs);

@@ -180,15 +180,16 @@ GORT_API int gort_detach(void);
 
 /* A goroutine whose thread is still to come, for who makes threads that attach: it has its number at
  * once, and counts as awake. With a seed a thread that calls gort_attach comes when the clock says; by
- * a seat the schedule is the seed's. The order: new; start the thread, which calls attach and waits there;
- * ready; or, if no thread could be started, free. */
+ * a seat the schedule is the seed's. The order, without other calls of gort in between: new; start the
+ * thread, which calls attach and waits there; ready; or, if no thread could be started, free. */
 typedef struct gort_seat gort_seat;
 /* [T] *goid: its number (may be NULL); by a goroutine of rt: as its child. GORT_EINVAL, GORT_ENOMEM,
  * GORT_EFORKED. */
 GORT_API int gort_seat_new(gort_runtime *rt, gort_seat **out, uint64_t *goid);
-/* [T] It may go on from here on. Once; another goroutine may go on meanwhile. GORT_EINVAL: it was. */
+/* [T] It may go on from here on. Once; another goroutine may go on meanwhile. GORT_ECANCELED: the run is over. */
 GORT_API int gort_seat_ready(gort_seat *seat);
-/* [T] As gort_attach, with that goroutine; the seat is gone, in any case but GORT_EBUSY. GORT_ENOMEM. */
+/* [T] As gort_attach, with that goroutine; the seat is gone, in any case but GORT_EBUSY. GORT_ENOMEM.
+ * GORT_ECANCELED: its run was over before it was ready. */
 GORT_API int gort_seat_attach(gort_seat *seat);
 /* [T] It was not ready, and no thread comes. NULL is allowed. */
 GORT_API void gort_seat_free(gort_seat *seat);
@@ -199,7 +200,8 @@ GORT_API int gort_main(gort_func main, void *arg);
 
 /* Runs main under the seeds cfg->seed (0 = 1), +1, +2, ... each in a runtime of its own. 0 if all
  * `runs` pass; else the code of the first that did not, and in *seed its seed, which makes any run
- * of the program fail in the same way. Not from a goroutine. */
+ * of the program fail in the same way; but GORT_EBUSY and GORT_ENOMEM may be the system's. Not from a
+ * goroutine. */
 GORT_API int gort_explore(const gort_config *cfg, gort_func main, void *arg, uint64_t runs,
                           uint64_t *seed);
 
@@ -305,7 +307,7 @@ GORT_API gort_string gort_panic_text(gort_eface v);
 /* ---- Time ----------------------------------------------------------------------------------- */
 
 /* [S] A monotonic clock. In a seeded runtime it is virtual: it stands still while a goroutine can
- * run and jumps to the next timer when none can. */
+ * run and jumps to the next timer when none can, or all only yield. Outside its goroutines: the real one. */
 GORT_API int64_t gort_nanotime(void);
 /* time.Sleep: at least ns; returns at once if ns <= 0. */
 GORT_API void gort_sleep(int64_t ns);
@@ -730,7 +732,7 @@ enum { /* gort_event.id; in brackets its group, then what args hold. goid is the
 	GORT_EV_GO_CREATE = 4,     /* [SCHED] new goid, start function */
 	GORT_EV_GO_START = 5,      /* [SCHED] it runs on p now: for the how-manieth time */
 	GORT_EV_GO_END = 6,        /* [SCHED] */
-	GORT_EV_GO_YIELD = 7,      /* [SCHED] 0 = gort_gosched, 1 = preempted */
+	GORT_EV_GO_YIELD = 7,      /* [SCHED] 0 = gort_gosched, 1 = preempted, 2 = it goes on next */
 	GORT_EV_GO_BLOCK = 8,      /* [SCHED] wait reason, see gort_wait_reason; on what address */
 	GORT_EV_GO_UNBLOCK = 9,    /* [SCHED] the goid made runnable */
 	GORT_EV_SYSCALL_BEGIN = 10, /* [SCHED] or it slept in foreign code, and its P was taken */

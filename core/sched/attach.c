@@ -89,7 +89,10 @@ static rt_m *new_wired(gort_runtime *rt)
 
 static void free_wired(rt_m *mp)
 {
-	rt_g_free(mp->rt, NULL, rt_loadptr_rlx(&mp->lockedg));
+	rt_g *gp = rt_loadptr_rlx(&mp->lockedg);
+
+	rt_storeptr_rlx(&mp->lockedg, NULL);
+	rt_g_free(mp->rt, NULL, gp);
 	rt_m_gone(mp);
 }
 
@@ -165,16 +168,85 @@ GORT_API int gort_detach(void)
 
 /* ---- Seats ---------------------------------------------------------------------------------------- */
 
-/* gort_seat is the M whose thread is still to come. */
-static rt_m *m_of(gort_seat *seat)
+enum { NEW = 0, READY = 1, OVER = 2 };
+
+struct gort_seat {
+	gort_runtime *rt;   /* set once */
+	rt_m *mp;           /* whose thread is still to come; the same */
+	rt_atomic32 users;  /* who makes the thread, and the thread: the last one gives the record back */
+	/* guarded by sched.lock */
+	uint32_t state;     /* with a seed: NEW until it is said to be ready, OVER if the run ended before */
+	gort_seat *next;    /* of sched.seats: those that are NEW */
+};
+
+void rt_seats_init(rt_sched *sc, rt_debugvars *debug)
 {
-	return (rt_m *)seat;
+	rt_fixalloc_init(&sc->seatrecords, sizeof(gort_seat), debug);
+}
+
+static void put(gort_seat *seat, uint32_t users)
+{
+	if (rt_add32_full(&seat->users, -users) == users)
+		rt_fixalloc_put(&seat->rt->sched.seatrecords, seat);
+}
+
+static void unlist_locked(rt_sched *sc, const gort_seat *seat)
+{
+	gort_seat **at = &sc->seats;
+
+	while (*at != NULL && *at != seat)
+		at = &(*at)->next;
+	if (*at != NULL)
+		*at = seat->next;
+}
+
+/* World stopped: the run is over, and those who would say that they are ready are perhaps gone. */
+void rt_seats_drop(gort_runtime *rt)
+{
+	rt_sched *sc = &rt->sched;
+
+	rt_lock(&sc->lock, RT_RANK_sched);
+	for (; sc->seats != NULL; sc->seats = sc->seats->next) {
+		sc->seats->state = OVER;
+		rt_store32_rel(&sc->seats->mp->exiting, 1);
+		rt_m_unidle_locked(sc->seats->mp);
+	}
+	rt_unlock(&sc->lock, RT_RANK_sched);
+}
+
+static int seat_new(gort_runtime *rt, const rt_m *self, gort_seat **out, uint64_t *goid)
+{
+	rt_sched *sc = &rt->sched;
+	gort_seat *seat = rt_fixalloc_get(&sc->seatrecords);
+	rt_m *mp = seat != NULL ? new_wired(rt) : NULL;
+	rt_g *gp;
+
+	if (mp == NULL) {
+		if (seat != NULL)
+			rt_fixalloc_put(&sc->seatrecords, seat);
+		return GORT_ENOMEM;
+	}
+	*seat = (gort_seat){ .rt = rt, .mp = mp };
+	rt_store32_rlx(&seat->users, 2);
+	gp = rt_loadptr_rlx(&mp->lockedg);
+	if (self != NULL && self->rt == rt && self->curg != NULL)
+		gp->parent = self->curg->goid;
+	if (goid != NULL)
+		*goid = gp->goid;
+	rt_lock(&sc->lock, RT_RANK_sched);
+	sc->nattached++;
+	if (rt->seeded != NULL) {
+		seat->next = sc->seats;
+		sc->seats = seat;
+	}
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	*out = seat;
+	return 0;
 }
 
 GORT_API int gort_seat_new(gort_runtime *rt, gort_seat **out, uint64_t *goid)
 {
-	rt_m *self, *mp;
-	rt_g *gp;
+	rt_m *self;
 	int err;
 
 	if (out == NULL)
@@ -182,102 +254,117 @@ GORT_API int gort_seat_new(gort_runtime *rt, gort_seat **out, uint64_t *goid)
 	*out = NULL;
 	self = rt_hold();
 	err = may_attach(rt);
-	mp = err == 0 ? new_wired(rt) : NULL;
-	if (err == 0 && mp == NULL)
-		err = GORT_ENOMEM;
-	if (err == 0) {
-		rt_lock(&rt->sched.lock, RT_RANK_sched);
-		rt->sched.nattached++;
-		rt_unlock(&rt->sched.lock, RT_RANK_sched);
-		gp = rt_loadptr_rlx(&mp->lockedg);
-		if (self != NULL && self->rt == rt && self->curg != NULL)
-			gp->parent = self->curg->goid;
-		if (goid != NULL)
-			*goid = gp->goid;
-		*out = (gort_seat *)mp;
-	}
-	rt_unhold(self);
+	if (err == 0)
+		err = seat_new(rt, self, out, goid);
+	/* No point: another goroutine that ended the run here would leave nobody to say that it is ready. */
+	rt_fence_compiler();
+	if (self != NULL)
+		self->locks--;
 	return err;
 }
 
-/* With a seed it takes part from here on. */
-static void ready_seeded(rt_m *self, rt_m *mp)
+/* With a seed it takes part from here on. False: its run is over. */
+static bool take_part(rt_m *self, gort_seat *seat)
 {
-	gort_runtime *rt = mp->rt;
-	rt_g *gp = rt_loadptr_rlx(&mp->lockedg);
-	bool inside = self != NULL && self->rt == rt && self->p != NULL;
+	gort_runtime *rt = seat->rt;
+	rt_sched *sc = &rt->sched;
+	rt_g *gp = rt_loadptr_rlx(&seat->mp->lockedg);
+	bool inside = self != NULL && self->rt == rt && self->p != NULL, wakes;
 
-	rt_add64_full(&rt->sched.created, 1);
 	rt_lock_comer(rt);
+	if (seat->state != NEW) {
+		rt_unlock(&sc->lock, RT_RANK_sched);
+		return false;
+	}
+	seat->state = READY;
+	unlist_locked(sc, seat);
+	rt_add64_full(&sc->created, 1);
 	rt_gstatus_set(gp, RT_G_DEAD, RT_G_RUNNABLE);
 	if (inside)
 		RT_TRACE(self, SCHED, GO_CREATE, gp, gp->goid, 0, 0);
 	else
 		RT_TRACE_OUTSIDE(rt, SCHED, GO_CREATE, gp, gp->goid, 0, 0);
-	if (!rt_seeded_postpone_locked(rt, gp))
+	wakes = !rt_seeded_postpone_locked(rt, gp);
+	if (wakes)
 		rt_globq_put_locked(rt, gp);
-	rt_unlock(&rt->sched.lock, RT_RANK_sched);
-	if (!inside)
+	rt_unlock(&sc->lock, RT_RANK_sched);
+	if (wakes && !inside)
 		rt_wakep(rt);
+	return true;
 }
 
 GORT_API int gort_seat_ready(gort_seat *seat)
 {
-	rt_m *self = rt_hold(), *mp = m_of(seat);
-	bool seeded = mp->rt->seeded != NULL, first = !seeded || !mp->seated;
+	rt_m *self = rt_hold();
+	bool there = seat->rt->seeded == NULL || take_part(self, seat);
 
-	if (seeded && first) {
-		mp->seated = true;
-		ready_seeded(self, mp);
-	}
+	put(seat, 1);
 	rt_unhold(self);
-	return first ? 0 : GORT_EINVAL;
+	return there ? 0 : GORT_ECANCELED;
+}
+
+static int attach_seeded(gort_seat *seat, rt_m *mp, rt_g *gp)
+{
+	gort_runtime *rt = seat->rt;
+
+	/* With the P: until then others may look at gp, which has no stack. */
+	if (!rt_stoplockedm(mp)) {
+		free_wired(mp);
+		put(seat, 1);
+		uncount(rt);
+		return GORT_ECANCELED;
+	}
+	if (!come(mp)) {
+		rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_DEAD);
+		rt_add64_full(&rt->sched.ended, 1);
+		rt_handoffp(rt, rt_releasep(mp));
+		free_wired(mp);
+		put(seat, 1);
+		uncount(rt);
+		return GORT_ENOMEM;
+	}
+	put(seat, 1);
+	run_here(mp, gp);
+	begin(mp, gp);
+	return 0;
 }
 
 GORT_API int gort_seat_attach(gort_seat *seat)
 {
-	rt_m *mp = m_of(seat);
-	gort_runtime *rt = mp->rt;
+	rt_m *mp = seat->mp;
+	gort_runtime *rt = seat->rt;
 	rt_g *gp = rt_loadptr_rlx(&mp->lockedg);
 
 	if (rt_self() != NULL)
 		return GORT_EBUSY;
-	if (rt->seeded == NULL) {
-		if (!come(mp)) {
-			gort_seat_free(seat);
-			return GORT_ENOMEM;
-		}
-		attach_p(mp, gp);
-		uncount(rt); /* attach_p has counted it, too */
-		begin(mp, gp);
-		return 0;
-	}
-	(void)rt_stoplockedm(mp); /* with the P: until then others may look at gp, which has no stack */
+	if (rt->seeded != NULL)
+		return attach_seeded(seat, mp, gp);
+	put(seat, 1);
 	if (!come(mp)) {
-		rt_gstatus_set(gp, RT_G_RUNNABLE, RT_G_DEAD);
-		rt_add64_full(&rt->sched.ended, 1);
-		rt_storeptr_rlx(&mp->lockedg, NULL);
-		rt_handoffp(rt, rt_releasep(mp));
-		rt_g_free(rt, NULL, gp);
-		rt_m_gone(mp);
+		free_wired(mp);
 		uncount(rt);
 		return GORT_ENOMEM;
 	}
-	run_here(mp, gp);
+	attach_p(mp, gp);
+	uncount(rt); /* attach_p has counted it, too */
 	begin(mp, gp);
 	return 0;
 }
 
 GORT_API void gort_seat_free(gort_seat *seat)
 {
-	rt_m *self, *mp = m_of(seat);
 	gort_runtime *rt;
+	rt_m *self;
 
 	if (seat == NULL)
 		return;
 	self = rt_hold();
-	rt = mp->rt;
-	free_wired(mp);
+	rt = seat->rt;
+	rt_lock(&rt->sched.lock, RT_RANK_sched);
+	unlist_locked(&rt->sched, seat);
+	rt_unlock(&rt->sched.lock, RT_RANK_sched);
+	free_wired(seat->mp);
+	put(seat, 2);
 	uncount(rt);
 	rt_unhold(self);
 }

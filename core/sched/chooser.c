@@ -297,8 +297,11 @@ rt_g *rt_chooser_next(rt_chooser *c, rt_g *runs)
 	uint32_t at, usual;
 	rt_g *gp;
 
-	if (c->n + (runs != NULL) < 2 || c->idle)
+	if (c->n + (runs != NULL) < 2 || c->idle) {
+		if (runs == NULL)
+			c->stayed = 0;
 		return runs != NULL ? runs : rt_chooser_take(c);
+	}
 	c->step++;
 	if (runs != NULL && c->stayed >= FAIR) {
 		tired = true;

@@ -12,7 +12,8 @@ enum { GOID_BATCH = 16, NAME_SIZE = 32, BIRTHS_AHEAD = 4 };
 
 uint64_t rt_goid_next(gort_runtime *rt, rt_p *pp)
 {
-	if (pp == NULL)
+	/* With a seed without gaps: attached threads have numbers of the same run. */
+	if (pp == NULL || RT_UNLIKELY(rt->seeded != NULL))
 		return rt_add64_full(&rt->sched.goidgen, 1);
 	if (pp->goid == pp->goidend) {
 		pp->goid = rt_add64_full(&rt->sched.goidgen, GOID_BATCH);

@@ -120,6 +120,10 @@ void rt_maker_ask_locked(gort_runtime *rt, bool spinning);
 int rt_maker_start(gort_runtime *rt);     /* GORT_ENOMEM, OS errors */
 void rt_maker_end(gort_runtime *rt);
 
+/* attach.c */
+void rt_seats_init(rt_sched *sc, rt_debugvars *debug);
+void rt_seats_drop(gort_runtime *rt);     /* world stopped */
+
 /* helpers.c: 0, GORT_ENOMEM, OS errors */
 int rt_helpers_start(gort_runtime *rt);   /* booting */
 int rt_helpers_need(gort_runtime *rt);    /* if they do not run; holding nothing */

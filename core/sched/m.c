@@ -16,7 +16,7 @@
  * gets them, or the maker tries again a moment later, for as long as work waits beside an idle P: those that run may
  * never come for it, as they are in the system or compute, and perhaps none runs.
  */
-#include "core/sched/internal.h"
+#include "core/sched/seeded.h"
 
 #include <errno.h>
 #include <string.h>
@@ -163,6 +163,11 @@ void rt_maker_ask_locked(gort_runtime *rt, bool spinning)
 	rt_sched *sc = &rt->sched;
 
 	rt_lockrank_assert_held(RT_RANK_sched, &sc->lock);
+	if (RT_UNLIKELY(!rt_load32_rlx(&sc->helpers))) { /* a seeded runtime that has needed no other thread yet */
+		if (spinning)
+			rt_add32_full(&sc->nmspinning, (uint32_t)-1);
+		return;
+	}
 	/* One that only comes to be there can search as well. */
 	if (!spinning || sc->nmake == sc->nmakespinning)
 		sc->nmake++;
@@ -429,7 +434,7 @@ void rt_handoffp(gort_runtime *rt, rt_p *pp)
 	int64_t when;
 
 	rt_count64_owner(&pp->handoffs, 1);
-	if (RT_UNLIKELY(rt->seeded != NULL) && rt_load32_rlx(&rt->runstate) > RT_RUN_ACTIVE) {
+	if (RT_UNLIKELY(rt->seeded != NULL) && rt_seeded_ends(rt)) {
 		idle(rt, pp); /* the run ends, and what waits is dropped: no thread is made for it */
 		return;
 	}

@@ -442,10 +442,20 @@ static RT_NOINLINE bool search(rt_m *mp, rt_g **out)
 /* The same of a seeded run: true: *out is the next, or NULL to leave the loop. False: search again. */
 static RT_NOINLINE bool find_seeded(rt_m *mp, rt_g **out)
 {
+	gort_runtime *rt = mp->rt;
+
+	*out = NULL;
+	if (rt_seeded_ends(rt)) { /* nobody goes on before all are dropped */
+		if (mp->spinning)
+			(void)spinning_end(mp);
+		rt_handoffp(rt, rt_releasep(mp));
+		return !rt_stopm(mp);
+	}
 	*out = rt_seeded_next(mp);
 	if (*out != NULL)
 		return true;
-	if (rt_seeded_jump(mp->rt))
+	/* What is left to sweep would look like work to who goes idle. */
+	if (rt_seeded_jump(rt) || (RT_UNLIKELY(rt_load32_rlx(&rt->gcbusy) != 0) && collect_idle(mp)))
 		return false;
 	return !go_idle(mp, out) || *out != NULL;
 }

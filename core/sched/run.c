@@ -168,8 +168,6 @@ static void begin(gort_runtime *rt, rt_m *mp, rt_g *gp)
 	rt->nfailed = 0;
 	rt_store64_rlx(&sc->coarse, (uint64_t)rt_now(rt));
 	rt_error_set(rt, "");
-	if (rt->seeded != NULL)
-		rt_seeded_begin(rt);
 	rt_lock(&sc->lock, RT_RANK_sched);
 	rt->host = mp;
 	rt_gstatus_set(gp, RT_G_DEAD, RT_G_RUNNABLE);
@@ -178,6 +176,8 @@ static void begin(gort_runtime *rt, rt_m *mp, rt_g *gp)
 	pp = rt_load32_rlx(&sc->gcwaiting) ? NULL : rt_pidle_get_locked(rt);
 	if (pp == NULL)
 		rt_globq_put_locked(rt, gp);
+	if (rt->seeded != NULL)
+		rt_seeded_begin_locked(rt);
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	if (pp != NULL) {
 		rt_acquirep(mp, pp);
@@ -324,6 +324,7 @@ void rt_drop_all(gort_runtime *rt)
 	rt->up.gc_drop(rt); /* first: nothing marks any more, and no store needs a barrier */
 	dropping(rt, 1);
 	empty_queues(rt);
+	rt_seats_drop(rt);
 	rt_lock(&rt->sched.allglock, RT_RANK_allg);
 	gp = rt->sched.allg;
 	rt_unlock(&rt->sched.allglock, RT_RANK_allg);

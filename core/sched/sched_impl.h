@@ -214,7 +214,6 @@ struct rt_m {
 		uint64_t rare;
 	};
 	bool attached;           /* a foreign thread between attach and detach */
-	bool seated;             /* one that was still to come was said to be ready; by who makes it */
 	bool crowded;            /* a hint of sync/mutex.c: the mutex of late had waiters */
 	bool plain;              /* set once: sched.plainmutex */
 	be_context *g0;          /* its scheduler's context */
@@ -347,7 +346,8 @@ typedef struct rt_sched {
 	rt_mutex allglock;
 	rt_g *allg;              /* guarded by allglock */
 	uintptr_t gbase;         /* set once, under allglock with the first G: see rt_g_ref */
-	rt_fixalloc gs, ms, names;
+	rt_fixalloc gs, ms, names, seatrecords;
+	struct gort_seat *seats; /* attach.c; guarded by lock */
 	be_netpoll poll;
 	rt_atomic32 pollwaiters; /* goroutines that wait for descriptors; any thread */
 	rt_atomic64 lastpoll;    /* when somebody looked last, or came out of a wait */

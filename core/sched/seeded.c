@@ -8,8 +8,9 @@
  * in sched.runqsize there. It is asked when a goroutine parks, yields or ends, and at each point: the end of a call of
  * the runtime (rt_leave), for which the P's flag is always up. Between two points a goroutine is alone.
  *
- * Time is virtual. It stands while anybody can run, and jumps to the next timer when nobody can. So a sleep costs
- * nothing, and a timeout comes when all that could prevent it has not. While goroutines wait for descriptors nobody can
+ * Time is virtual. It stands while anybody can run, and jumps to the next timer when nobody can, or when for YIELDS
+ * turns all that ran have only yielded: they wait for it. So a sleep costs nothing, and a timeout comes when all
+ * that could prevent it has not. While goroutines wait for descriptors nobody can
  * know that: then it passes as the real one does.
  *
  * Numbers that select and others draw come from the P's generator, which starts anew with each run.
@@ -34,7 +35,7 @@
  */
 #include "core/sched/seeded.h"
 
-enum { POLL_TURN = 64 };
+enum { POLL_TURN = 64, YIELDS = 10000 };
 
 /* Everything belongs to who has the P, or to who begins a run, unless noted. */
 struct rt_seeded {
@@ -48,6 +49,7 @@ struct rt_seeded {
 	uint32_t counted;  /* all of these and the pool, in runqsize; written under sched.lock */
 	uint64_t system;   /* goroutines of the runtime's own, ever */
 	uint64_t polled;   /* the step at which descriptors were looked at last */
+	uint32_t yields;   /* turns since anything but a yield has happened */
 	rt_gqueue waiting; /* born outside a run: for the next one. Guarded by sched.lock */
 	rt_atomic32 renew; /* 1: a run has begun, and the chooser has not; by who begins it */
 };
@@ -89,16 +91,26 @@ void rt_seeded_free(gort_runtime *rt)
 
 /* Before main is queued. An attached thread may have the P, and the chooser with it: who next has to choose begins
  * anew. */
-void rt_seeded_begin(gort_runtime *rt)
+void rt_seeded_begin_locked(gort_runtime *rt)
 {
 	rt_seeded *sd = rt->seeded;
 	rt_g *gp;
 
 	rt_store32_rel(&sd->renew, 1);
-	rt_lock(&rt->sched.lock, RT_RANK_sched);
 	while ((gp = rt_gqueue_pop(&sd->waiting)) != NULL)
 		rt_globq_put_locked(rt, gp);
+}
+
+bool rt_seeded_ends(gort_runtime *rt)
+{
+	bool r;
+
+	if (RT_LIKELY(rt_load32_acq(&rt->runstate) <= RT_RUN_ACTIVE))
+		return false;
+	rt_lock(&rt->sched.lock, RT_RANK_sched);
+	r = rt->host != NULL && rt_load32_rlx(&rt->runstate) > RT_RUN_ACTIVE;
 	rt_unlock(&rt->sched.lock, RT_RANK_sched);
+	return r;
 }
 
 /* With the P: the first choice of a run. Goroutines of attached threads may be in the pool. */
@@ -115,9 +127,9 @@ static RT_NOINLINE void renew(gort_runtime *rt, rt_p *pp)
 		rt_globq_put_locked(rt, gp);
 	}
 	rt_unlock(&rt->sched.lock, RT_RANK_sched);
-	rt_chooser_begin(&sd->chooser, pp->goid != pp->goidend ? pp->goid : rt_load64_rlx(&rt->sched.goidgen));
+	rt_chooser_begin(&sd->chooser, rt_load64_rlx(&rt->sched.goidgen));
 	rt_rand_seed(&pp->rand, rt->cfg.seed);
-	sd->polled = 0;
+	sd->polled = sd->yields = 0;
 }
 
 void rt_seeded_forget_locked(gort_runtime *rt)
@@ -128,6 +140,11 @@ void rt_seeded_forget_locked(gort_runtime *rt)
 	sd->ncollector = 0;
 	sd->resumes = NULL;
 	sd->counted = 0;
+	if (rt_load32_rlx(&sd->renew)) { /* it ended before its first choice */
+		rt_store32_rlx(&sd->renew, 0);
+		sd->chooser.n = 0;
+		rt_chooser_begin(&sd->chooser, 0);
+	}
 	rt_chooser_end(&sd->chooser);
 	sd->waiting.head = sd->waiting.tail = NULL;
 }
@@ -210,6 +227,8 @@ static void add(rt_seeded *sd, rt_g *gp, bool yielded)
 		gp->waitreason = RT_WAIT_NONE;
 		sd->resumes = gp;
 	} else {
+		if (!yielded)
+			sd->yields = 0;
 		rt_chooser_add(&sd->chooser, gp, yielded);
 	}
 }
@@ -296,6 +315,12 @@ static void poll_by_turn(rt_m *mp)
 	(void)rt_poll_now(mp);
 }
 
+/* Only yielders have run for long: they wait for time to pass. */
+static bool only_yields(rt_seeded *sd)
+{
+	return ++sd->yields > YIELDS && sd->chooser.n > 0;
+}
+
 rt_g *rt_seeded_next(rt_m *mp)
 {
 	gort_runtime *rt = mp->rt;
@@ -304,6 +329,11 @@ rt_g *rt_seeded_next(rt_m *mp)
 
 	poll_by_turn(mp);
 	(void)gather(rt, mp->p);
+	if (RT_UNLIKELY(only_yields(sd)) && rt_seeded_jump(rt)) {
+		sd->yields = 0;
+		rt_timers_run(mp->p, rt_seeded_now(rt));
+		(void)gather(rt, mp->p);
+	}
 	if ((gp = rt_gqueue_pop(&sd->collector)) != NULL)
 		sd->ncollector--;
 	else if ((gp = sd->resumes) != NULL)
@@ -313,6 +343,27 @@ rt_g *rt_seeded_next(rt_m *mp)
 	if (held(sd) != sd->counted)
 		count(rt);
 	return gp;
+}
+
+/* gp was interrupted. If another one was, too (it came out of a system call meanwhile), it waits like all. */
+static void resume(gort_runtime *rt, rt_g *gp)
+{
+	rt_lock(&rt->sched.lock, RT_RANK_sched);
+	if (rt->seeded->resumes == NULL)
+		rt->seeded->resumes = gp;
+	else
+		rt_globq_put_locked(rt, gp);
+	count_locked(rt);
+	rt_unlock(&rt->sched.lock, RT_RANK_sched);
+}
+
+bool rt_seeded_resume_locked(gort_runtime *rt, rt_g *gp)
+{
+	if (rt->seeded == NULL || rt->seeded->resumes != NULL)
+		return false;
+	rt->seeded->resumes = gp;
+	count_locked(rt);
+	return true;
 }
 
 /* On g0: gp stops here, and mp->commitarg runs. */
@@ -326,9 +377,7 @@ static void switch0(rt_m *mp, rt_g *gp)
 	rt_runnable(gp);
 	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_RUNNABLE);
 	rt_chooser_add(&sd->chooser, gp, false); /* in the place of the other one */
-	RT_ASSERT(sd->resumes == NULL);
-	sd->resumes = mp->commitarg; /* not mp->nextg: mp may be wired to gp, and another thread runs it */
-	count(mp->rt);
+	resume(mp->rt, mp->commitarg); /* not mp->nextg: mp may be wired to gp, and another thread runs it */
 }
 
 /* On g0: the scheduler has something to do that is no choice; then gp goes on. */
@@ -336,18 +385,26 @@ static void aside0(rt_m *mp, rt_g *gp)
 {
 	rt_seeded *sd = mp->rt->seeded;
 
-	RT_TRACE(mp, SCHED, GO_YIELD, gp, 1, 0, 0);
+	RT_TRACE(mp, SCHED, GO_YIELD, gp, 2, 0, 0);
 	gp->m = NULL;
 	rt_runnable(gp);
 	rt_gstatus_set(gp, RT_G_RUNNING, RT_G_RUNNABLE);
-	if (is_collector(gp)) {
-		rt_gqueue_push(&sd->collector, gp);
-		sd->ncollector++;
-	} else {
-		RT_ASSERT(sd->resumes == NULL);
-		sd->resumes = gp;
+	if (!is_collector(gp)) {
+		resume(mp->rt, gp);
+		return;
 	}
+	rt_gqueue_push(&sd->collector, gp);
+	sd->ncollector++;
 	count(mp->rt);
+}
+
+/* Instead of gp, which runs, or gp. */
+static rt_g *choose(rt_seeded *sd, rt_g *gp)
+{
+	rt_g *next = sd->resumes;
+
+	sd->resumes = NULL;
+	return next != NULL ? next : rt_chooser_next(&sd->chooser, gp);
 }
 
 /* On g0: timers are due, and those that they wake are part of the choice. */
@@ -357,7 +414,9 @@ static void timers0(rt_m *mp, rt_g *gp)
 	rt_g *next;
 
 	rt_timers_run(mp->p, rt_seeded_now(rt));
-	next = gather(rt, mp->p) && rt->seeded->ncollector == 0 ? rt_chooser_next(&rt->seeded->chooser, gp) : gp;
+	next = gp;
+	if (gather(rt, mp->p) && rt->seeded->ncollector == 0)
+		next = choose(rt->seeded, gp);
 	if (next == gp) {
 		aside0(mp, gp);
 		return;
@@ -366,30 +425,36 @@ static void timers0(rt_m *mp, rt_g *gp)
 	switch0(mp, gp);
 }
 
+/* The runtime wants this goroutine aside for a moment, before it makes the choice that it would have made. */
+static bool wanted_aside(rt_m *mp, rt_g *gp)
+{
+	gort_runtime *rt = mp->rt;
+
+	if (RT_UNLIKELY(rt_load32_acq(&rt->sched.gcwaiting) || rt_run_leaving(mp) || rt_seeded_ends(rt)))
+		return true;
+	return rt->seeded->ncollector > 0 && !is_collector(gp);
+}
+
 void rt_seeded_point(rt_m *mp)
 {
 	gort_runtime *rt = mp->rt;
 	rt_seeded *sd = rt->seeded;
 	rt_g *gp = mp->curg, *next;
+	bool fits;
 
-	if (is_collector(gp) && !rt_load32_acq(&rt->sched.gcwaiting))
-		return;
-	if (RT_UNLIKELY(rt_load32_acq(&rt->sched.gcwaiting) || rt_run_leaving(mp))) {
+	fits = gather(rt, mp->p);
+	while (wanted_aside(mp, gp)) {
 		rt_mcall(mp, aside0);
-		return;
+		mp = rt_self();
+		fits = gather(rt, mp->p);
 	}
+	if (!fits || is_collector(gp))
+		return;
 	if (RT_UNLIKELY((int64_t)rt_load64_rlx(&mp->p->timers.next) <= rt_seeded_now(rt))) {
 		rt_mcall(mp, timers0);
 		return;
 	}
-	if (!gather(rt, mp->p))
-		return;
-	if (sd->ncollector > 0) {
-		rt_mcall(mp, aside0);
-		return;
-	}
-	next = sd->resumes != NULL ? sd->resumes : rt_chooser_next(&sd->chooser, gp);
-	sd->resumes = NULL;
+	next = choose(sd, gp);
 	if (next == gp)
 		return;
 	mp->commitarg = next;

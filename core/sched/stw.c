@@ -36,7 +36,7 @@
  *
  * Rejected: not to wait for sleepers (the collector could not see their registers, and they wake at any moment).
  */
-#include "core/sched/internal.h"
+#include "core/sched/seeded.h"
 
 #define STW_FIRST (20 * GORT_MICROSECOND)
 #define STW_RETRY (100 * GORT_MICROSECOND)
@@ -65,7 +65,8 @@ void rt_gcstopm(rt_m *mp)
 		return;
 	}
 	if (mp->nextg != NULL) {
-		rt_globq_put_locked(mp->rt, mp->nextg);
+		if (!rt_seeded_resume_locked(mp->rt, mp->nextg))
+			rt_globq_put_locked(mp->rt, mp->nextg);
 		mp->nextg = NULL;
 	}
 	pp = rt_releasep(mp);
@@ -229,6 +230,10 @@ void rt_stop_world(gort_runtime *rt, rt_stwreason why)
 	int64_t patience = STW_PATIENCE;
 	rt_m *mp;
 
+	/* Who gives up the P of a seeded runtime may come too late to take it again: then a thread is made. */
+	if (RT_UNLIKELY(rt->seeded != NULL) && why != RT_STW_END_OF_RUN && self_of(rt) == NULL)
+		while (rt_helpers_need(rt) != 0)
+			be_thread_nap(GORT_MILLISECOND); /* a back-off: nothing tells when there can be one */
 	for (;;) {
 		take_stopworld(rt, self_of(rt));
 		mp = self_of(rt);

@@ -97,6 +97,7 @@ static void exitsyscall0(rt_m *mp, rt_g *gp)
 	gp->m = NULL;
 	rt_runnable(gp);
 	rt_gstatus_set(gp, RT_G_SYSCALL, RT_G_RUNNABLE);
+	gp->waitreason = RT_WAIT_GC_CYCLE; /* to a seeded run: it was interrupted by a stop of the world */
 	rt_globq_put_locked(mp->rt, gp);
 	rt_unlock(&sc->lock, RT_RANK_sched);
 	rt_wakep(mp->rt); /* a P may have become idle since we looked */
@@ -120,12 +121,24 @@ static bool take_idle(rt_m *mp)
 	return pp != NULL;
 }
 
+static bool dropped(rt_m *mp)
+{
+	bool r;
+
+	rt_lock(&mp->rt->sched.lock, RT_RANK_sched);
+	r = mp->curg->dropped && !mp->curg->attached;
+	rt_unlock(&mp->rt->sched.lock, RT_RANK_sched);
+	return r;
+}
+
 /* The P that it had, or that somebody else has meanwhile in the same state. Nobody drops this
  * goroutine from here on: for that the world stops, and takes the P first. */
 static bool take_old(rt_m *mp)
 {
 	rt_p *pp = mp->oldp;
 
+	if (RT_UNLIKELY(mp->seeded) && dropped(mp)) /* the P is with a call of another run */
+		return false;
 	if (pp == NULL || !rt_cas32_full(&pp->status, RT_P_SYSCALL, RT_P_IDLE))
 		return false;
 	if (mp->curg->dropped) { /* in between */
@@ -144,12 +157,7 @@ GORT_API void gort_exitsyscall(void)
 	if (mp == NULL || mp->curg == NULL || mp->p != NULL || mp->locks == 0)
 		rt_misuse(__func__, "called without gort_entersyscall");
 	if (!take_old(mp) && !take_idle(mp)) {
-		bool dropped;
-
-		rt_lock(&mp->rt->sched.lock, RT_RANK_sched);
-		dropped = mp->curg->dropped && !mp->curg->attached;
-		rt_unlock(&mp->rt->sched.lock, RT_RANK_sched);
-		if (dropped)
+		if (dropped(mp))
 			rt_mcall_dying(mp, rt_landed0);
 		rt_mcall(mp, exitsyscall0);
 	} else {

@@ -385,7 +385,8 @@ static void watch_strays(gort_runtime *rt)
 		if (rt_load32_rlx(&pp->status) != RT_P_SYSCALL || pp->seensyscall != tick) {
 			pp->seensyscall = tick;
 			pp->seenwhen = now;
-		} else if (now - pp->seenwhen >= patience && work_waits(rt, pp, INT64_MAX - 1) &&
+		} else if (now - pp->seenwhen >= patience &&
+		           (work_waits(rt, pp, INT64_MAX - 1) || rt_load32_rlx(&rt->sched.pollwaiters) > 0) &&
 		           rt_cas32_full(&pp->status, RT_P_SYSCALL, RT_P_IDLE)) {
 			hand_over(&s, pp);
 		}

@@ -59,6 +59,7 @@ struct rt_tracewriter {
 	size_t ntracks;
 	flow *flows;
 	size_t nflows, flowcap; /* a power of two, at most half full; or 0 */
+	uint64_t naddresses;
 	uint64_t flowid;
 	/* output */
 	size_t n;
@@ -133,10 +134,10 @@ static void put_value(rt_tracewriter *w, char kind, uint64_t v)
 		put(w, "%" PRIu64, v);
 }
 
-/* Every argument that the event has, each after `before`. */
-static void put_args(rt_tracewriter *w, const gort_event *e, const char *before)
+/* The first `args` of those that the event has, each after `before`. */
+static void put_args(rt_tracewriter *w, const gort_event *e, const char *before, int args)
 {
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < args; i++) {
 		const char *l = label(e, i);
 
 		if (l == NULL)
@@ -165,10 +166,10 @@ static void put_number(rt_tracewriter *w, char letter, bool known, uint64_t v)
 }
 
 /* The rest of a line: what happened. */
-static int put_what(rt_tracewriter *w, const gort_event *e)
+static int put_what(rt_tracewriter *w, const gort_event *e, int args)
 {
 	put(w, " %s", name_of(e));
-	put_args(w, e, " ");
+	put_args(w, e, " ", args);
 	if (e->text != NULL) {
 		put(w, " text=");
 		put_string(w, e->text);
@@ -183,7 +184,7 @@ static int add_line(rt_tracewriter *w, const gort_event *e)
 	put_number(w, 'p', e->p >= 0, (uint64_t)e->p);
 	put_number(w, 'm', e->thread != UINT32_MAX, e->thread);
 	put_number(w, 'g', e->goid != 0, e->goid);
-	return put_what(w, e);
+	return put_what(w, e, 3);
 }
 
 /* ---- JSON ---- */
@@ -307,8 +308,10 @@ static void put_address_number(rt_tracewriter *w, uint64_t v)
 		return;
 	}
 	f = &w->flows[flow_at(w->flows, w->flowcap, v)];
-	if (f->goid == 0)
-		*f = (flow){ v, ++w->nflows };
+	if (f->goid == 0) {
+		*f = (flow){ v, ++w->naddresses };
+		w->nflows++;
+	}
 	put(w, "@%" PRIu64, f->id);
 }
 
@@ -382,7 +385,7 @@ static void slice_end(rt_tracewriter *w, track *t, int64_t time, const gort_even
 	put(w, ",\"cat\":\"goroutine\",\"args\":{\"goid\":%" PRIu64 ",\"run\":%" PRIu64
 	       ",\"end\":\"%s\"", t->goid, t->run, why != NULL ? name_of(why) : "still running");
 	if (why != NULL && why->goid == t->goid)
-		put_args(w, why, ",");
+		put_args(w, why, ",", 3);
 	put(w, "}}");
 	if (t->flow == 0)
 		return;
@@ -399,7 +402,7 @@ static void instant(rt_tracewriter *w, const gort_event *e)
 	         on_p ? (uint64_t)e->p : e->thread, e->time);
 	put(w, ",\"s\":\"t\",\"cat\":\"%s\",\"args\":{\"goid\":%" PRIu64 ",\"thread\":%" PRIu32,
 	    name_of(e), e->goid, e->thread);
-	put_args(w, e, ",");
+	put_args(w, e, ",", 3);
 	put(w, "}}");
 }
 
@@ -450,7 +453,7 @@ static void add_gc(rt_tracewriter *w, const gort_event *e)
 {
 	put_head(w, "collection", e->id == GORT_EV_GC_BEGIN ? "B" : "E", WORLD, WORLD_GC, e->time);
 	put(w, ",\"args\":{");
-	put_args(w, e, "");
+	put_args(w, e, "", 3);
 	put(w, "}}");
 }
 
@@ -464,7 +467,7 @@ static void add_stopped(rt_tracewriter *w, const gort_event *e)
 	put_head(w, "stop the world", "X", WORLD, WORLD_STOPPED, e->time - lasted);
 	put_time(w, "dur", lasted);
 	put(w, ",\"args\":{");
-	put_args(w, e, "");
+	put_args(w, e, "", 3);
 	put(w, "}}");
 }
 
@@ -506,12 +509,39 @@ static bool of_schedule(const gort_event *e)
 	       (!acts || e->args[0] < RT_SYSTEM_GOID);
 }
 
+/* The runtime interrupts a goroutine; that it goes on is no part of the schedule either. */
+#define SILENT (UINT64_C(1) << 63) /* | goid, among the addresses: its next start is not told */
+
+static bool interrupted(const gort_event *e)
+{
+	return (e->id == GORT_EV_GO_YIELD && e->args[0] == 2) ||
+	       (e->id == GORT_EV_GO_BLOCK &&
+	        (e->args[0] == RT_WAIT_GC_CYCLE || e->args[0] == RT_WAIT_GC_ASSIST_WAIT));
+}
+
+static int silence(rt_tracewriter *w, uint64_t goid)
+{
+	flow *f;
+
+	if (!grow_flows(w))
+		return GORT_ENOMEM;
+	f = &w->flows[flow_at(w->flows, w->flowcap, SILENT | goid)];
+	w->nflows += f->goid == 0;
+	*f = (flow){ SILENT | goid, 1 };
+	return 0;
+}
+
 static int add_to_schedule(rt_tracewriter *w, const gort_event *e)
 {
 	if (!of_schedule(e))
 		return 0;
+	if (interrupted(e))
+		return silence(w, e->goid);
+	if (e->id == GORT_EV_GO_START && flow_take(w, SILENT | e->goid) != 0)
+		return 0;
 	put(w, "g%" PRIu64, e->goid);
-	return put_what(w, e);
+	/* How often it has started counts interruptions; a timer on a stack has an address that others had. */
+	return put_what(w, e, e->id == GORT_EV_GO_START ? 0 : e->id == GORT_EV_TIMER ? 1 : 3);
 }
 
 /* ---- The writer ---- */

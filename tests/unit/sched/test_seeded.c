@@ -80,6 +80,42 @@ static void test_collections_are_no_part(void **state)
 		}
 }
 
+/* Several collections of the heap's own accord. */
+static void allocate(void)
+{
+	for (int i = 0; i < 3000; i++)
+		gort_new_array(GORT_TYPE(int64_t), 100 + (size_t)i % 900);
+}
+
+static void allocates(void *arg)
+{
+	allocate();
+	gort_waitgroup_done(arg);
+}
+
+static void all_allocate(void *arg)
+{
+	gort_waitgroup done = GORT_INIT;
+
+	(void)arg;
+	gort_waitgroup_add(&done, 3);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(gort_go(allocates, &done), 0);
+	gort_waitgroup_wait(&done);
+}
+
+static void test_a_schedule_does_not_tell_of_collections(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		uint64_t none = hash_of(all_allocate, seed, "collector=none");
+
+		assert_true(none == hash_of(all_allocate, seed, NULL));
+		assert_true(none == hash_of(all_allocate, seed, "gogc=20"));
+		assert_true(none == hash_of(all_allocate, seed, "debug=gcstress=3"));
+	}
+}
+
 enum { LETTERS = 12 };
 static char order[64];
 static size_t written;
@@ -303,6 +339,34 @@ static void test_timers_that_are_due_at_once(void **state)
 	assert_true(n >= 12); /* of 24 */
 }
 
+static void done_later(void *arg)
+{
+	gort_sleep(GORT_MILLISECOND);
+	*(volatile int *)arg = 1;
+}
+
+static void yields_until(void *arg)
+{
+	volatile int done = 0;
+
+	(void)arg;
+	assert_int_equal(gort_go(done_later, (void *)&done), 0);
+	while (!done)
+		gort_gosched();
+	assert_true(gort_nanotime() == RT_SEEDED_EPOCH + GORT_MILLISECOND);
+}
+
+static void test_who_waits_for_time_by_yielding(void **state)
+{
+	(void)state;
+	for (int seed = 1; seed <= 20; seed++) {
+		char options[32];
+
+		snprintf(options, sizeof options, "seed=%d", seed);
+		run(options, yields_until);
+	}
+}
+
 /* ---- Every schedule ends --------------------------------------------------------------------- */
 
 static rt_atomic32 flag;
@@ -502,6 +566,209 @@ static void test_deadlock(void **state)
 	end();
 }
 
+static void deadlock_with_garbage(void *arg)
+{
+	allocate();
+	deadlock(arg);
+}
+
+/* What is left to sweep is no work that a deadlock would wait for. */
+static void test_deadlock_after_a_collection(void **state)
+{
+	(void)state;
+	for (int seed = 1; seed <= 5; seed++) {
+		char options[32];
+
+		snprintf(options, sizeof options, "seed=%d", seed);
+		begin(options);
+		assert_int_equal(gort_runtime_run(rt, deadlock_with_garbage, NULL), GORT_EDEADLOCK);
+		assert_int_equal(gort_runtime_run(rt, deadlock, NULL), GORT_EDEADLOCK);
+		end();
+	}
+}
+
+static void yields(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 300; i++)
+		gort_gosched();
+}
+
+static void some_yield(void *arg)
+{
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(gort_go(yields, NULL), 0);
+	yields(arg);
+	yields(arg);
+}
+
+static rt_atomic32 looks;
+
+static void look(void *arg)
+{
+	gort_goroutine one;
+
+	(void)arg;
+	for (int n = 0; rt_load32_acq(&looks); n++) {
+		(void)gort_goroutines(rt, &one, 1);
+		be_thread_nap(n % 7 * 10 * GORT_MICROSECOND);
+	}
+}
+
+/* Another thread stops the world, whatever the run is doing: it goes on, as it would have. */
+static void test_looked_at_from_outside(void **state)
+{
+	(void)state;
+	for (int seed = 1; seed <= 40; seed++) {
+		uint64_t steps, again;
+		char options[32];
+		be_thread t;
+
+		snprintf(options, sizeof options, "seed=%d", seed);
+		begin(options);
+		assert_int_equal(gort_schedule_set(rt, NULL, 0), 0);
+		assert_int_equal(gort_runtime_run(rt, some_yield, NULL), 0);
+		assert_true(gort_schedule_get(rt, NULL, 0, &steps) >= 0);
+		rt_store32_rel(&looks, 1);
+		assert_int_equal(be_thread_start(&t, look, NULL, 0), 0);
+		assert_int_equal(gort_runtime_run(rt, some_yield, NULL), 0);
+		assert_true(gort_schedule_get(rt, NULL, 0, &again) >= 0);
+		assert_int_equal(gort_runtime_run(rt, deadlock, NULL), GORT_EDEADLOCK);
+		rt_store32_rel(&looks, 0);
+		be_thread_join(&t);
+		assert_int_equal(again, steps);
+		end();
+	}
+}
+
+static void waits_attached(void *arg)
+{
+	static gort_sema never;
+
+	assert_int_equal(gort_attach(rt), 0);
+	rt_add32_full(arg, 1);
+	gort_sema_acquire(&never);
+	assert_int_equal(gort_detach(), 0);
+}
+
+/* All of them come back when the run ends. */
+static void test_attached_threads_are_released(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 100; round++) {
+		rt_atomic32 there = { 0 };
+		be_thread t[3];
+
+		begin("seed=3");
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(be_thread_start(&t[i], waits_attached, &there, 0), 0);
+		while (rt_load32_acq(&there) < 3)
+			be_thread_nap(0);
+		assert_int_equal(gort_runtime_run(rt, yields, NULL), 0);
+		for (int i = 0; i < 3; i++)
+			be_thread_join(&t[i]);
+		end();
+	}
+}
+
+static int turns;
+
+static void turns_wired(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		gort_lock_os_thread();
+		turns++;
+		gort_gosched();
+		gort_unlock_os_thread();
+		gort_gosched();
+	}
+}
+
+static void ends_among_others(void *arg)
+{
+	(void)arg;
+	turns = 0;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(gort_go(turns_wired, NULL), 0);
+	for (int i = 0; i < 30; i++)
+		gort_gosched();
+}
+
+/* Main ends on any thread; from then on nobody has a turn. */
+static void test_nobody_runs_after_main(void **state)
+{
+	(void)state;
+	for (int seed = 1; seed <= 30; seed++) {
+		char options[32];
+		int first;
+
+		snprintf(options, sizeof options, "seed=%d", seed);
+		run(options, ends_among_others);
+		first = turns;
+		for (int i = 0; i < 5; i++) {
+			run(options, ends_among_others);
+			assert_int_equal(turns, first);
+		}
+	}
+}
+
+static void stays_in_the_system(void *arg)
+{
+	(void)arg;
+	gort_lock_os_thread();
+	gort_entersyscall();
+	rt_store32_rel(&flag, 1);
+	be_thread_nap(50 * GORT_MILLISECOND);
+	gort_exitsyscall();
+}
+
+static void leaves_one(void *arg)
+{
+	(void)arg;
+	gort_lock_os_thread();
+	assert_int_equal(gort_go(stays_in_the_system, NULL), 0);
+	for (;;)
+		gort_gosched();
+}
+
+static void stop_it(void *arg)
+{
+	(void)arg;
+	while (!rt_load32_acq(&flag))
+		be_thread_nap(GORT_MICROSECOND);
+	assert_int_equal(gort_runtime_stop(rt, 5), 0);
+}
+
+static void system_call_of_this_run(void *arg)
+{
+	volatile int others = 0;
+
+	(void)arg;
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(gort_go(other, (void *)&others), 0);
+	int before = others;
+	gort_entersyscall();
+	be_thread_nap(100 * GORT_MILLISECOND);
+	assert_int_equal(others, before);
+	gort_exitsyscall();
+}
+
+/* One of the run before comes back, and takes nothing. */
+static void test_a_system_call_of_the_run_before(void **state)
+{
+	be_thread t;
+
+	(void)state;
+	rt_store32_rlx(&flag, 0);
+	begin("seed=3");
+	assert_int_equal(be_thread_start(&t, stop_it, NULL, 0), 0);
+	assert_int_equal(gort_runtime_run(rt, leaves_one, NULL), 5);
+	be_thread_join(&t);
+	assert_int_equal(gort_runtime_run(rt, system_call_of_this_run, NULL), 0);
+	end();
+}
+
 static void attached(void *arg)
 {
 	(void)arg;
@@ -611,6 +878,39 @@ static void test_threads_that_come_later(void **state)
 	run("procs=2", makes_seats);
 }
 
+static void comes_or_not(void *arg)
+{
+	comer *c = arg;
+	int r = gort_seat_attach(c->seat);
+
+	assert_true(r == 0 || r == GORT_ECANCELED);
+	if (r == 0)
+		assert_int_equal(gort_detach(), 0);
+}
+
+static void never_ready(void *arg)
+{
+	comer *c = arg;
+
+	assert_int_equal(gort_seat_new(gort_self(), &c->seat, NULL), 0);
+	assert_int_equal(be_thread_start(&c->thread, comes_or_not, c, 0), 0);
+}
+
+/* The run ends before it is said to be ready: who has come, or comes later, is told. */
+static void test_a_seat_that_its_run_has_left(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 50; i++) {
+		comer c = { 0 };
+
+		begin("seed=3");
+		assert_int_equal(gort_runtime_run(rt, never_ready, &c), 0);
+		assert_int_equal(gort_seat_ready(c.seat), GORT_ECANCELED);
+		be_thread_join(&c.thread);
+		end();
+	}
+}
+
 static void test_seats_before_a_run(void **state)
 {
 	comer c = { .letter = 'x' };
@@ -639,13 +939,6 @@ static void test_seats_before_a_run(void **state)
 
 /* Attached threads want the baton while runs come and go. */
 static gort_sema ping, pong;
-
-static void release_both(void *arg)
-{
-	(void)arg;
-	gort_sema_release(&ping);
-	gort_sema_release(&pong);
-}
 
 static void ponger(void *arg)
 {
@@ -693,11 +986,6 @@ static void test_attached_between_runs(void **state)
 		assert_int_equal(gort_runtime_run(rt, letters_race, NULL), 0);
 		assert_true(gort_schedule_get(rt, NULL, 0, NULL) >= 0);
 		runs++;
-	}
-	for (int i = 0; i < 1000; i++) { /* what a release at the end of a run has left of the other one's waits */
-		assert_int_equal(gort_runtime_run(rt, release_both, NULL), 0);
-		if (i % 10 == 0)
-			be_thread_nap(0);
 	}
 	be_thread_join(&a);
 	be_thread_join(&b);
@@ -843,12 +1131,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_seed_one_schedule),
 		cmocka_unit_test(test_collections_are_no_part),
+		cmocka_unit_test(test_a_schedule_does_not_tell_of_collections),
 		cmocka_unit_test(test_who_waits_for_a_collection_goes_on),
 		cmocka_unit_test(test_each_run_begins_anew),
 		cmocka_unit_test(test_select_draws_by_the_seed),
 		cmocka_unit_test(test_a_year_costs_nothing),
 		cmocka_unit_test(test_time_stands_while_anybody_runs),
 		cmocka_unit_test(test_timers_that_are_due_at_once),
+		cmocka_unit_test(test_who_waits_for_time_by_yielding),
 		cmocka_unit_test(test_who_spins_lets_others_run),
 		cmocka_unit_test(test_wired_goroutines_hand_the_baton_over),
 		cmocka_unit_test(test_a_system_call_keeps_the_baton),
@@ -856,8 +1146,14 @@ int main(void)
 		cmocka_unit_test(test_outside_waits_for_main),
 		cmocka_unit_test(test_gomaxprocs_is_what_was_said),
 		cmocka_unit_test(test_deadlock),
+		cmocka_unit_test(test_deadlock_after_a_collection),
+		cmocka_unit_test(test_looked_at_from_outside),
+		cmocka_unit_test(test_attached_threads_are_released),
+		cmocka_unit_test(test_nobody_runs_after_main),
+		cmocka_unit_test(test_a_system_call_of_the_run_before),
 		cmocka_unit_test(test_attached_thread),
 		cmocka_unit_test(test_threads_that_come_later),
+		cmocka_unit_test(test_a_seat_that_its_run_has_left),
 		cmocka_unit_test(test_seats_before_a_run),
 		cmocka_unit_test(test_attached_between_runs),
 		cmocka_unit_test(test_a_recorded_schedule_replays),
