@@ -39,3 +39,32 @@ const workload workload_fatal = {
 	.summary = "fails: unlocks a mutex that is not locked, which no recover stops",
 	.value = "none", .main = unlock_unlocked,
 };
+
+/* Nobody else has ever known the channel. */
+static void wait_for_ever(void *arg)
+{
+	(void)arg;
+	gort_chan_recv(gort_chan_make(GORT_TYPE(int64_t), 0), NULL);
+}
+
+static void leak(void *arg)
+{
+	workload_call *call = arg;
+
+	workload_set_total(call, (uint64_t)call->params[0]);
+	for (int64_t i = 0; i < call->params[0]; i++) {
+		workload_go(wait_for_ever, NULL);
+		workload_step(call, 1);
+	}
+	gort_sleep(call->params[1] * GORT_MILLISECOND);
+	call->value = gort_num_goroutine() - 1;
+}
+
+static const workload_param leak_params[] = {
+	{ "n", 3, 0, 1000000, "goroutines that leak" },
+	{ "ms", 0, 0, 1000000000, "how long main sleeps, milliseconds" },
+};
+const workload workload_leak = {
+	.name = "leak", .summary = "goroutines that nobody can wake while main sleeps, and that its end drops",
+	.value = "goroutines left", .params = leak_params, .nparams = NPARAMS(leak_params), .main = leak,
+};

@@ -4,8 +4,8 @@
 
 static const workload *const all[] = {
 	&workload_binary_trees, &workload_deadlock, &workload_fanin, &workload_fatal,
-	&workload_gc_churn, &workload_mergesort,
-	&workload_panic, &workload_pingpong, &workload_ring, &workload_sieve,
+	&workload_gc_churn, &workload_leak, &workload_mergesort,
+	&workload_panic, &workload_philosophers, &workload_pingpong, &workload_ring, &workload_sieve,
 	&workload_skynet, &workload_yield,
 };
 
@@ -58,8 +58,8 @@ void workload_step(workload_call *call, uint64_t n)
 	__atomic_fetch_add(&call->done, n, __ATOMIC_RELAXED);
 }
 
-void workload_go(gort_func fn, void *arg)
+void workload_started(int err)
 {
-	if (gort_go(fn, arg) != 0)
+	if (err != 0)
 		gort_panics("no memory for another goroutine");
 }

@@ -55,6 +55,18 @@ def test_fanin(rt, producers, messages, cap):
     assert value == total * (total - 1) // 2
 
 
+@pytest.mark.parametrize("n, rounds", [(2, 1), (3, 50), (7, 300)])
+def test_philosophers(rt, n, rounds):
+    """Who takes the right fork first is not in the circle."""
+    assert rt.run("philosophers", n=n, rounds=rounds).value == n * rounds
+
+
+@pytest.mark.parametrize("n", [0, 1, 9])
+def test_leak(n):
+    with gort.Runtime(seed=1) as runtime:
+        assert runtime.run("leak", n=n, ms=1).value == n
+
+
 @pytest.mark.parametrize("live, churn, workers", [(1, 0, 1), (1, 5, 1), (2, 3, 3), (1, 2, 100)])
 def test_gc_churn(rt, live, churn, workers):
     """Each entry that is thrown out is what was put in: the treap works, and nothing was freed too early."""
