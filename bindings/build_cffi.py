@@ -20,6 +20,7 @@ INCLUDES = """
 #include "bindings/callable.h"
 #include "bindings/chan.h"
 #include "bindings/locks.h"
+#include "bindings/explore.h"
 """
 
 out, *headers = sys.argv[1:]

@@ -124,14 +124,10 @@ int binding_set_memory_limit(gort_runtime *rt, int64_t bytes)
 	AS_GOROUTINE(rt, gort_set_memory_limit(bytes));
 }
 
-struct text {
-	char *p;
-	size_t n, cap;
-};
-
-static int append(void *data, const void *bytes, size_t n)
+int binding_append(void *data, const void *bytes, size_t n)
 {
-	struct text *t = data;
+	binding_memory *t = data;
+
 	if (t->n + n > t->cap) {
 		const size_t cap = t->cap + t->cap / 2 + n;
 		char *p = realloc(t->p, cap);
@@ -145,18 +141,23 @@ static int append(void *data, const void *bytes, size_t n)
 	return 0;
 }
 
+int binding_hand_over(binding_memory *t, int err, char **text, size_t *n)
+{
+	if (err != 0) {
+		free(t->p);
+		*t = (binding_memory){ NULL, 0, 0 };
+	}
+	*text = t->p;
+	*n = t->n;
+	return err;
+}
+
 static int in_memory(int (*dump)(gort_runtime *rt, gort_writer write, void *data), gort_runtime *rt,
                      char **text, size_t *n)
 {
-	struct text t = { NULL, 0, 0 };
-	int err = dump(rt, append, &t);
-	if (err != 0) {
-		free(t.p);
-		t = (struct text){ NULL, 0, 0 };
-	}
-	*text = t.p;
-	*n = t.n;
-	return err;
+	binding_memory t = { NULL, 0, 0 };
+
+	return binding_hand_over(&t, dump(rt, binding_append, &t), text, n);
 }
 
 int binding_stack_dump(gort_runtime *rt, char **text, size_t *n)

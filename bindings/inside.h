@@ -28,4 +28,14 @@ bool binding_released(void);
 /* The moment `timeout` ns from now; GORT_FOREVER if it is negative. */
 int64_t binding_deadline(int64_t timeout);
 
+/* What a gort_writer writes, in memory: guard.c. */
+typedef struct binding_memory {
+	char *p;
+	size_t n, cap;
+} binding_memory;
+/* The gort_writer, with a binding_memory. */
+int binding_append(void *data, const void *bytes, size_t n);
+/* Stores what was written, for binding_free; nothing, and returns err, if that is not 0. */
+int binding_hand_over(binding_memory *t, int err, char **text, size_t *n);
+
 #endif

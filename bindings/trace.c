@@ -2,6 +2,8 @@
  * and Python reads them after gort_trace_stop has returned. */
 #include "bindings/trace.h"
 
+#include "bindings/inside.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,6 +96,13 @@ int binding_trace_save(binding_trace *t, int format, const char *path)
 	if (fclose(f) != 0 && err == 0)
 		err = GORT_EOS - errno;
 	return err;
+}
+
+int binding_trace_text(binding_trace *t, int format, char **text, size_t *n)
+{
+	binding_memory m = { NULL, 0, 0 };
+
+	return binding_hand_over(&m, gort_trace_buffer_write(t->buffer, format, binding_append, &m), text, n);
 }
 
 void binding_trace_free(binding_trace *t)

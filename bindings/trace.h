@@ -29,6 +29,8 @@ size_t binding_trace_read(binding_trace *t, size_t i, gort_event *out, size_t n)
 /* Writes a file in a format of gort_trace_buffer_write. OS errors; what was written by then stays:
  * path may be a pipe or a device, which nobody wants removed. */
 int binding_trace_save(binding_trace *t, int format, const char *path);
+/* The same into memory of its own, which binding_free gives back. GORT_ENOMEM. */
+int binding_trace_text(binding_trace *t, int format, char **text, size_t *n);
 void binding_trace_free(binding_trace *t);
 
 #endif

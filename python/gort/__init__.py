@@ -20,6 +20,7 @@ from ._errors import (
     ForkedError, MemoryLimitError, PanicError, SystemCallError, TimeoutError, UnsupportedError,
     WouldBlockError,
 )
+from ._explore import Found, explore
 from ._goroutine import goid, gomaxprocs, gosched, num_goroutine, sleep
 from ._gort import ffi as _ffi, lib as _lib
 from ._figures import Goroutine, Histogram, MemStats, ProcStats, SizeClass
@@ -28,19 +29,21 @@ from ._heap import Heap, Step, Way
 from ._locks import Mutex, WaitGroup
 from ._run import Result
 from ._runtime import Runtime
+from ._schedule import Choice, Schedule, Timeline
 from ._select import select
 from ._sweep import Sweep, sweep
 from ._threads import go
 from ._trace import Event, Trace
+from ._waits import Label, Leaks, WaitGraph
 from ._workloads import Parameter, Workload, workloads
 
 __all__ = [
-    "ArgumentError", "BusyError", "CanceledError", "Chan", "ClosedError", "Collection", "Config", "DeadlockError",
-    "Error", "Event", "FatalError", "ForkedError", "GcTrace", "Goroutine", "Heap", "Histogram", "MemStats",
-    "MemoryLimitError", "Mutex", "PanicError", "Parameter",
-    "ProcStats", "Result", "Runtime", "SizeClass", "Step", "Sweep", "SystemCallError", "TimeoutError", "Trace",
-    "UnsupportedError", "WaitGroup", "Way", "Workload", "WouldBlockError", "backends", "go", "goid", "gomaxprocs",
-    "gosched", "num_cpu", "num_goroutine", "select", "sleep", "sweep", "workloads",
+    "ArgumentError", "BusyError", "CanceledError", "Chan", "Choice", "ClosedError", "Collection", "Config",
+    "DeadlockError", "Error", "Event", "FatalError", "ForkedError", "Found", "GcTrace", "Goroutine", "Heap", "Histogram",
+    "Label", "Leaks", "MemStats", "MemoryLimitError", "Mutex", "PanicError", "Parameter", "ProcStats", "Result",
+    "Runtime", "Schedule", "SizeClass", "Step", "Sweep", "SystemCallError", "TimeoutError", "Timeline", "Trace",
+    "UnsupportedError", "WaitGraph", "WaitGroup", "Way", "Workload", "WouldBlockError", "backends", "explore", "go", "goid",
+    "gomaxprocs", "gosched", "num_cpu", "num_goroutine", "select", "sleep", "sweep", "workloads",
 ]
 
 __version__ = _ffi.string(_lib.gort_version()).decode()

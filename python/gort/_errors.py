@@ -4,10 +4,18 @@ Where Python has a class of its own for the same thing, ours is that one too, so
 knows nothing of gort catches it: a TimeoutError is a TimeoutError.
 """
 import builtins
+import html
 import os
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, List, Optional
 
 from ._gort import ffi, lib
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+
+    from ._figures import Goroutine
+    from ._schedule import Schedule
+    from ._waits import WaitGraph
 
 
 class Error(Exception):
@@ -65,17 +73,39 @@ class UnsupportedError(Error, NotImplementedError):
     code = lib.GORT_ENOTSUP
 
 
-class DeadlockError(Error):
+class ProgramError(Error):
+    """A program failed. `goroutines` are those of that moment, each with `on`, `created_by` and `stack`: who waits for what,
+    since when, made where; the one that failed, if one did, is running. `schedule`: of a seeded run."""
+
+    goroutines: "List[Goroutine]" = []
+    schedule: "Optional[Schedule]" = None
+
+    def graph(self) -> "WaitGraph":
+        """Who waits for whom. Who has a mutex is known of a seeded run that had a trace."""
+        from ._waits import WaitGraph, holders
+
+        return WaitGraph(self.goroutines, holders(self.trace))
+
+    def plot(self, ax: "Optional[matplotlib.axes.Axes]" = None) -> "matplotlib.axes.Axes":
+        """A picture of the graph."""
+        return self.graph().plot(ax)
+
+    def _repr_html_(self) -> str:
+        return (f"<p><b>{type(self).__name__}</b>: {html.escape(str(self))}</p>{self.graph()._repr_html_()}"
+                f"<details><summary>report</summary><pre>{html.escape(self.report)}</pre></details>")
+
+
+class DeadlockError(ProgramError):
     """All goroutines are asleep."""
     code = lib.GORT_EDEADLOCK
 
 
-class PanicError(Error):
+class PanicError(ProgramError):
     """A goroutine panicked and did not recover."""
     code = lib.GORT_EPANIC
 
 
-class FatalError(Error):
+class FatalError(ProgramError):
     """Go's "fatal error": not recoverable, as a stack overflow."""
     code = lib.GORT_EFATAL
 

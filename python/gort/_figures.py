@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional
 
 from ._errors import ArgumentError, check
 from ._gort import ffi, lib
+from ._waits import Label, Names, kind_of
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -37,7 +38,7 @@ class ProcStats(NamedTuple):
 
 
 class Goroutine(NamedTuple):
-    """A goroutine as it was: gort_goroutine of gort.h, field by field."""
+    """A goroutine as it was: gort_goroutine of gort.h, field by field, and what a report says of it."""
 
     goid: int
     parent: int       # the goid of who started it; 0: it was started from outside
@@ -51,6 +52,9 @@ class Goroutine(NamedTuple):
     locked: bool      # wired to its thread
     system: bool      # the runtime's own
     name: str         # "" if it has none
+    on: Optional[Label] = None  # what it waits for, "chan 1"; None: several, time, a descriptor, or it does not wait
+    created_by: str = ""        # of failures and leaks: "program at main.c:12"; the address if nobody knows its name
+    stack: str = ""             # of failures and leaks: its frames as in a report
 
 
 class SizeClass(NamedTuple):
@@ -171,24 +175,33 @@ def _finite(bound: float) -> Optional[float]:
     return bound if math.isfinite(bound) else None
 
 
-def to_goroutine(g: Any, now: int) -> Goroutine:
+def to_goroutine(g: Any, now: int, names: Names) -> Goroutine:
+    reason = ffi.string(g.wait_reason).decode()
+    on, creator = int(ffi.cast("uintptr_t", g.on)), int(ffi.cast("uintptr_t", g.creator))
     return Goroutine(
         goid=g.goid, parent=g.parent, status=_STATUS.get(g.status, str(g.status)),
-        wait_reason=ffi.string(g.wait_reason).decode(),
+        wait_reason=reason,
         since=max(0, now - g.since) / 1e9 if g.since else 0.0,
-        start=int(ffi.cast("uintptr_t", g.start)), creator=int(ffi.cast("uintptr_t", g.creator)),
+        start=int(ffi.cast("uintptr_t", g.start)), creator=creator,
         stack_used=g.stack_used, thread=g.thread, locked=g.locked, system=g.system,
-        name=ffi.string(g.name).decode(errors="replace"))
+        name=ffi.string(g.name).decode(errors="replace"), on=names(kind_of(reason), on) if on else None,
+        created_by=hex(creator) if creator else "")
 
 
-def read_goroutines(pointer: Any) -> List[Goroutine]:
+def to_goroutines(rows: Any, n: int, seeded: bool, names: Names) -> List[Goroutine]:
+    """The first n rows. In a seeded runtime time is virtual; it has stood since the last of them began to wait."""
+    now = max((rows[i].since for i in range(n)), default=0) if seeded else lib.gort_nanotime()
+    return [to_goroutine(rows[i], now, names) for i in range(n)]
+
+
+def read_goroutines(pointer: Any, read: Any = None, seeded: bool = False) -> List[Goroutine]:
+    """By lib.gort_goroutines_sized, or another function like it."""
     size, room = ffi.sizeof("gort_goroutine"), 64
     while True:
         rows = ffi.new("gort_goroutine[]", room)
-        n = lib.gort_goroutines_sized(pointer, rows, room, size)
+        n = check((read or lib.gort_goroutines_sized)(pointer, rows, room, size), "goroutines")
         if n <= room:
-            now = lib.gort_nanotime()
-            return [to_goroutine(rows[i], now) for i in range(n)]
+            return to_goroutines(rows, n, seeded, Names())
         room = n + n // 4  # more may come meanwhile
 
 

@@ -13,10 +13,14 @@ import traceback
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
 from . import _workloads
-from ._errors import Error, PanicError, error
-from ._figures import Goroutine, Histogram, Metrics, ProcStats, proc_stats, read_metrics, since, to_goroutine
+from ._errors import Error, PanicError, ProgramError, error
+from ._figures import (
+    Goroutine, Histogram, Metrics, ProcStats, proc_stats, read_goroutines, read_metrics, since, to_goroutines,
+)
 from ._gort import ffi, lib
+from ._schedule import Schedule, plan, taken
 from ._trace import Trace
+from ._waits import Names, with_stacks
 
 if TYPE_CHECKING:
     from ._runtime import Runtime
@@ -30,7 +34,7 @@ class Result:
     """What a run left: `value` is what the workload computed or the callable returned, `procs` what each P did for it.
     `trace` is a Trace if the runtime was made with trace=True, else None. `metrics` is what happened
     meanwhile (counts of this run; states as they were at its end), `goroutines` those that were
-    there when the workload's main function returned, itself included."""
+    there when the workload's main function returned, itself included. `schedule` is what a seeded run chose."""
 
     workload: _workloads.Workload
     params: Mapping[str, Any]
@@ -41,6 +45,7 @@ class Result:
     goroutines: List[Goroutine] = dataclasses.field(default_factory=list, repr=False)
     trace: Optional[Trace] = None
     data: Any = dataclasses.field(default=None, repr=False)
+    schedule: Optional[Schedule] = dataclasses.field(default=None, repr=False)
 
     def as_dict(self) -> dict:
         """All but the events, ready for JSON."""
@@ -88,6 +93,10 @@ class Run(threading.Thread):
         self.goroutines: List[Goroutine] = []
         self.metrics: Metrics = {}
         self.trace: Optional[Trace] = None
+        self.choices: Any = None                             # of a seeded run: what it shall choose; None: as the seed says
+        self.again: Any = None                               # see Schedule
+        self.schedule: Optional[Schedule] = None
+        self.failed: List[Goroutine] = []                    # those of the moment when it failed
         self.failure: Optional[BaseException] = None
         self.finished = threading.Event()
         self._hold = threading.Lock()
@@ -117,6 +126,8 @@ class Run(threading.Thread):
             self.trace = Trace(self.rt._trace_max)
             self.trace._start(pointer)
         try:
+            if self.rt.seed:
+                plan(pointer, self.choices)
             self.rt._home.begin(self)
             start = time.perf_counter()
             try:
@@ -124,6 +135,9 @@ class Run(threading.Thread):
                 self.seconds = time.perf_counter() - start
                 if self.code != 0:  # now: the end of goroutines may take another run
                     self.report = ffi.string(lib.gort_runtime_error(pointer)).decode(errors="replace")
+                    self.failed = read_goroutines(pointer, lib.gort_failed_goroutines_sized, self.rt.seed != 0)
+                if self.rt.seed:
+                    self.schedule = taken(pointer, self.rt.seed, self.again)
             finally:
                 self.rt._home.end()
         finally:
@@ -132,9 +146,8 @@ class Run(threading.Thread):
         self.after = proc_stats(pointer)
         self.metrics = since(read_metrics(pointer), before)
         if self.code == 0:
-            now = lib.gort_nanotime()
-            self.goroutines = [to_goroutine(self.left[i], now)
-                               for i in range(min(self.call.nleft, KEEP))]
+            n = min(self.call.nleft, KEEP)
+            self.goroutines = to_goroutines(self.left, n, self.rt.seed != 0, Names(self.trace))
 
     def _execute(self, pointer: Any) -> int:
         """The run itself: what gort_runtime_run returned."""
@@ -199,6 +212,11 @@ def program_error(run: Run) -> Error:
     message = run.report.split("\n\n")[0].strip()
     err = error(run.code, message, run.report + "".join(run.stacks))
     err.trace = run.trace
+    if isinstance(err, ProgramError):
+        names = Names(run.trace)
+        err.goroutines = [g if g.on is None else g._replace(on=names(g.on.kind, g.on.address))
+                          for g in with_stacks(run.failed, err.report)]
+        err.schedule = run.schedule
     return err
 
 
@@ -207,5 +225,5 @@ def panic_error(run: Run, goid: int, cause: BaseException) -> PanicError:
     message = str(cause) if isinstance(cause, PanicError) else f"panic: {type(cause).__name__}: {cause}"
     trace = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
     err = PanicError(message, report=f"{message}\n\ngoroutine {goid} [running]:\n{trace}")
-    err.trace = run.trace
+    err.trace, err.schedule, err.goroutines = run.trace, run.schedule, run.failed
     return err

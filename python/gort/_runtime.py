@@ -8,7 +8,7 @@ import os
 import threading
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 from ._config import RANGES, Config, integer
 from ._errors import ArgumentError, BusyError, ClosedError, ForkedError, check, error
@@ -19,8 +19,10 @@ from ._gort import ffi, lib
 from ._home import Home
 from ._inside import enter, here, leave
 from ._progress import Progress, reporter
+from ._program import Program
 from ._run import POLL, Result, Run, WorkloadRun, panic_error, program_error
 from ._trace import Trace
+from ._waits import Leaks, with_stacks
 
 if TYPE_CHECKING:
     from ._heap import Heap
@@ -57,6 +59,10 @@ class Runtime:
                               f"{ffi.string(lib.gort_strerror(code)).decode()}")
         self._pointer = out[0]
         self._home = Home(self._pointer)
+        self._fresh = True  # nothing has run
+        self.seed: int = cfg.seed
+        if cfg.seed:
+            check(lib.binding_seeded_start(self._pointer), "start")
 
     # ---- Life ----
 
@@ -157,7 +163,20 @@ class Runtime:
         FatalError or MemoryLimitError; an exception that leaves a goroutine is a PanicError, and its __cause__. Ctrl-C
         ends the run and raises KeyboardInterrupt.
         """
+        return self._run_to_end(self._new_run(workload, args, params, data), progress)
+
+    def replay(self, choices: "Iterable[Tuple[int, int]]", workload: "str | Callable[..., Any]", /, *args: Any,
+               data: Any = None, progress: Progress = None, **params: Any) -> Result:
+        """The same as `run` with these choices, a Schedule or (step, goid) by rising steps, instead of the seed's; what select
+        draws stays the seed's. ArgumentError: the runtime has no seed, or the steps do not rise. For the runs of `explore` the
+        runtime has to be a new one of the same seed."""
+        if not self.seed:
+            raise ArgumentError("a replay needs a runtime with a seed")
         run = self._new_run(workload, args, params, data)
+        run.choices = [(int(step), int(goid)) for step, goid in choices]
+        return self._run_to_end(run, progress)
+
+    def _run_to_end(self, run: Run, progress: Progress) -> Result:
         try:
             run.start()
             self._wait(run, progress)
@@ -176,18 +195,28 @@ class Runtime:
             workload=run.workload, params=run.shown,
             value=run.result(), seconds=run.seconds,
             procs=[p.since(before.get(p.id)) for p in run.after], trace=run.trace,
-            metrics=run.metrics, goroutines=run.goroutines, data=run.data)
+            metrics=run.metrics, goroutines=run.goroutines, data=run.data, schedule=run.schedule)
 
     def _new_run(self, workload: Any, args: "Tuple[Any, ...]", params: Dict[str, Any], data: Any) -> Run:
         if not callable(workload):
             if args:
                 raise ArgumentError("a workload takes its parameters by name")
-            return WorkloadRun(self, workload, params, data)
+            run: Run = WorkloadRun(self, workload, params, data)
+            return self._repeatable(run, Program(workload, (), params, self.config), data is None)
         if data is not None:
             raise ArgumentError("data is for C workloads; a callable takes arguments")
         from ._callable import CallableRun
 
-        return CallableRun(self, workload, args, params)
+        run = CallableRun(self, workload, args, params)
+        return self._repeatable(run, Program(workload, args, params, self.config), True)
+
+    def _repeatable(self, run: Run, program: Program, pure: bool) -> Run:
+        """A seeded run can be made again if nothing ran before it, which would have used up goids, and it changes no
+        array of the caller."""
+        if self.seed and pure and self._fresh:
+            run.again = program.again(self.seed)
+        self._fresh = False
+        return run
 
     def go(self, fn: "Callable[..., Any]", *args: Any) -> int:
         """Starts fn(*args) as a goroutine, whether or not the runtime runs, and returns its goid. It is dropped when fn
@@ -248,7 +277,7 @@ class Runtime:
     def goroutines(self) -> List[Goroutine]:
         """The goroutines that there are now, in order of goid. Stops the world for a moment."""
         with self._using() as pointer:
-            return read_goroutines(pointer)
+            return read_goroutines(pointer, seeded=self.seed != 0)
 
     def metrics(self) -> Metrics:
         """Figures by Go's names, "/sched/latencies:seconds" and others, since the runtime was
@@ -267,6 +296,14 @@ class Runtime:
         through the whole heap takes."""
         with self._using() as pointer:
             return dump(lib.binding_leak_dump, pointer, "leak_dump").decode(errors="replace")
+
+    def leaks(self) -> Leaks:
+        """The goroutines of `leak_dump` as a sequence of Goroutine, with `on`, `created_by` and `stack`, a graph and a picture.
+        Stops the world twice for as long as `leak_dump` does once."""
+        with self._using() as pointer:
+            report = dump(lib.binding_leak_dump, pointer, "leaks").decode(errors="replace")
+            found = read_goroutines(pointer, lib.gort_leaked_goroutines_sized, self.seed != 0)
+        return Leaks(with_stacks(found, report), report)
 
     # ---- The heap ----
 

@@ -200,6 +200,16 @@ class Trace:
         """Writes a line for each event."""
         self._save(lib.GORT_TRACE_TEXT, path)
 
+    def schedule(self) -> str:
+        """A line for each event of goroutines, channels, locks and timers, without time, thread and P, addresses numbered as
+        they come up: of two seeded runs equal if their schedules are. It is one only if nothing was dropped or lost."""
+        text, n = ffi.new("char **"), ffi.new("size_t *")
+        check(lib.binding_trace_text(self._pointer, lib.GORT_TRACE_SCHEDULE, text, n), "schedule")
+        try:
+            return bytes(ffi.buffer(text[0], n[0])).decode(errors="replace") if n[0] else ""
+        finally:
+            lib.binding_free(text[0])
+
     def _save(self, form: int, path: "Path") -> None:
         name = os.fsencode(path)
         check(lib.binding_trace_save(self._pointer, form, name), os.fsdecode(name))

@@ -192,7 +192,7 @@ def test_threads_attach_side_by_side(rt):
 
 def test_goroutines_are_those_of_the_header():
     fields = [name for name, _ in ffi.typeof("gort_goroutine").fields]
-    assert list(gort.Goroutine._fields) == fields
+    assert list(gort.Goroutine._fields) == [*fields, "created_by", "stack"]
 
 
 def test_goroutines_while_it_runs(rt, while_running):
