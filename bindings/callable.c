@@ -1,14 +1,46 @@
-/* See callable.h. */
+/* See callable.h. Python.h comes first, as it wants to. */
+#include <Python.h>
+
 #include "bindings/callable.h"
 
 #include "bindings/guard.h"
 #include "bindings/inside.h"
 
+int binding_run_init(binding_run *run)
+{
+	run->gate = PyThread_allocate_lock();
+	if (run->gate == NULL)
+		return GORT_ENOMEM;
+	PyThread_acquire_lock(run->gate, WAIT_LOCK);
+	return 0;
+}
+
+void binding_run_fini(binding_run *run)
+{
+	if (run->gate != NULL)
+		PyThread_free_lock(run->gate);
+	run->gate = NULL;
+}
+
+static void open_gate(binding_run *run)
+{
+	if (!__atomic_exchange_n(&run->open, 1, __ATOMIC_ACQ_REL))
+		PyThread_release_lock(run->gate);
+}
+
 static void wait_for_callable(void *arg)
 {
 	binding_run *run = arg; /* its first member */
+	gort_seat *seat = NULL;
 
-	gort_sema_release(&run->begun);
+	run->code = gort_seat_new(gort_self(), &seat, NULL);
+	if (run->code != 0)
+		return;
+	gort_pin(); /* the gate is opened, or it is not: nobody drops main in between */
+	run->seat = seat;
+	open_gate(run);
+	gort_unpin();
+	(void)gort_seat_ready(seat);
 	gort_sema_acquire(&run->done);
 }
 
@@ -21,7 +53,9 @@ static const workload callable = {
 
 int binding_run_main(gort_runtime *rt, binding_run *run)
 {
-	return workload_run(rt, &callable, &run->call);
+	int err = workload_run(rt, &callable, &run->call);
+
+	return err != 0 ? err : run->code;
 }
 
 typedef struct call {
@@ -38,16 +72,10 @@ static int inside(gort_runtime *rt, gort_func fn, binding_run *run)
 	return err != 0 ? err : k.code;
 }
 
-static void wait_begun(void *arg)
+int binding_run_attach(binding_run *run)
 {
-	call *k = arg;
-
-	k->code = gort_sema_acquire_until(&k->run->begun, GORT_FOREVER);
-}
-
-int binding_run_begun(gort_runtime *rt, binding_run *run)
-{
-	return inside(rt, wait_begun, run);
+	PyThread_acquire_lock(run->gate, WAIT_LOCK);
+	return run->seat == NULL ? GORT_ECANCELED : binding_seat_attach(run->seat);
 }
 
 static void tell_done(void *arg)
@@ -60,22 +88,9 @@ int binding_run_done(gort_runtime *rt, binding_run *run)
 	return inside(rt, tell_done, run);
 }
 
-static void tell_begun(void *arg)
+void binding_run_abandon(binding_run *run)
 {
-	gort_sema_release(&((call *)arg)->run->begun);
-}
-
-int binding_run_abandon(gort_runtime *rt, binding_run *run)
-{
-	bool attached = gort_self() == NULL;
-	int err = attached ? binding_attach(rt) : 0;
-
-	if (err != 0)
-		return err;
-	err = inside(rt, tell_begun, run);
-	if (attached)
-		(void)binding_detach();
-	return err;
+	open_gate(run);
 }
 
 static void nothing(void *arg)

@@ -15,6 +15,54 @@ int binding_attach(gort_runtime *rt)
 	return err;
 }
 
+/* Begins and ends what only a goroutine of rt does outside of a system call; others are in none of this runtime. */
+static bool awake(gort_runtime *rt)
+{
+	bool mine = gort_self() == rt;
+
+	if (mine)
+		gort_exitsyscall();
+	return mine;
+}
+
+static int asleep(bool mine, int err)
+{
+	if (mine)
+		gort_entersyscall();
+	return err;
+}
+
+int binding_seat_new(gort_runtime *rt, gort_seat **out, uint64_t *goid)
+{
+	bool mine = awake(rt);
+
+	return asleep(mine, gort_seat_new(rt, out, goid));
+}
+
+int binding_seat_ready(gort_runtime *rt, gort_seat *seat)
+{
+	bool mine = awake(rt);
+
+	return asleep(mine, gort_seat_ready(seat));
+}
+
+int binding_seat_free(gort_runtime *rt, gort_seat *seat)
+{
+	bool mine = awake(rt);
+
+	gort_seat_free(seat);
+	return asleep(mine, 0);
+}
+
+int binding_seat_attach(gort_seat *seat)
+{
+	int err = gort_seat_attach(seat);
+
+	if (err == 0)
+		gort_entersyscall();
+	return err;
+}
+
 int binding_detach(void)
 {
 	if (!gort_self())

@@ -10,7 +10,7 @@
 `workloads()` names what `run` takes beside Python callables, `backends()` what the library was built from. Every failure
 is a `gort.Error`.
 
-In a callable, which is a goroutine: `go`, `gosched`, `sleep`, `goid`; `Chan`, `select`, `Mutex`, `WaitGroup`. Each
+In a callable, which is a goroutine: `go`, `gosched`, `sleep`, `goid`, `nanotime`; `Chan`, `select`, `Mutex`, `WaitGroup`. Each
 goroutine of Python is a thread: there may be thousands.
 """
 from ._chan import Chan
@@ -21,7 +21,7 @@ from ._errors import (
     WouldBlockError,
 )
 from ._explore import Found, explore
-from ._goroutine import goid, gomaxprocs, gosched, num_goroutine, sleep
+from ._goroutine import goid, gomaxprocs, gosched, nanotime, num_goroutine, sleep
 from ._gort import ffi as _ffi, lib as _lib
 from ._figures import Goroutine, Histogram, MemStats, ProcStats, SizeClass
 from ._gctrace import Collection, GcTrace
@@ -43,7 +43,7 @@ __all__ = [
     "Label", "Leaks", "MemStats", "MemoryLimitError", "Mutex", "PanicError", "Parameter", "ProcStats", "Result",
     "Runtime", "Schedule", "SizeClass", "Step", "Sweep", "SystemCallError", "TimeoutError", "Timeline", "Trace",
     "UnsupportedError", "WaitGraph", "WaitGroup", "Way", "Workload", "WouldBlockError", "backends", "explore", "go", "goid",
-    "gomaxprocs", "gosched", "num_cpu", "num_goroutine", "select", "sleep", "sweep", "workloads",
+    "gomaxprocs", "gosched", "nanotime", "num_cpu", "num_goroutine", "select", "sleep", "sweep", "workloads",
 ]
 
 __version__ = _ffi.string(_lib.gort_version()).decode()

@@ -52,3 +52,9 @@ def gomaxprocs(n: int = 0) -> int:
     before = ffi.new("int *")
     checked(lib.binding_gomaxprocs(integer("n", n, 0, 1 << 20), before), "gomaxprocs")
     return before[0]
+
+
+def nanotime() -> int:
+    """Nanoseconds of a clock that only goes on; in a goroutine of a seeded runtime they are virtual: the clock stands while a
+    goroutine can run, and jumps to the next timer when none can. Anybody may call it."""
+    return lib.gort_nanotime()

@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, Deque, List, Optional, Set
+from typing import TYPE_CHECKING, Any, Deque, Dict, List, Optional, Set
 
 from ._errors import check
 from ._gort import ffi, lib
@@ -39,6 +39,7 @@ class Home:
         self.goroutines: "Set[Goroutine]" = set()  # guarded by lock
         self.run: Any = None                       # guarded by lock
         self.dropped: "List[Goroutine]" = []       # guarded by lock: by the run in progress, or the last one
+        self.made: Dict[int, str] = {}             # guarded by lock: by goid, who made those of the run that have not ended
         self.dead: Deque[Any] = deque()            # cells of channels that Python has forgotten
         self._cells = ffi.NULL                     # guarded by lock
 
@@ -76,6 +77,8 @@ class Home:
     def gone(self, goroutine: "Goroutine") -> None:
         with self.lock:
             self.goroutines.discard(goroutine)
+            if not goroutine.ended:
+                self.made.pop(goroutine.goid, None)
             if goroutine.stack is not None:
                 self.dropped.append(goroutine)
 
@@ -92,6 +95,11 @@ class Home:
     def begin(self, run: Any) -> None:
         with self.lock:
             self.run = run
+
+    def known(self, goroutine: "Goroutine") -> None:
+        """It has its goid."""
+        with self.lock:
+            self.made[goroutine.goid] = goroutine.made
 
     def end(self, patience: Optional[float] = None) -> bool:
         """The run is over, or shall be: returns when all goroutines that were there have ended. With a patience, in
@@ -115,8 +123,11 @@ class Home:
             grace = min(2 * grace, LONGEST)
         with self.lock:
             dropped, self.dropped = self.dropped, []
-        if run is not None and run.code == lib.GORT_EDEADLOCK:
-            run.stacks = [g.where() for g in sorted(dropped, key=lambda g: g.goid)]
+            made, self.made = self.made, {}
+        if run is not None:
+            run.made = made
+            if run.code == lib.GORT_EDEADLOCK:
+                run.dropped = sorted(dropped, key=lambda g: g.goid)
         return True
 
     def finish(self, patience: Optional[float] = None) -> bool:

@@ -82,7 +82,8 @@ class Run(threading.Thread):
         self.call = call  # a workload_call
         self.over = False                                    # written under Home.lock
         self.panic: Optional[Tuple[int, BaseException]] = None  # who failed, by what; the same
-        self.stacks: List[Any] = []                          # of Python goroutines that it has ended
+        self.dropped: List[Any] = []                         # by a deadlock: Python goroutines, with their stacks
+        self.made: Dict[int, str] = {}                       # by goid: who made those that it has dropped
         self.code = 0
         self.seconds = 0.0
         self.report = ""
@@ -162,6 +163,10 @@ class Run(threading.Thread):
         if self.panic is None:
             self.panic = goid, error
 
+    def fail_inside(self) -> bool:
+        """By a goroutine that has panicked and still is one: ends the run if that can be left to the schedule."""
+        return False
+
     def end_failed(self) -> None:
         """By a goroutine that has panicked and is one no more: ends the run, even one that is only about to begin."""
         while not self.over and lib.gort_runtime_stop(self.rt._pointer, lib.GORT_EPANIC) == lib.GORT_EINVAL:
@@ -210,14 +215,20 @@ def _plain(value: Any) -> Any:
 def program_error(run: Run) -> Error:
     # The report begins with the message; states and backtraces follow after an empty line.
     message = run.report.split("\n\n")[0].strip()
-    err = error(run.code, message, run.report + "".join(run.stacks))
+    err = error(run.code, message, run.report + "".join(g.where() for g in run.dropped))
     err.trace = run.trace
     if isinstance(err, ProgramError):
-        names = Names(run.trace)
-        err.goroutines = [g if g.on is None else g._replace(on=names(g.on.kind, g.on.address))
-                          for g in with_stacks(run.failed, err.report)]
+        err.goroutines = _told(run)
         err.schedule = run.schedule
     return err
+
+
+def _told(run: Run) -> List[Goroutine]:
+    """Those that failed, with what the report and Python know of them."""
+    names, stacks = Names(run.trace), {g.goid: "".join(g.stack.format()) for g in run.dropped}
+    return [g._replace(on=names(g.on.kind, g.on.address) if g.on is not None else None,
+                       created_by=run.made.get(g.goid, g.created_by), stack=stacks.get(g.goid, g.stack))
+            for g in with_stacks(run.failed or run.goroutines, run.report)]
 
 
 def panic_error(run: Run, goid: int, cause: BaseException) -> PanicError:
@@ -225,5 +236,5 @@ def panic_error(run: Run, goid: int, cause: BaseException) -> PanicError:
     message = str(cause) if isinstance(cause, PanicError) else f"panic: {type(cause).__name__}: {cause}"
     trace = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
     err = PanicError(message, report=f"{message}\n\ngoroutine {goid} [running]:\n{trace}")
-    err.trace, err.schedule, err.goroutines = run.trace, run.schedule, run.failed
+    err.trace, err.schedule, err.goroutines = run.trace, run.schedule, _told(run)
     return err

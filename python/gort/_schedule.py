@@ -116,9 +116,9 @@ class Schedule(Sequence[Choice]):
 # ---- What happened ---------------------------------------------------------------------------------
 
 _SHOWN = {getattr(lib, "GORT_EV_" + name): name.lower() for name in (
-    "GO_CREATE", "GO_START", "GO_END", "GO_YIELD", "GO_BLOCK", "GO_UNBLOCK", "SYSCALL_BEGIN", "SYSCALL_END", "CHAN_SEND",
-    "CHAN_RECV", "CHAN_CLOSE", "SELECT", "TIMER", "USER", "LOCK", "UNLOCK")}
-_SYSTEM = 1 << 62  # goids from here on are the runtime's own
+    "GO_CREATE", "GO_START", "GO_END", "GO_YIELD", "GO_BLOCK", "GO_UNBLOCK", "CHAN_SEND", "CHAN_RECV",
+    "CHAN_CLOSE", "SELECT", "TIMER", "USER", "LOCK", "UNLOCK")}
+_SYSTEM = 1 << 40  # goids from here on are the runtime's own
 
 
 class Happened(NamedTuple):
@@ -134,7 +134,7 @@ class Happened(NamedTuple):
 def happened(trace: "Trace") -> List[Happened]:
     """The events of a trace that belong to its schedule."""
     names, out = Names(trace), []
-    for raw in trace._raw():
+    for raw in trace._of_run():
         event, goid, first, second = _SHOWN.get(raw[4]), raw[1], raw[6], raw[7]
         acts = event in ("go_create", "go_unblock")
         if event is None or goid >= _SYSTEM or (acts and first >= _SYSTEM):
@@ -155,15 +155,17 @@ def happened(trace: "Trace") -> List[Happened]:
 
 
 def _without_the_dropped(events: List[Happened]) -> List[Happened]:
-    """The end of a run ends goroutines that wait or could run; that is nothing they do."""
+    """The end of a run ends goroutines that wait or could run, and wakes threads of Python; that is nothing they do."""
     running, out = 0, []
     for e in events:
-        if e.event in ("go_start", "syscall_end"):
+        if e.event == "go_start":
             running = e.goid
         elif e.event in ("go_yield", "go_block") and e.goid == running:
             running = 0
         if e.event != "go_end" or e.goid == running:
             out.append(e)
+    while out and out[-1].event == "go_unblock":
+        out.pop()
     return out
 
 
@@ -220,7 +222,7 @@ class Timeline:
             self._become(e.other, i, "ready", "")
             if e.goid:
                 self._mark(i, e, f"go {e.other}")
-        elif e.event in ("go_start", "syscall_end"):
+        elif e.event == "go_start":
             self._become(e.goid, i, "runs", "")
         elif e.event == "go_yield":
             self._become(e.goid, i, "ready", "")

@@ -5,14 +5,16 @@ all goroutines do, and is seen by the deadlock detector. It costs what a thread 
 tens of KiB: there may be thousands, not millions. Python code of one interpreter runs on one thread at a time (but for
 free-threaded builds), so goroutines overlap in what blocks and in what C does, not in Python.
 
-`go` returns when the new goroutine is attached: else all others might seem to be asleep for good before it is counted.
+`go` makes the goroutine first, a seat (gort_seat_new), and then its thread, which takes it. So it has its goid and counts as
+awake before the thread is there, and in a seeded run the schedule alone says when it goes on.
 """
+import sys
 import threading
 import traceback
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
-from ._errors import ArgumentError, MemoryLimitError, check
-from ._gort import lib
+from ._errors import ArgumentError, MemoryLimitError, check, error
+from ._gort import ffi, lib
 from ._home import Home
 from ._inside import Dropped, enter, here, home, leave
 
@@ -32,42 +34,70 @@ class Goroutine(threading.Thread):
         self.ended = False         # its run has, as it has seen itself or Home.end has told
         self.told = False          # Dropped was raised in it, or will be at its next step
         self.stack: Any = None     # where it was when its run had ended
+        self.made = ""             # where: "program at main.py:12"
+        self._seat: Any = None
         self._code = 0
         self._attached = threading.Event()
         self._open = False         # interrupt() may raise Dropped in it
         self._hold = threading.Lock()
 
-    def begin(self) -> int:
-        """Starts it, and returns its goid when it is attached."""
+    def begin_main(self) -> None:
+        """Starts the thread of a run's callable, whose goroutine comes with the run."""
         self.home.add(self)
         try:
             self.start()
         except RuntimeError as e:  # no thread
             self.home.gone(self)
-            raise MemoryLimitError(f"go: {e}") from e
-        self._attached.wait()
-        check(self._code, "go")
+            raise MemoryLimitError(f"run: {e}") from e
+
+    def begin(self) -> int:
+        """Starts it, and returns its goid."""
+        pointer = self.home.pointer
+        seat, goid = ffi.new("gort_seat **"), ffi.new("uint64_t *")
+        self.made = _caller()
+        self.home.add(self)
+        try:
+            check(lib.binding_seat_new(pointer, seat, goid), "go")
+            self._seat, self.goid, self.name = seat[0], goid[0], f"goroutine {goid[0]}"
+            self.home.known(self)
+            try:
+                self.start()
+            except RuntimeError as e:  # no thread
+                lib.binding_seat_free(pointer, seat[0])
+                raise MemoryLimitError(f"go: {e}") from e
+        except BaseException:
+            self.home.gone(self)
+            raise
+        lib.binding_seat_ready(pointer, seat[0])
+        if not self.rt.seed:  # so that it is listed when `go` returns; under a seed that is for the schedule to say
+            self._attached.wait()
+            check(self._code, "go")
         return self.goid
 
     def run(self) -> None:
-        self._code = lib.binding_attach(self.home.pointer)
-        self.goid = lib.gort_goid()
-        self.name = f"goroutine {self.goid}"
+        code = self._code = lib.binding_seat_attach(self._seat) if self.main is None else self.main.attach()
         self._attached.set()
-        if self._code == 0:
+        if code == 0:
+            if self.main is not None:
+                self.goid = lib.gort_goid()
+                self.name = f"goroutine {self.goid}"
             self._as_goroutine()
+        elif code != lib.GORT_ECANCELED and self.rt.seed:
+            self._fail(error(code, f"goroutine {self.goid} has no memory"))
         self.home.gone(self)
 
     def _as_goroutine(self) -> None:
-        run = None
+        run: Any = False
         try:
             enter(self.rt, self)
-            error = self._outcome()
-            if isinstance(error, Dropped):
-                self.stack = _stack(error)
-                error = None
-            if error is not None:
-                run = self.home.failed(self, _from_function(error))
+            left = self._outcome()
+            if isinstance(left, Dropped):
+                self.stack = _stack(left)
+                left = None
+            if left is not None:
+                run = self.home.failed(self, _from_function(left))
+                if run and run.fail_inside():
+                    run = False
             elif self.main is not None:
                 self.main.returned()
         finally:
@@ -75,12 +105,19 @@ class Goroutine(threading.Thread):
             lib.binding_detach()
         # Only now: in a system call, which is where a goroutine of Python mostly is, the library must not be called.
         # All others may have been found asleep since it was detached; the panic, which was told before, goes first.
-        if error is None or run is False:
-            return
-        if run is not None:
-            run.end_failed()
-        else:
+        if left is not None:
+            self._tell(left, run)
+
+    def _fail(self, error: BaseException) -> None:
+        """It could not begin."""
+        self._tell(error, self.home.failed(self, error))
+
+    def _tell(self, error: BaseException, run: Any) -> None:
+        """run: as Home.failed says."""
+        if run is None:
             threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, self)))
+        elif run is not False:
+            run.end_failed()
 
     def _outcome(self) -> Optional[BaseException]:
         """Calls the function; returns the exception that has left it.
@@ -137,6 +174,15 @@ def _raise_in(thread: Optional[int], cls: type) -> None:
 
 def _ours(filename: str) -> bool:
     return filename.startswith(__file__.rpartition("_threads")[0])
+
+
+def _caller() -> str:
+    """Who starts a goroutine: the innermost frame outside of this package."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _ours(frame.f_code.co_filename):
+        frame = frame.f_back
+    code = frame.f_code
+    return f"{getattr(code, 'co_qualname', code.co_name)} at {code.co_filename}:{frame.f_lineno}"
 
 
 def _stack(error: BaseException) -> traceback.StackSummary:

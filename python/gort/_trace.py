@@ -155,6 +155,13 @@ class Trace:
         for first in range(0, self._len, CHUNK):
             yield from _LAYOUT.iter_unpack(self._bytes(first, min(CHUNK, self._len - first)))
 
+    def _of_run(self) -> Iterator[Raw]:
+        """Those up to the end of main, after which goroutines are dropped and unwind."""
+        for raw in self._raw():
+            yield raw
+            if raw[4] == lib.GORT_EV_GO_END and raw[1] == 1:
+                return
+
     def frame(self) -> "pandas.DataFrame":
         """A pandas DataFrame, one row for each event: time, event, goid, thread, p, arg0 to arg2,
         reason (of go_block) and text (of user)."""
@@ -202,13 +209,16 @@ class Trace:
 
     def schedule(self) -> str:
         """A line for each event of goroutines, channels, locks and timers, without time, thread and P, addresses numbered as
-        they come up: of two seeded runs equal if their schedules are. It is one only if nothing was dropped or lost."""
+        they come up: of two seeded runs equal if their schedules are. It goes to the end of main: what threads of Python
+        that are left do then is no part of it. It is one only if nothing was dropped or lost."""
         text, n = ffi.new("char **"), ffi.new("size_t *")
         check(lib.binding_trace_text(self._pointer, lib.GORT_TRACE_SCHEDULE, text, n), "schedule")
         try:
-            return bytes(ffi.buffer(text[0], n[0])).decode(errors="replace") if n[0] else ""
+            lines = bytes(ffi.buffer(text[0], n[0])).decode(errors="replace") if n[0] else ""
         finally:
             lib.binding_free(text[0])
+        run, end, _ = lines.partition("\ng1 go_end\n")
+        return run + end
 
     def _save(self, form: int, path: "Path") -> None:
         name = os.fsencode(path)

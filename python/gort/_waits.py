@@ -63,7 +63,7 @@ def _objects(trace: Any) -> Iterator[Tuple[str, int]]:
     """(kind, address) as they come up. A lock event does not say of what: a mutex, if nothing else tells."""
     from ._trace import wait_reason
 
-    rows = [(raw[4], raw[6], raw[7]) for raw in trace._raw()]
+    rows = [(raw[4], raw[6], raw[7]) for raw in trace._of_run()]
     kinds: Dict[int, str] = {}
     for event, first, second in rows:
         if event == lib.GORT_EV_GO_BLOCK and second:
@@ -80,9 +80,9 @@ def _objects(trace: Any) -> Iterator[Tuple[str, int]]:
 
 
 def holders(trace: Any) -> Dict[int, Tuple[int, ...]]:
-    """By address of a mutex: the goids that have it at the end of a trace; of readers there may be several."""
+    """By address of a mutex: the goids that have it at the end of the run of a trace; of readers there may be several."""
     held: Dict[int, List[int]] = {}
-    for raw in trace._raw() if trace is not None else ():
+    for raw in trace._of_run() if trace is not None else ():
         if raw[4] == lib.GORT_EV_LOCK:
             held.setdefault(raw[6], []).append(raw[1])
         elif raw[4] == lib.GORT_EV_UNLOCK:
