@@ -1,7 +1,7 @@
 """python -m gort: runs workloads from the command line.
 
-Exit status: 0; 1 when the program failed or there is no such workload; 2 for bad usage; 130 when
-interrupted, as shells have it.
+Exit status: 0; 1 when the program failed, explore found a seed that does, or there is no such workload; 2 for bad
+usage; 130 when interrupted, as shells have it.
 With --json one object goes to standard output and nothing else, failed or not.
 """
 import argparse
@@ -9,7 +9,8 @@ import json
 import sys
 from typing import Any, Dict, List, Optional, Sequence, Union
 
-from . import Error, Result, Runtime, backends, sweep, workloads
+from . import Error, Result, Runtime, backends, explore, sweep, workloads
+from ._config import Config
 from ._errors import ArgumentError
 from ._plots import size_text, time_text
 from ._workloads import find
@@ -127,6 +128,36 @@ def _sweep(args: argparse.Namespace) -> int:
     return 0
 
 
+def _explore(args: argparse.Namespace) -> int:
+    params = _assignments(args.params)
+    known, _ = find(args.workload)
+    try:
+        known.values(params)
+        found = explore(args.workload, runs=args.runs, seed=args.seed, progress=True, config=_settings(args), **params)
+    except ArgumentError as e:
+        raise Usage(str(e)) from None
+    if args.json:
+        print(json.dumps({"workload": args.workload, "params": params, "runs": args.runs, "found": None} if found is None
+                         else {**found.as_dict(), "params": params, "found": found.seed}))
+    elif found is None:
+        print(f"{args.workload}: {args.runs} seeds from {args.seed} on, and none fails")
+    else:
+        _print_found(found, args)
+    return 0 if found is None else 1
+
+
+def _settings(args: argparse.Namespace) -> Config:
+    return Config(procs=args.procs)
+
+
+def _print_found(found: Any, args: argparse.Namespace) -> None:
+    print(found)
+    print(found.error.graph() if hasattr(found.error, "graph") else found.error.report)
+    procs = f" --procs {args.procs}" if args.procs is not None else ""
+    words = "".join(f" {w}" for w in args.params)
+    print(f"again: python -m gort run {args.workload}{words} --seed {found.seed}{procs}")
+
+
 def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
@@ -172,11 +203,18 @@ def _parser() -> argparse.ArgumentParser:
                           help="values of settings (procs, gogc, collector, ...) and of the workload's parameters")
     sweeping.add_argument("--repeat", type=int, default=1, metavar="N", help="so many runs of each combination")
     sweeping.set_defaults(function=_sweep)
+    exploring = commands.add_parser("explore", help="run a workload under many seeds until one fails")
+    exploring.add_argument("workload", metavar="WORKLOAD", help="see list")
+    exploring.add_argument("params", metavar="name=value", nargs="*", help="its parameters, integers")
+    exploring.add_argument("--runs", type=int, default=10_000, metavar="N", help="so many seeds at most")
+    exploring.add_argument("--seed", type=int, default=1, metavar="N", help="the first one")
+    exploring.add_argument("--procs", type=int, help="what GOMAXPROCS says; it changes no schedule")
+    exploring.set_defaults(function=_explore)
     listing = commands.add_parser("list", help="what run takes")
     listing.set_defaults(function=_list)
     building = commands.add_parser("backends", help="what the library was built from")
     building.set_defaults(function=_backends)
-    for command in (run, sweeping, listing, building):
+    for command in (run, sweeping, exploring, listing, building):
         command.add_argument("--json", action="store_true", help="one JSON object to stdout")
     return parser
 
@@ -193,10 +231,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser = _parser()
     args, rest = parser.parse_known_args(argv)
     # argparse takes name=value only where the workload stands; people also put options first.
-    if rest and (args.command not in ("run", "sweep") or any(word.startswith("-") for word in rest)):
+    if rest and (args.command not in ("run", "sweep", "explore") or any(word.startswith("-") for word in rest)):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
-        if args.command in ("run", "sweep"):
+        if args.command in ("run", "sweep", "explore"):
             args.params += rest
         return args.function(args)
     except Usage as e:

@@ -61,6 +61,28 @@ def test_sweep():
     assert gort_cli("sweep", "panic", "procs=1,2").returncode == 1
 
 
+def test_explore():
+    done = gort_cli("explore", "philosophers", "--runs", "1000", "left_first=1")
+    assert done.returncode == 1 and done.stderr == ""
+    assert "deadlock" in done.stdout and "choices make it fail: step " in done.stdout and "cycle: goroutine" in done.stdout
+    command = done.stdout.splitlines()[-1].split("python -m gort ")[1].split()
+    again = gort_cli(*command)
+    assert command[:3] == ["run", "philosophers", "left_first=1"]
+    assert again.returncode == 1 and "deadlock" in again.stderr
+    done = gort_cli("explore", "philosophers", "left_first=1", "--json")
+    data = json.loads(done.stdout)
+    assert done.returncode == 1 and data["found"] == data["seed"] and data["params"] == {"left_first": 1}
+    assert data["kind"] == "DeadlockError" and 0 < len(data["schedule"]) <= data["choices"]
+    assert f"--seed {data['seed']}" in " ".join(command)
+    assert gort_cli("explore", "philosophers", "left_first=1", "--seed", str(data["seed"]), "--runs", "1").returncode == 1
+    done = gort_cli("explore", "philosophers", "n=2", "--runs", "50")
+    assert done.returncode == 0 and "none fails" in done.stdout
+    done = gort_cli("explore", "philosophers", "--runs", "5", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["found"] is None
+    done = gort_cli("explore", "philosopher")
+    assert done.returncode == 1 and "did you mean" in done.stderr
+
+
 @pytest.mark.parametrize("name, text", [
     ("deadlock", "all goroutines are asleep"), ("panic", "panic: this workload panics"),
     ("fatal", "unlock of unlocked mutex")])
@@ -87,6 +109,8 @@ def test_unknown_workload():
     ("run", "sieve", "n=many"), ("run", "sieve", "n=1", "n=2"), ("run", "sieve", "m=3"),
     ("run", "sieve", "n=-4"), ("run", "sieve", "--procs", "x"), ("run", "sieve", "--procs", "-1"),
     ("run", "sieve", "--seed", "-1"), ("run", "sieve", "--trace", "t.txt"),
+    ("explore",), ("explore", "sieve", "n"), ("explore", "sieve", "m=1"), ("explore", "sieve", "--runs", "-1"),
+    ("explore", "sieve", "--seed", "x"), ("explore", "sieve", "--procs", "-1"), ("explore", "sieve", "--frobnicate"),
     ("sweep",), ("sweep", "sieve", "n"), ("sweep", "sieve", "n=1,"), ("sweep", "sieve", "m=1"), ("sweep", "sieve", "n=x"),
     ("sweep", "sieve", "n=1", "--repeat", "0"), ("sweep", "sieve", "collector=best"),
     ("run", "sieve", "--frobnicate"), ("list", "extra"), ("backends", "--procs", "3")])
