@@ -1,5 +1,6 @@
 """The examples in the documents run as they stand."""
 import re
+import runpy
 
 import gort
 import pytest
@@ -18,6 +19,18 @@ def examples():
 def test_document(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "example", "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("path", [pytest.param(p, id=p.stem) for p in sorted(ROOT.glob("docs/notebooks/*.py"))])
+def test_notebook(path, tmp_path, monkeypatch, capsys, pyplot):
+    """It is also a plain script."""
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(path), run_name="__main__")
+    said = capsys.readouterr().out
+    if path.stem == "deadlock":
+        assert said.count("again: fatal error: all goroutines are asleep") == 3
+        assert said.count("money: 200") >= 2 and said.count("cycle: goroutine") == 2 and "right way: None" in said
+        assert {f.name for f in tmp_path.iterdir()} == {"timeline.png", "graph.png"}
 
 
 def test_package_docstring(tmp_path, monkeypatch, capsys):
