@@ -2,8 +2,8 @@
  *
  * The callable runs on a thread of its own, an attached one like all goroutines of Python; it must not run on a stack
  * of gort, nor be dropped where it stands. The main goroutine, on the thread that called gort_runtime_run, makes the
- * callable's goroutine, a seat for that thread, and then only waits for it on a semaphore: so the end of the callable is
- * the end of the run, and a deadlock is seen, since who waits there is asleep like everybody else.
+ * callable's goroutine, a seat for that thread, and then only waits for it on a semaphore: so the end of the callable
+ * is the end of the run, and a deadlock is seen, since who waits there is asleep like everybody else.
  *
  * The thread is there before the run begins, as only Python can start it, and waits for its seat at a lock of the
  * interpreter's, which needs no GIL. A seat made outside of the run would take part in it from a moment on that
@@ -30,7 +30,7 @@ int binding_run_init(binding_run *run);
 void binding_run_fini(binding_run *run);
 /* Runs until the callable is done. What gort_runtime_run returns; GORT_ENOMEM: there was no seat. */
 int binding_run_main(gort_runtime *rt, binding_run *run);
-/* By the callable's thread, once: waits for the run, and attaches as binding_attach does. GORT_ECANCELED: there was none. */
+/* By the callable's thread, once: waits for the run, and attaches as binding_attach does. GORT_ECANCELED: none came. */
 int binding_run_attach(binding_run *run);
 /* By the same thread: the callable is done. */
 int binding_run_done(gort_runtime *rt, binding_run *run);

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-/* A goroutine that is left in a system call keeps its runtime; gort_runtime_free waits a tenth of a second each time. */
+/* A goroutine left in a system call keeps its runtime; gort_runtime_free waits a tenth of a second each time. */
 enum { FREE_TRIES = 50 };
 
 static void hold(binding_search *s)

@@ -14,8 +14,8 @@
 
 int binding_attach(gort_runtime *rt);
 int binding_detach(void);
-/* gort_seat_new, _ready, _free and _attach. By a goroutine of rt the first makes its child, and the schedule decides when
- * that goes on; the last waits for that, and then the thread is attached as by binding_attach. */
+/* gort_seat_new, _ready, _free and _attach. By a goroutine of rt the first makes its child, and the schedule decides
+ * when that goes on; the last waits for that, and then the thread is attached as by binding_attach. */
 int binding_seat_new(gort_runtime *rt, gort_seat **out, uint64_t *goid);
 int binding_seat_ready(gort_runtime *rt, gort_seat *seat);
 int binding_seat_free(gort_runtime *rt, gort_seat *seat);

@@ -5,7 +5,8 @@
 # account which pays. Most of the time that works. When one of them has taken the first lock, and the other one comes in
 # between and takes its first, each waits for the other for ever.
 #
-# Run it as a script (`python docs/notebooks/deadlock.py` writes two pictures), or cell by cell where `# %%` is understood.
+# Run it as a script (`python docs/notebooks/deadlock.py` writes two pictures), or cell by cell where `# %%` is
+# understood.
 
 # %%
 import gort
@@ -63,8 +64,8 @@ for _ in range(3):
 # ## What it takes
 #
 # A schedule is the list of steps at which not the usual goroutine went on, which is the one that runs, or else the one
-# that has waited longest. Most of what the seed chose has nothing to do with the failure. `explore` has left out what can
-# be left out: with one of these choices less the program ends well.
+# that has waited longest. Most of what the seed chose has nothing to do with the failure. `explore` has left out what
+# can be left out: with one of these choices less the program ends well.
 
 # %%
 print(len(found.full), "choices of the seed, of which", len(found.schedule), "matter:", found.schedule)
@@ -85,7 +86,8 @@ picture.figure.savefig("timeline.png", dpi=120)
 # %% [markdown]
 # ## Who waits for whom
 #
-# The error knows all goroutines of the moment of failure, what each waits for, and, since the run had a trace, who has that.
+# The error knows all goroutines of the moment of failure, what each waits for, and, since the run had a trace, who has
+# that.
 
 # %%
 graph = found.error.graph()
@@ -97,9 +99,9 @@ graph.plot().figure.savefig("graph.png", dpi=120)
 # %% [markdown]
 # ## The same in C
 #
-# The dining philosophers are a workload of C; each run takes a tenth of a millisecond or two, so ten thousand seeds are a
-# matter of seconds. With `left_first=1` all take the left fork first; without, the last one takes the right one, and no
-# seed fails.
+# The dining philosophers are a workload of C; each run takes a tenth of a millisecond or two, so ten thousand seeds are
+# a matter of seconds. With `left_first=1` all take the left fork first; without, the last one takes the right one, and
+# no seed fails.
 
 # %%
 dinner = gort.explore("philosophers", n=4, left_first=1)

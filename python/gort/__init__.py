@@ -10,8 +10,8 @@
 `workloads()` names what `run` takes beside Python callables, `backends()` what the library was built from. Every failure
 is a `gort.Error`.
 
-In a callable, which is a goroutine: `go`, `gosched`, `sleep`, `goid`, `nanotime`; `Chan`, `select`, `Mutex`, `WaitGroup`. Each
-goroutine of Python is a thread: there may be thousands.
+In a callable, which is a goroutine: `go`, `gosched`, `sleep`, `goid`, `nanotime`; `Chan`, `select`, `Mutex`,
+`WaitGroup`. Each goroutine of Python is a thread: there may be thousands.
 """
 from ._chan import Chan
 from ._config import Config
@@ -39,11 +39,12 @@ from ._workloads import Parameter, Workload, workloads
 
 __all__ = [
     "ArgumentError", "BusyError", "CanceledError", "Chan", "Choice", "ClosedError", "Collection", "Config",
-    "DeadlockError", "Error", "Event", "FatalError", "ForkedError", "Found", "GcTrace", "Goroutine", "Heap", "Histogram",
-    "Label", "Leaks", "MemStats", "MemoryLimitError", "Mutex", "PanicError", "Parameter", "ProcStats", "Result",
-    "Runtime", "Schedule", "SizeClass", "Step", "Sweep", "SystemCallError", "TimeoutError", "Timeline", "Trace",
-    "UnsupportedError", "WaitGraph", "WaitGroup", "Way", "Workload", "WouldBlockError", "backends", "explore", "go", "goid",
-    "gomaxprocs", "gosched", "nanotime", "num_cpu", "num_goroutine", "select", "sleep", "sweep", "workloads",
+    "DeadlockError", "Error", "Event", "FatalError", "ForkedError", "Found", "GcTrace", "Goroutine", "Heap",
+    "Histogram", "Label", "Leaks", "MemStats", "MemoryLimitError", "Mutex", "PanicError", "Parameter", "ProcStats",
+    "Result", "Runtime", "Schedule", "SizeClass", "Step", "Sweep", "SystemCallError", "TimeoutError", "Timeline",
+    "Trace", "UnsupportedError", "WaitGraph", "WaitGroup", "Way", "Workload", "WouldBlockError", "backends",
+    "explore", "go", "goid", "gomaxprocs", "gosched", "nanotime", "num_cpu", "num_goroutine", "select", "sleep",
+    "sweep", "workloads",
 ]
 
 __version__ = _ffi.string(_lib.gort_version()).decode()

@@ -129,7 +129,7 @@ def _sweep(args: argparse.Namespace) -> int:
 
 
 def _explore(args: argparse.Namespace) -> int:
-    params = _assignments(args.params)
+    params: Dict[str, Any] = _assignments(args.params)
     known, _ = find(args.workload)
     try:
         known.values(params)
@@ -137,8 +137,8 @@ def _explore(args: argparse.Namespace) -> int:
     except ArgumentError as e:
         raise Usage(str(e)) from None
     if args.json:
-        print(json.dumps({"workload": args.workload, "params": params, "runs": args.runs, "found": None} if found is None
-                         else {**found.as_dict(), "params": params, "found": found.seed}))
+        what = {"runs": args.runs} if found is None else found.as_dict()
+        print(json.dumps({"workload": args.workload, **what, "params": params, "found": found and found.seed}))
     elif found is None:
         print(f"{args.workload}: {args.runs} seeds from {args.seed} on, and none fails")
     else:

@@ -57,7 +57,8 @@ class CallableRun(Run):
         self.value = fn(*args, **kwargs)
 
     def fail_inside(self) -> bool:
-        """In a seeded run who panics ends the run as the callable does: what stops it from outside comes when the clock says."""
+        """In a seeded run who panics ends the run as the callable does: what stops it from outside comes when the clock
+        says."""
         if self.rt.seed:
             self.returned()
         return self.rt.seed != 0

@@ -74,8 +74,8 @@ class UnsupportedError(Error, NotImplementedError):
 
 
 class ProgramError(Error):
-    """A program failed. `goroutines` are those of that moment, each with `on`, `created_by` and `stack`: who waits for what,
-    since when, made where; the one that failed, if one did, is running. `schedule`: of a seeded run."""
+    """A program failed. `goroutines` are those of that moment, each with `on`, `created_by` and `stack`: who waits for
+    what, since when, made where; the one that failed, if one did, is running. `schedule`: of a seeded run."""
 
     goroutines: "List[Goroutine]" = []
     schedule: "Optional[Schedule]" = None

@@ -1,7 +1,7 @@
 """explore: runs under one seed after the other until one fails; then the shortest list of choices that makes it fail.
 
-A seed that fails says all, but its schedule has as many switches as the seed drew. Which of them matter is found by delta
-debugging (Zeller, Hildebrandt: Simplifying and Isolating Failure-Inducing Input, 2002): run again with a part of
+A seed that fails says all, but its schedule has as many switches as the seed drew. Which of them matter is found by
+delta debugging (Zeller, Hildebrandt: Simplifying and Isolating Failure-Inducing Input, 2002): run again with a part of
 them, as long as it fails in the same way; in the end none can be left out.
 """
 import dataclasses
@@ -41,9 +41,10 @@ class Found:
     full: Schedule
     _program: Program = dataclasses.field(repr=False)
 
-    def replay(self, choices: "Optional[Iterable[Tuple[int, int]]]" = None, trace: "Union[bool, int]" = False) -> Result:
-        """Runs the program again with the choices of `schedule`, or others, in a new runtime of the same seed: raises as
-        the run did; or returns its Result if these choices do not make it fail."""
+    def replay(self, choices: "Optional[Iterable[Tuple[int, int]]]" = None,
+               trace: "Union[bool, int]" = False) -> Result:
+        """Runs the program again with the choices of `schedule`, or others, in a new runtime of the same seed: raises
+        as the run did; or returns its Result if these choices do not make it fail."""
         return self._program.replay(self.seed, self.schedule if choices is None else choices, trace)
 
     def as_dict(self) -> dict:
@@ -65,20 +66,21 @@ def explore(program: "str | Callable[..., Any]", /, *args: Any, runs: int = 10_0
             config: "Union[Config, str, None]" = None, procs: Optional[int] = None, gogc: "Optional[int | str]" = None,
             memory_limit: Optional[int] = None, stack_size: Optional[int] = None, collector: Optional[str] = None,
             debug: Optional[str] = None, progress: Progress = None, **params: Any) -> Optional[Found]:
-    """Runs a workload by name, or a callable, under the seeds seed, seed + 1, ... until one fails, and makes its schedule as
-    short as it can. None: all `runs` passed.
+    """Runs a workload by name, or a callable, under the seeds seed, seed + 1, ... until one fails, and makes its
+    schedule as short as it can. None: all `runs` passed.
 
-    Each run has a runtime of its own, with these settings: see Runtime. params are the workload's parameters; a callable is
-    called as program(*args, **params), so often that it should not change what it is given. progress is as in Runtime.run,
-    and counts runs. Ctrl-C ends it. Error: a seed failed, and did not when run again, since the program depends on more than
-    its seed. BusyError: from a goroutine.
+    Each run has a runtime of its own, with these settings: see Runtime. params are the workload's parameters; a
+    callable is called as program(*args, **params), so often that it should not change what it is given. progress is as
+    in Runtime.run, and counts runs. Ctrl-C ends it. Error: a seed failed, and did not when run again, since the program
+    depends on more than its seed. BusyError: from a goroutine.
     """
     runs, seed = integer("runs", runs, 0, _LAST_SEED), integer("seed", seed, 0, _LAST_SEED)
     if lib.gort_goid() != 0:
         raise BusyError("a goroutine cannot explore: each run has a runtime of its own")
     from ._runtime import Runtime, _merge
 
-    given = dict(procs=procs, gogc=gogc, memory_limit=memory_limit, stack_size=stack_size, collector=collector, debug=debug)
+    given = dict(procs=procs, gogc=gogc, memory_limit=memory_limit, stack_size=stack_size, collector=collector,
+                 debug=debug)
     settings = _merge(config, {k: v for k, v in given.items() if v is not None})
     Runtime(settings, seed=_nth(seed, 0)).close()  # says what is wrong with them
     what = Program(program, args, params, settings)
@@ -174,7 +176,8 @@ def _shorten(program: Program, seed: int, runs: int, bar: Any) -> Found:
     first = _failure(lambda: program.run(seed))
     full: Optional[Schedule] = getattr(first, "schedule", None)
     if first is None or full is None:
-        raise Error(f"{program.name} failed with seed {seed}, and did not when run again: it depends on more than its seed")
+        raise Error(f"{program.name} failed with seed {seed}, and did not when run again: "
+                    "it depends on more than its seed")
     kind = _kind(first)
     tries = 0
 
@@ -188,7 +191,8 @@ def _shorten(program: Program, seed: int, runs: int, bar: Any) -> Found:
     short = minimal(list(full), fails) if fails(full) else list(full)
     error = _failure(lambda: program.replay(seed, short, trace=True)) or first
     made = getattr(error, "schedule", None)
-    return Found(seed, error, runs, Schedule(short, seed, made.steps if made else full.steps, program.again(seed)), full, program)
+    schedule = Schedule(short, seed, made.steps if made else full.steps, program.again(seed))
+    return Found(seed, error, runs, schedule, full, program)
 
 
 def minimal(items: List[Any], fails: Callable[[Sequence[Any]], bool]) -> List[Any]:

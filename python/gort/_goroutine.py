@@ -55,6 +55,6 @@ def gomaxprocs(n: int = 0) -> int:
 
 
 def nanotime() -> int:
-    """Nanoseconds of a clock that only goes on; in a goroutine of a seeded runtime they are virtual: the clock stands while a
-    goroutine can run, and jumps to the next timer when none can. Anybody may call it."""
+    """Nanoseconds of a clock that only goes on; in a goroutine of a seeded runtime they are virtual: the clock stands
+    while a goroutine can run, and jumps to the next timer when none can. Anybody may call it."""
     return lib.gort_nanotime()

@@ -39,7 +39,7 @@ class Home:
         self.goroutines: "Set[Goroutine]" = set()  # guarded by lock
         self.run: Any = None                       # guarded by lock
         self.dropped: "List[Goroutine]" = []       # guarded by lock: by the run in progress, or the last one
-        self.made: Dict[int, str] = {}             # guarded by lock: by goid, who made those of the run that have not ended
+        self.made: Dict[int, str] = {}             # guarded by lock: by goid, who made those that have not ended
         self.dead: Deque[Any] = deque()            # cells of channels that Python has forgotten
         self._cells = ffi.NULL                     # guarded by lock
 

@@ -19,7 +19,9 @@ class Program:
 
     @property
     def name(self) -> str:
-        return self.workload if isinstance(self.workload, str) else getattr(self.workload, "__qualname__", repr(self.workload))
+        if isinstance(self.workload, str):
+            return self.workload
+        return getattr(self.workload, "__qualname__", repr(self.workload))
 
     def run(self, seed: int, trace: Any = False) -> "Result":
         """In a runtime of its own, as the seed says."""

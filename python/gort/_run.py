@@ -94,7 +94,7 @@ class Run(threading.Thread):
         self.goroutines: List[Goroutine] = []
         self.metrics: Metrics = {}
         self.trace: Optional[Trace] = None
-        self.choices: Any = None                             # of a seeded run: what it shall choose; None: as the seed says
+        self.choices: Any = None                             # of a seeded run: what it shall choose; None: its seed's
         self.again: Any = None                               # see Schedule
         self.schedule: Optional[Schedule] = None
         self.failed: List[Goroutine] = []                    # those of the moment when it failed

@@ -167,9 +167,9 @@ class Runtime:
 
     def replay(self, choices: "Iterable[Tuple[int, int]]", workload: "str | Callable[..., Any]", /, *args: Any,
                data: Any = None, progress: Progress = None, **params: Any) -> Result:
-        """The same as `run` with these choices, a Schedule or (step, goid) by rising steps, instead of the seed's; what select
-        draws stays the seed's. ArgumentError: the runtime has no seed, or the steps do not rise. For the runs of `explore` the
-        runtime has to be a new one of the same seed."""
+        """The same as `run` with these choices, a Schedule or (step, goid) by rising steps, instead of the seed's; what
+        select draws stays the seed's. ArgumentError: the runtime has no seed, or the steps do not rise. For the runs of
+        `explore` the runtime has to be a new one of the same seed."""
         if not self.seed:
             raise ArgumentError("a replay needs a runtime with a seed")
         run = self._new_run(workload, args, params, data)
@@ -298,8 +298,8 @@ class Runtime:
             return dump(lib.binding_leak_dump, pointer, "leak_dump").decode(errors="replace")
 
     def leaks(self) -> Leaks:
-        """The goroutines of `leak_dump` as a sequence of Goroutine, with `on`, `created_by` and `stack`, a graph and a picture.
-        Stops the world twice for as long as `leak_dump` does once."""
+        """The goroutines of `leak_dump` as a sequence of Goroutine, with `on`, `created_by` and `stack`, a graph and a
+        picture. Stops the world twice for as long as `leak_dump` does once."""
         with self._using() as pointer:
             report = dump(lib.binding_leak_dump, pointer, "leaks").decode(errors="replace")
             found = read_goroutines(pointer, lib.gort_leaked_goroutines_sized, self.seed != 0)

@@ -1,7 +1,7 @@
 """Schedules: what a seeded run chose, and what came of it, as a picture.
 
-A Schedule is a list of choices (gort_choice). What they do to a program is seen when it runs again with a trace. Where in
-the trace a choice took effect is found by trying, too: with one choice less the run is the same up to there.
+A Schedule is a list of choices (gort_choice). What they do to a program is seen when it runs again with a trace. Where
+in the trace a choice took effect is found by trying, too: with one choice less the run is the same up to there.
 """
 import html
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
@@ -22,8 +22,8 @@ TAIL = 4      # events' worth of what was still so at the end
 
 
 class Choice(NamedTuple):
-    """At this step, counted from 1 over the moments at which several goroutines could go on, this goroutine did, and not the
-    usual one: who runs, else who has waited longest."""
+    """At this step, counted from 1 over the moments at which several goroutines could go on, this goroutine did, and
+    not the usual one: who runs, else who has waited longest."""
 
     step: int
     goid: int
@@ -45,8 +45,8 @@ def taken(pointer: Any, seed: int, again: Any) -> "Schedule":
 
 
 class Schedule(Sequence[Choice]):
-    """The choices of a run with this seed, by rising steps; `steps` is how many steps it had. An empty one is the schedule
-    without switches that nobody was forced to."""
+    """The choices of a run with this seed, by rising steps; `steps` is how many steps it had. An empty one is the
+    schedule without switches that nobody was forced to."""
 
     def __init__(self, choices: "Iterable[Choice]", seed: int, steps: int,
                  again: "Optional[Callable[[Iterable[Tuple[int, int]]], Any]]" = None):
@@ -75,8 +75,8 @@ class Schedule(Sequence[Choice]):
         return pd.DataFrame(self._choices, columns=["step", "goid"])
 
     def timeline(self) -> "Timeline":
-        """Runs the program again, with these choices and then with fewer, to see what they did. ArgumentError: that cannot be
-        done after other runs in the same runtime, or with data of the caller."""
+        """Runs the program again, with these choices and then with fewer, to see what they did. ArgumentError: that
+        cannot be done after other runs in the same runtime, or with data of the caller."""
         if self._timeline is None:
             if self._again is None:
                 raise ArgumentError("only the first run of a runtime, and one without data, can be made again")
@@ -244,8 +244,8 @@ class Timeline:
         self.marks.setdefault(e.goid, []).append(Mark(i, e.event, label))
 
     def plot(self, ax: "Optional[matplotlib.axes.Axes]" = None, last: int = 160) -> "matplotlib.axes.Axes":
-        """A lane for each goroutine: dark where it runs, light where it waits, with what for; +mutex 1 where it gets one, −mutex 1
-        where it gives it back. A red line is a choice of the schedule. Of the last so many events."""
+        """A lane for each goroutine: dark where it runs, light where it waits, with what for; +mutex 1 where it gets
+        one, −mutex 1 where it gives it back. A red line is a choice of the schedule. Of the last so many events."""
         from ._scheduleplot import draw
 
         return draw(self, ax, last)

@@ -3,7 +3,7 @@ from typing import Any, List
 
 from . import _plots
 
-RUNS, READY, WAITS = _plots.LINE, "#d4e3ee", "#f3e2c7"
+RUNS, READY, WAITS, DARK = _plots.LINE, "#d4e3ee", "#f3e2c7", "#12344d"
 LANES = 30  # at most
 UNIT = 0.19  # inches for an event
 
@@ -67,24 +67,26 @@ def _bar(ax: Any, bar: Any, y: int, first: int) -> None:
 
 def _mark(ax: Any, mark: Any, y: int) -> None:
     up = mark.event not in ("unlock", "go_end")
-    ax.plot([mark.at + 0.5], [y], marker="^" if mark.event == "lock" else "v" if mark.event == "unlock" else ".", markersize=4,
-            color="white", markeredgecolor="#12344d", markeredgewidth=0.6, zorder=5)
+    ax.plot([mark.at + 0.5], [y], marker={"lock": "^", "unlock": "v"}.get(mark.event, "."), markersize=4, color="white",
+            markeredgecolor=DARK, markeredgewidth=0.6, zorder=5)
     ax.text(mark.at + 0.5, y - 0.25 if up else y + 0.25, mark.label, rotation=35 if up else -35, ha="left",
-            va="bottom" if up else "top", rotation_mode="anchor", fontsize=6.5, color="#12344d", zorder=6, clip_on=False)
+            va="bottom" if up else "top", rotation_mode="anchor", fontsize=6.5, color=DARK, zorder=6, clip_on=False)
 
 
 def _choice(ax: Any, at: int, choice: Any, k: int, y: Any) -> None:
     ax.axvline(at, color=_plots.GOAL, linewidth=1, linestyle="--", zorder=1)
     if y is not None:
         ax.plot([at], [y], marker="D", markersize=5, color=_plots.GOAL, zorder=7)
-    ax.annotate(f"step {choice.step}: g{choice.goid}", (at, 1), xycoords=("data", "axes fraction"), xytext=(0, 2 + 8 * (k % 2)),
-                textcoords="offset points", fontsize=6.5, color=_plots.GOAL, ha="center", va="bottom", annotation_clip=False)
+    ax.annotate(f"step {choice.step}: g{choice.goid}", (at, 1), xycoords=("data", "axes fraction"),
+                xytext=(0, 2 + 8 * (k % 2)), textcoords="offset points", fontsize=6.5, color=_plots.GOAL, ha="center",
+                va="bottom", annotation_clip=False)
 
 
 def _legend(ax: Any) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    ax.legend(handles=[Patch(color=RUNS, label="runs"), Patch(color=READY, label="could run"), Patch(color=WAITS, label="waits for"),
-                       Line2D([], [], color=_plots.GOAL, linestyle="--", marker="D", markersize=4, label="choice")],
-              loc="upper left", bbox_to_anchor=(1.005, 1.0), frameon=False, fontsize="small")
+    states = [Patch(color=colour, label=text) for colour, text in
+              ((RUNS, "runs"), (READY, "could run"), (WAITS, "waits for"))]
+    choice = Line2D([], [], color=_plots.GOAL, linestyle="--", marker="D", markersize=4, label="choice")
+    ax.legend(handles=[*states, choice], loc="upper left", bbox_to_anchor=(1.005, 1.0), frameon=False, fontsize="small")

@@ -5,8 +5,8 @@ all goroutines do, and is seen by the deadlock detector. It costs what a thread 
 tens of KiB: there may be thousands, not millions. Python code of one interpreter runs on one thread at a time (but for
 free-threaded builds), so goroutines overlap in what blocks and in what C does, not in Python.
 
-`go` makes the goroutine first, a seat (gort_seat_new), and then its thread, which takes it. So it has its goid and counts as
-awake before the thread is there, and in a seeded run the schedule alone says when it goes on.
+`go` makes the goroutine first, a seat (gort_seat_new), and then its thread, which takes it. So it has its goid and
+counts as awake before the thread is there, and in a seeded run the schedule alone says when it goes on.
 """
 import sys
 import threading

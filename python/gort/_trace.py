@@ -208,9 +208,9 @@ class Trace:
         self._save(lib.GORT_TRACE_TEXT, path)
 
     def schedule(self) -> str:
-        """A line for each event of goroutines, channels, locks and timers, without time, thread and P, addresses numbered as
-        they come up: of two seeded runs equal if their schedules are. It goes to the end of main: what threads of Python
-        that are left do then is no part of it. It is one only if nothing was dropped or lost."""
+        """A line for each event of goroutines, channels, locks and timers, without time, thread and P, addresses
+        numbered as they come up: of two seeded runs equal if their schedules are. It goes to the end of main: what
+        threads of Python that are left do then is no part of it. It is one only if nothing was dropped or lost."""
         text, n = ffi.new("char **"), ffi.new("size_t *")
         check(lib.binding_trace_text(self._pointer, lib.GORT_TRACE_SCHEDULE, text, n), "schedule")
         try:

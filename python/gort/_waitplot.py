@@ -27,8 +27,9 @@ def _places(ring: List[Node], rest: List[Node]) -> Dict[Node, Tuple[float, float
         angle = math.pi / 2 - 2 * math.pi * i / len(ring)
         out[node] = (1.3 * radius * math.cos(angle), radius * math.sin(angle))
     left = 1.3 * radius + 1.7 if ring else 0.0
-    for x, column in ((left, [n for n in rest if not isinstance(n, Label)]),
-                      (left + 1.9, [n for n in rest if isinstance(n, Label)])):
+    goroutines: List[Node] = [n for n in rest if not isinstance(n, Label)]
+    objects: List[Node] = [n for n in rest if isinstance(n, Label)]
+    for x, column in ((left, goroutines), (left + 1.9, objects)):
         for i, node in enumerate(column):
             out[node] = (x, 0.8 * ((len(column) - 1) / 2 - i))
     return out
@@ -64,10 +65,10 @@ def draw(graph: WaitGraph, ax: Any) -> Any:
             continue
         colour = RED if graph.in_cycle(edge) else PLAIN
         back = edge.source not in ring and isinstance(edge.source, Label)
-        ax.annotate("", places[edge.target], places[edge.source], zorder=2,
-                    arrowprops=dict(arrowstyle="-|>", color=colour, linewidth=1.3, linestyle="-" if edge.text == "waits for" else "--",
-                                    patchA=boxes[edge.source].get_bbox_patch(), patchB=boxes[edge.target].get_bbox_patch(),
-                                    shrinkA=2, shrinkB=2, connectionstyle=f"arc3,rad={0.25 if back else 0.0}"))
+        style = dict(arrowstyle="-|>", color=colour, linewidth=1.3, linestyle="-" if edge.text == "waits for" else "--",
+                     patchA=boxes[edge.source].get_bbox_patch(), patchB=boxes[edge.target].get_bbox_patch(),
+                     shrinkA=2, shrinkB=2, connectionstyle=f"arc3,rad={0.25 if back else 0.0}")
+        ax.annotate("", places[edge.target], places[edge.source], zorder=2, arrowprops=style)
     shown, total = len(places), len(graph.nodes)
     more = f"; {shown} of {total} shown" if shown < total else ""
     cycles = {0: "", 1: ", a cycle"}.get(len(graph.cycles), f", {len(graph.cycles)} cycles")

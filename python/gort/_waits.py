@@ -1,7 +1,7 @@
 """Who waits for whom: goroutines, what they wait for, and who has it.
 
-What a goroutine waits for comes from the library (gort_goroutine.on). Who has a mutex is known of seeded runs that had a
-trace: there each lock and unlock is an event. So a cycle of mutexes is found; who could send on a channel nobody
+What a goroutine waits for comes from the library (gort_goroutine.on). Who has a mutex is known of seeded runs that had
+a trace: there each lock and unlock is an event. So a cycle of mutexes is found; who could send on a channel nobody
 knows.
 """
 import html
@@ -24,7 +24,7 @@ _KINDS = {"chan receive": "chan", "chan send": "chan", "sync.Mutex.Lock": "mutex
 
 class Label(str):
     """A channel, mutex, ... by a name that people can tell from others: "mutex 2". Numbers count from 1 for each kind,
-    in the order in which objects come up, in one list or one trace. A WaitGroup is a semaphore: its waiters wait for one."""
+    in the order in which objects come up, in one list or one trace. A WaitGroup is a semaphore."""
 
     kind: str     # "chan", "mutex", "rwmutex", "cond", "semaphore"
     address: int
@@ -80,7 +80,8 @@ def _objects(trace: Any) -> Iterator[Tuple[str, int]]:
 
 
 def holders(trace: Any) -> Dict[int, Tuple[int, ...]]:
-    """By address of a mutex: the goids that have it at the end of the run of a trace; of readers there may be several."""
+    """By address of a mutex: the goids that have it at the end of the run of a trace; of readers there may be
+    several."""
     held: Dict[int, List[int]] = {}
     for raw in trace._of_run() if trace is not None else ():
         if raw[4] == lib.GORT_EV_LOCK:
@@ -212,7 +213,8 @@ class WaitGraph:
         return f"<gort.WaitGraph: {len(self.goroutines)} goroutines, {len(self.cycles)} cycles>"
 
     def plot(self, ax: "Optional[matplotlib.axes.Axes]" = None) -> "matplotlib.axes.Axes":
-        """Goroutines as ellipses, objects as boxes; the first cycle is a ring, in red. Of many the first 30 are shown."""
+        """Goroutines as ellipses, objects as boxes; the first cycle is a ring, in red. Of many the first 30 are
+        shown."""
         from ._waitplot import draw
 
         return draw(self, ax)
@@ -239,7 +241,8 @@ def _name(node: Node, graph: Optional[WaitGraph] = None) -> str:
 class Leaks(Sequence["Goroutine"]):
     """The goroutines that nobody can wake any more, in order of goid. `report` is their backtraces in Go's format."""
 
-    def __init__(self, goroutines: "Iterable[Goroutine]", report: str, held: "Optional[Dict[int, Tuple[int, ...]]]" = None):
+    def __init__(self, goroutines: "Iterable[Goroutine]", report: str,
+                 held: "Optional[Dict[int, Tuple[int, ...]]]" = None):
         self._goroutines = list(goroutines)
         self._held = held
         self.report = report
