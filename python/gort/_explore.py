@@ -71,8 +71,8 @@ def explore(program: "str | Callable[..., Any]", /, *args: Any, runs: int = 10_0
 
     Each run has a runtime of its own, with these settings: see Runtime. params are the workload's parameters; a
     callable is called as program(*args, **params), so often that it should not change what it is given. progress is as
-    in Runtime.run, and counts runs. Ctrl-C ends it. Error: a seed failed, and did not when run again, since the program
-    depends on more than its seed. BusyError: from a goroutine.
+    in Runtime.run, and counts runs; then, of a total of 0, tries to make it short. Ctrl-C ends it. Error: a seed
+    failed, and did not when run again, since the program depends on more than its seed. BusyError: from a goroutine.
     """
     runs, seed = integer("runs", runs, 0, _LAST_SEED), integer("seed", seed, 0, _LAST_SEED)
     if lib.gort_goid() != 0:
@@ -87,7 +87,13 @@ def explore(program: "str | Callable[..., Any]", /, *args: Any, runs: int = 10_0
     bar = reporter(progress, f"gort explore {what.name}")
     try:
         found = (_search if callable(program) else _search_c)(what, runs, seed, bar)
-        return None if found is None else _shorten(what, *found, bar)
+    finally:
+        bar.close()
+    if found is None:
+        return None
+    bar = reporter(progress, f"gort explore {what.name}: making it short")
+    try:
+        return _shorten(what, *found, bar)
     finally:
         bar.close()
 

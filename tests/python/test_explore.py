@@ -113,6 +113,10 @@ def test_progress_counts_runs():
     seen = []
     assert gort.explore("philosophers", runs=2000, progress=lambda done, total: seen.append((done, total))) is None
     assert seen[-1] == (2000, 2000) and seen == sorted(seen)
+    seen.clear()
+    found = gort.explore("philosophers", left_first=1, progress=lambda done, total: seen.append((done, total)))
+    tries = [done for done, total in seen if total == 0]
+    assert (found.runs, 10_000) in seen and tries == list(range(1, len(tries) + 1)) and len(tries) > 2
 
 
 def test_an_exception_of_the_progress_function_ends_it():

@@ -200,3 +200,54 @@ def test_other_exceptions_go_through():
 
 def _interrupt(done, total):
     raise KeyboardInterrupt
+
+
+def two_ways():
+    """Fails in one way or another: who comes first decides."""
+    out, group = [], gort.WaitGroup()
+    for letter in "ab":
+        group.go(out.append, letter)
+    group.wait()
+    if out[0] == "b":
+        raise ValueError("b was first")
+    gort.Chan().recv()
+
+
+def test_the_short_schedule_fails_in_the_same_way():
+    kinds = set()
+    for seed in range(1, 21):
+        found = gort.explore(two_ways, seed=seed, runs=1)
+        with gort.Runtime(seed=seed) as rt, pytest.raises(type(found.error)):
+            rt.run(two_ways)
+        kinds.add(type(found.error))
+    assert kinds == {gort.PanicError, gort.DeadlockError}
+
+
+def test_how_a_panic_ends_a_run_is_part_of_its_schedule():
+    def program():
+        group = gort.WaitGroup()
+
+        def spin():
+            while True:
+                gort.gosched()
+
+        def fail():
+            for _ in range(3):
+                gort.gosched()
+            raise ValueError
+        group.go(spin)
+        group.go(fail)
+        group.go(spin)
+        group.wait()
+
+    def run(seed):
+        with gort.Runtime(seed=seed, trace=True) as rt, pytest.raises(gort.PanicError) as failed:
+            rt.run(program)
+        return failed.value.trace.schedule()
+    for seed in SEEDS:
+        assert run(seed) == run(seed)
+
+
+def test_0_is_no_seed():
+    assert gort.explore(letters, seed=2**64 - 1, runs=3) is None
+    assert gort.explore(two_ways, seed=0).seed == 1
