@@ -66,7 +66,7 @@ static void philosophers(void *arg)
 static const workload_param params[] = {
 	{ "n", 3, 2, 10000, "philosophers, and forks" },
 	{ "rounds", 1, 1, 1000000, "how often each eats" },
-	{ "left_first", 0, 0, 1, "1: all take the left fork first, which may be a deadlock; 0: the last one the right" },
+	{ "left_first", 0, 0, 1, "1: all take the left fork first, and may wait for ever; 0: not the last one" },
 };
 const workload workload_philosophers = {
 	.name = "philosophers", .summary = "n philosophers share n forks: mutexes, and a deadlock with left_first=1",
