@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, NamedTupl
 from ._errors import ArgumentError, check
 from ._gort import ffi, lib
 from ._trace import wait_reason
-from ._waits import Label, Names, kind_of
+from ._waits import Label, Names
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -143,7 +143,7 @@ def happened(trace: "Trace") -> List[Happened]:
         detail = ""
         if event == "go_block":
             detail = wait_reason(first)
-            on = names(kind_of(detail), second) if second else None
+            on = names.known(second)  # of a select there is none
         elif event.startswith("chan_") or event in ("lock", "unlock"):
             on = names.known(first)
         elif event == "user":

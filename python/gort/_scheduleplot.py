@@ -4,7 +4,8 @@ from typing import Any, List
 from . import _plots
 
 RUNS, READY, WAITS, DARK = _plots.LINE, "#d4e3ee", "#f3e2c7", "#12344d"
-LANES = 30  # at most
+LANES = 30   # at most
+NAMED = 16   # of more choices the steps are not written beside their lines
 UNIT = 0.19  # inches for an event
 
 
@@ -32,11 +33,11 @@ def draw(timeline: Any, ax: Any, last: int) -> Any:
         for mark in timeline.marks.get(goid, ()):
             if mark.at >= first:
                 _mark(ax, mark, row[goid])
-    for k, (at, choice) in enumerate(timeline.choices):
-        if at >= first:
-            _choice(ax, at, choice, k, row.get(choice.goid))
+    shown = [(at, choice) for at, choice in timeline.choices if at >= first]
+    for k, (at, choice) in enumerate(shown):
+        _choice(ax, at, choice, k, row.get(choice.goid), len(shown) <= NAMED)
     ax.set_yticks(range(len(goids)), [f"goroutine {g}" for g in goids])
-    ax.set_ylim(len(goids) - 0.45, -0.8)
+    ax.set_ylim(len(goids) - 0.3, -0.8)
     ax.set_xlim(first, end + 0.5)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel(f"events, in their order ({timeline.schedule.steps} steps)")
@@ -73,10 +74,12 @@ def _mark(ax: Any, mark: Any, y: int) -> None:
             va="bottom" if up else "top", rotation_mode="anchor", fontsize=6.5, color=DARK, zorder=6, clip_on=False)
 
 
-def _choice(ax: Any, at: int, choice: Any, k: int, y: Any) -> None:
+def _choice(ax: Any, at: int, choice: Any, k: int, y: Any, named: bool) -> None:
     ax.axvline(at, color=_plots.GOAL, linewidth=1, linestyle="--", zorder=1)
     if y is not None:
         ax.plot([at], [y], marker="D", markersize=5, color=_plots.GOAL, zorder=7)
+    if not named:
+        return
     ax.annotate(f"step {choice.step}: g{choice.goid}", (at, 1), xycoords=("data", "axes fraction"),
                 xytext=(0, 2 + 8 * (k % 2)), textcoords="offset points", fontsize=6.5, color=_plots.GOAL, ha="center",
                 va="bottom", annotation_clip=False)

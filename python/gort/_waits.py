@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from ._figures import Goroutine
 
-SHOWN = 30  # nodes of a picture at most
+SHOWN = 30        # nodes of a picture at most
+OTHER = "object"  # that a goroutine waits for in a select, for time: nothing that others know
 
 _KINDS = {"chan receive": "chan", "chan send": "chan", "sync.Mutex.Lock": "mutex", "sync.RWMutex.Lock": "rwmutex",
           "sync.RWMutex.RLock": "rwmutex", "sync.Cond.Wait": "cond", "semacquire": "semaphore"}
@@ -37,7 +38,7 @@ class Label(str):
 
 def kind_of(reason: str) -> str:
     """What one who waits for this reason waits for."""
-    return _KINDS.get(reason, "object")
+    return _KINDS.get(reason, OTHER)
 
 
 class Names:
@@ -75,7 +76,7 @@ def _objects(trace: Any) -> Iterator[Tuple[str, int]]:
             yield "chan", first
         elif event in (lib.GORT_EV_LOCK, lib.GORT_EV_UNLOCK):
             yield kinds.get(first, "mutex"), first
-        elif event == lib.GORT_EV_GO_BLOCK and second:
+        elif event == lib.GORT_EV_GO_BLOCK and second and kinds[second] != OTHER:
             yield kinds[second], second
 
 

@@ -142,6 +142,14 @@ def test_time_is_virtual():
     assert time.monotonic() - begin < 100
 
 
+def test_a_timeline_of_channels_and_time():
+    with gort.Runtime(seed=6) as rt:
+        line = rt.run(pipeline).schedule.timeline()
+    waits = {bar.label for bars in line.lanes.values() for bar in bars if bar.state == "waits"}
+    assert {"sleep", "select", "chan receive: chan 2"} <= waits
+    assert {"send chan 1", "recv chan 1"} <= {mark.label for marks in line.marks.values() for mark in marks}
+
+
 @pytest.mark.parametrize("program, kind", PLANTED)
 def test_planted_bugs_are_found_replayed_and_made_small(program, kind):
     found = gort.explore(program, runs=1000, progress=False)
