@@ -79,18 +79,3 @@ uint64_t binding_explore_done(binding_search *s)
 {
 	return __atomic_load_n(&s->done, __ATOMIC_RELAXED);
 }
-
-static void wire(void *arg)
-{
-	(void)arg;
-	gort_lock_os_thread();
-	gort_unlock_os_thread();
-}
-
-/* Who stops the world of a seeded runtime from outside, as each look at metrics does, asks the maker for a thread; and
- * while that request is open, no deadlock is found. A goroutine that is wired to its thread makes the runtime start
- * its maker. It is main, so no goid is used up. To be removed when the library does without. */
-int binding_seeded_start(gort_runtime *rt)
-{
-	return gort_runtime_run(rt, wire, NULL);
-}

@@ -24,7 +24,5 @@ int binding_explore(binding_search *s, const gort_config *cfg, const workload *w
  * begin, which cannot be stopped. */
 void binding_explore_stop(binding_search *s);
 uint64_t binding_explore_done(binding_search *s);
-/* Starts the threads of a seeded runtime, which else begin when they are needed: see explore.c. */
-int binding_seeded_start(gort_runtime *rt);
 
 #endif

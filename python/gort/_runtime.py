@@ -61,8 +61,6 @@ class Runtime:
         self._home = Home(self._pointer)
         self._fresh = True  # nothing has run
         self.seed: int = cfg.seed
-        if cfg.seed:
-            check(lib.binding_seeded_start(self._pointer), "start")
 
     # ---- Life ----
 
