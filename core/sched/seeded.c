@@ -10,8 +10,8 @@
  *
  * Time is virtual. It stands while anybody can run, and jumps to the next timer when nobody can, or when for YIELDS
  * turns all that ran have only yielded: they wait for it. So a sleep costs nothing, and a timeout comes when all
- * that could prevent it has not. While goroutines wait for descriptors nobody can
- * know that: then it passes as the real one does.
+ * that could prevent it has not. While goroutines wait for descriptors nobody can know that: then it passes as the
+ * real one does.
  *
  * Numbers that select and others draw come from the P's generator, which starts anew with each run.
  *
