@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "backends/thread/thread.h"
 #include "core/base/attrs.h"
 #include "core/include/gort.h"
 #include "tests/support/seeded.h"
@@ -100,6 +101,35 @@ static void test_right_programs_pass(void **state)
 	}
 }
 
+enum { THREADS = 4 };
+
+static void explores(void *arg)
+{
+	const program *p = &planted[CHECK_THEN_ACT];
+	uint64_t *seed = arg;
+
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(gort_explore(NULL, programs[1].main, NULL, 10, NULL), 0);
+		assert_int_equal(gort_explore(NULL, p->main, NULL, RUNS, seed), p->fails);
+	}
+}
+
+/* They share what is kept from run to run, and find the same. */
+static void test_several_at_once(void **state)
+{
+	uint64_t seeds[THREADS], alone = 0;
+	be_thread t[THREADS];
+
+	(void)state;
+	explores(&alone);
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(be_thread_start(&t[i], explores, &seeds[i], 0), 0);
+	for (int i = 0; i < THREADS; i++) {
+		be_thread_join(&t[i]);
+		assert_int_equal(seeds[i], alone);
+	}
+}
+
 static uint64_t first, runs;
 
 static void stop_at_7(void *arg)
@@ -146,6 +176,7 @@ int main(void)
 		cmocka_unit_test(test_planted_bugs_are_found_and_replayed),
 		cmocka_unit_test(test_how_often),
 		cmocka_unit_test(test_right_programs_pass),
+		cmocka_unit_test(test_several_at_once),
 		cmocka_unit_test(test_arguments),
 	};
 
