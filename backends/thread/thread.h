@@ -59,6 +59,17 @@ int64_t be_nanotime(void);           /* monotonic, ns; one clock for all threads
 int64_t be_walltime(void);           /* ns since 1970, as the system believes; may jump */
 int be_ncpu(void);                   /* CPUs this process may use; at least 1 */
 
+/* Whether one thread more would have to wait for a CPU: at this moment at least as many threads as the machine has CPUs
+ * run or wait for one, of all processes and without the caller. 1, 0; -1: the system does not say, or has no descriptor
+ * to spare just now. A sample of a moment: ask often. be_crowd begins as zeros, keeps what it has opened, and is used
+ * by one thread at a time. */
+typedef struct be_crowd {
+	int file; /* opaque, as the rest */
+	int cpus;
+} be_crowd;
+int be_crowd_now(be_crowd *c);
+void be_crowd_free(be_crowd *c);
+
 static inline void be_cpu_pause(void)
 {
 #if defined __x86_64__ || defined __i386__

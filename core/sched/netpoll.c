@@ -37,6 +37,16 @@
  * timer is near. Without an idle P what is ready goes to the global queue; while the world is stopped events wait for
  * its start.
  *
+ * Crowds. A server that shares its machine with those that ask it has no use for a second thread while no CPU is free:
+ * the two take the CPU from each other and from the askers, who then ask in small parts, so that threads go to sleep
+ * and are woken for a few requests each, and who is off its CPU keeps goroutines waiting that another could have run.
+ * So sysmon finds out how often of late there was room for one thread more (be_crowd_now), and while there is hardly
+ * any, a batch of events wakes nobody: its poller runs the handlers and polls again. The promise is kept by that P, as
+ * for a runnext that is kept (proc.c): what it leaves for a system call or a slice is looked through by who takes it.
+ * Handlers that compute for long, and events that nobody has asked for, are sysmon's after CROWD_PATIENCE. With 100
+ * connections on two CPUs: a fifth more requests, and the slowest percent takes half the time; the moment that a CPU is
+ * free again nothing is different.
+ *
  * Rejected: a lock in each record (who has no P would have to take it under sched.lock, and who waits arms its timer
  * under it: the order would be wrong either way).
  */
@@ -379,37 +389,46 @@ static rt_g *won(gort_runtime *rt, const be_pollevent *e, rt_g **second)
 	return first;
 }
 
-/* What mp runs next itself, in a new slice: nobody is woken for it. */
-static void run_next(rt_m *mp, rt_g *gp)
+/* The first is what mp runs next itself, in a new slice; the others follow in its ring. True: that one. */
+static bool ready_here(rt_m *mp, rt_g *gp)
 {
 	rt_count64_owner(&mp->p->readied, 1);
 	RT_TRACE(mp, SCHED, GO_UNBLOCK, gp, gp->goid, 0, 0);
 	rt_runnable(gp);
 	rt_gstatus_set(gp, RT_G_WAITING, RT_G_RUNNABLE);
+	if (mp->nextg != NULL) {
+		(void)rt_runq_put(mp->p, gp, false, mp->rt);
+		return false;
+	}
 	mp->nextg = gp;
 	mp->chosen = true;
+	return true;
 }
 
+/* Who asks for descriptors runs the handlers of all that it was told of, one after the other, before it asks again.
+ * Another thread is called for help unless the machine has no CPU for it: see "Crowds" in the head. */
 int rt_poll_ready(rt_m *mp, const be_pollevent *events, int n)
 {
 	gort_runtime *rt = mp->rt;
 	int woken = 0;
+	bool others = false;
 
 	for (int i = 0; i < n; i++) {
-		rt_g *ready[2];
+		rt_g *second, *first = won(rt, &events[i], &second);
 
-		ready[0] = won(rt, &events[i], &ready[1]);
-		for (int d = 0; d < 2; d++) {
-			if (ready[d] == NULL)
-				continue;
-			if (woken++ == 0 && mp->nextg == NULL)
-				run_next(mp, ready[d]);
-			else
-				rt_goready(ready[d]);
+		if (first != NULL) {
+			woken++;
+			others |= !ready_here(mp, first);
+		}
+		if (second != NULL) {
+			woken++;
+			others |= !ready_here(mp, second);
 		}
 	}
 	if (woken > 0)
 		RT_TRACE(mp, TIMER, POLL, NULL, woken, 0, 0);
+	if (others && (!rt_load32_rlx(&rt->sched.crowded) || rt_load32_rlx(&rt->gcmark) != 0))
+		rt_wakep(rt);
 	return woken;
 }
 

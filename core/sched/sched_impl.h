@@ -351,6 +351,7 @@ typedef struct rt_sched {
 	be_netpoll poll;
 	rt_atomic32 pollwaiters; /* goroutines that wait for descriptors; any thread */
 	rt_atomic64 lastpoll;    /* when somebody looked last, or came out of a wait */
+	rt_atomic32 crowded;     /* 1: the machine has no CPU for a thread more; sysmon writes it */
 	uint32_t nlate;          /* threads that hold events until the world starts; guarded by lock */
 	rt_atomic32 lateword;    /* they park on it; +1 to wake them */
 	struct {

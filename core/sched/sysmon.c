@@ -11,6 +11,9 @@
  * second it gives back pages of stacks that nobody needed. The heap's are given back at the collector's pace, by the
  * up-call gc_tick.
  *
+ * While goroutines wait for descriptors it samples once a millisecond, as long as any P runs, whether the machine has a
+ * CPU for one thread more: "Crowds" in netpoll.c.
+ *
  * It takes no lock of libc and makes no thread: a stopped goroutine may hold what that needs.
  *
  * Rejected: signals by a timer of the system for each thread (they interrupt what needs no
@@ -26,9 +29,12 @@
 #define POLL_LOOK (10 * GORT_MILLISECOND) /* descriptors are looked at, if nobody did */
 #define TURN_SEEN (100 * GORT_MICROSECOND) /* after a turn was ended the next one has begun */
 #define KEPT_LOOK GORT_MILLISECOND /* between two wake-ups for a runnext that its P keeps */
+#define CROWD_LOOK GORT_MILLISECOND /* between two samples of whether the machine is full */
+#define CROWD_PATIENCE (5 * GORT_MILLISECOND) /* then somebody is woken although it is */
 #define SLICE_MIN (50 * GORT_MICROSECOND)  /* of preemptall: a raw nanosleep still gets somewhere */
 #define SAMPLE_MIN (100 * GORT_MICROSECOND) /* between two looks at a thread's CPU time */
 enum { ROUNDS = 50, ASLEEP = 8 /* it uses less than this part of a CPU */ };
+enum { CROWD_ALL = 1024, CROWD_FULL = CROWD_ALL / 4 * 3, CROWD_SAMPLES = 8 };
 
 typedef struct sysmon {
 	gort_runtime *rt;
@@ -38,6 +44,9 @@ typedef struct sysmon {
 	bool waits; /* somebody waits for a P */
 	bool kept;  /* what nobody was woken for waits */
 	int64_t keptwhen; /* when somebody was woken for such last */
+	be_crowd crowd;
+	int full;         /* of the last samples, up to CROWD_ALL: the machine was full */
+	int64_t fullwhen; /* the last */
 	int64_t soon; /* from now: the end of a turn, or the beginning of one that was just made room for, or gc_tick's
 	               * wish */
 	bool hit;   /* this look found something */
@@ -154,6 +163,21 @@ static void look_kept(sysmon *s, const rt_p *pp)
 	s->kept = s->kept || rt_loadptr_rlx(&pp->runnext) != NULL;
 }
 
+/* The same for handlers that wait in the ring of the P that polled, behind one that takes long. */
+static void look_crowded(sysmon *s, const rt_p *pp, int64_t now)
+{
+	const rt_sched *sc = &s->rt->sched;
+	int64_t left = pp->seenwhen + CROWD_PATIENCE - now;
+
+	if (!rt_load32_rlx(&sc->crowded) || rt_load32_rlx(&sc->npidle) == 0 || rt_runq_empty(pp))
+		return;
+	s->kept = s->kept || left <= 0;
+	if (left <= 0)
+		left = KEPT_LOOK;
+	if (s->soon > left)
+		s->soon = left;
+}
+
 static void look_running(sysmon *s, rt_p *pp, int64_t now)
 {
 	uint32_t tick = rt_load32_rlx(&pp->schedtick);
@@ -171,6 +195,7 @@ static void look_running(sysmon *s, rt_p *pp, int64_t now)
 	if (mp == NULL || !work_waits(s->rt, pp, now))
 		return;
 	s->waits = true;
+	look_crowded(s, pp, now);
 	if (s->rt->sched.inplace && take_sleeping(s, pp, mp, now))
 		return;
 	left = pp->seenwhen + s->slice - now;
@@ -240,6 +265,20 @@ static void start_standing(sysmon *s)
 	}
 }
 
+/* Whether who polls shall call others for help; a moving mean, as each sample is of one moment only. See netpoll.c. */
+static void look_crowd(sysmon *s, int64_t now)
+{
+	int64_t set = s->rt->debug.crowd;
+	int sample;
+
+	if (now - s->fullwhen < CROWD_LOOK || rt_gomaxprocs(s->rt) == 1)
+		return;
+	s->fullwhen = now;
+	sample = set < 0 || set > 1 ? be_crowd_now(&s->crowd) : (int)set;
+	s->full += ((sample > 0 ? CROWD_ALL : 0) - s->full) / CROWD_SAMPLES;
+	rt_store32_rlx(&s->rt->sched.crowded, set == 1 || s->full >= CROWD_FULL);
+}
+
 /* Who waits for descriptors and timers may have left for what became ready. */
 static void look_polls(sysmon *s, int64_t now)
 {
@@ -248,13 +287,16 @@ static void look_polls(sysmon *s, int64_t now)
 	be_pollevent events[RT_POLLEVENTS];
 	bool waits = rt_load32_rlx(&sc->pollwaiters) > 0;
 
+	if (waits)
+		look_crowd(s, now);
 	if (rt_load32_rlx(&sc->polling) || rt_load32_rlx(&sc->gcwaiting))
 		return;
 	if (rt_load32_rlx(&sc->npidle) > 0) {
 		waits = waits || rt_timers_next(rt) != INT64_MAX;
 		if (waits && s->soon > KEPT_LOOK)
 			s->soon = KEPT_LOOK;
-		s->kept = s->kept || waits;
+		s->kept = s->kept || (waits && (!rt_load32_rlx(&sc->crowded) ||
+		                                now - (int64_t)rt_load64_rlx(&sc->lastpoll) >= CROWD_PATIENCE));
 		return;
 	}
 	if (!waits || now - (int64_t)rt_load64_rlx(&sc->lastpoll) < POLL_LOOK)
@@ -431,6 +473,7 @@ static void run(void *arg)
 			rt_schedtrace(rt, now);
 		}
 	}
+	be_crowd_free(&s.crowd);
 }
 
 int rt_sysmon_start(gort_runtime *rt)

@@ -16,6 +16,7 @@
 #ifndef _WIN32
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #endif
@@ -497,6 +498,63 @@ static void test_ncpu(void **state)
 	assert_true(strlen(be_thread_name) > 0);
 }
 
+/* ---- A CPU for one thread more ---- */
+
+static void test_crowd_unknown(void **state)
+{
+	be_crowd c = {0};
+	int r = be_crowd_now(&c);
+
+	assert_in_range(r + 1, 0, 2);
+	be_crowd_free(&c);
+	assert_int_equal(be_crowd_now(&c) == -1, r == -1); /* from the start again */
+	be_crowd_free(&c);
+}
+
+#ifndef _WIN32
+enum { CROWD = 1024 };
+
+/* Processes that compute, so that under a tool that lets one thread run at a time they run all the same. */
+static void test_crowd(void **state)
+{
+	be_crowd c = {0};
+	pid_t pid[CROWD];
+	int n = 0, r = be_crowd_now(&c);
+
+	for (; r == 0 && n < CROWD; n++) {
+		pid[n] = fork();
+		assert_true(pid[n] >= 0);
+		while (pid[n] == 0)
+			;
+		r = be_crowd_now(&c);
+	}
+	for (int i = 0; i < n; i++) {
+		kill(pid[i], SIGKILL);
+		waitpid(pid[i], NULL, 0);
+	}
+	be_crowd_free(&c);
+	assert_int_not_equal(r, 0);
+}
+
+/* It is told later, when there is a descriptor. */
+static void test_crowd_no_files(void **state)
+{
+	struct rlimit old, none;
+	be_crowd c = {0}, d = {0};
+	bool known = be_crowd_now(&d) >= 0;
+
+	be_crowd_free(&d);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = old;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(be_crowd_now(&c), -1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(be_crowd_now(&c) >= 0, known);
+	be_crowd_free(&c);
+}
+#endif
+
 /* ---- A fence for all ---- */
 
 enum { MEETINGS = 20000 };
@@ -575,6 +633,11 @@ int main(void)
 		cmocka_unit_test(test_one_clock_for_all),
 		cmocka_unit_test(test_nap),
 		cmocka_unit_test(test_ncpu),
+		cmocka_unit_test(test_crowd_unknown),
+#ifndef _WIN32
+		cmocka_unit_test(test_crowd),
+		cmocka_unit_test(test_crowd_no_files),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 
 #include "backends/io/io.h"
 #include "backends/netpoll/netpoll.h"
+#include "tests/support/connections.h"
 #include "tests/support/garbage.h"
 
 #include <errno.h>
@@ -22,31 +23,6 @@
 enum { MANY = 8 << 20 };
 
 static gort_waitgroup done;
-
-typedef struct pair {
-	gort_listener *l;
-	gort_conn *here, *there;
-} pair;
-
-/* Two ends of one connection. */
-static pair connect_pair(void)
-{
-	char at[64];
-	pair p;
-
-	CHECK(gort_listen(&p.l, "tcp", "127.0.0.1:0") == 0);
-	CHECK(gort_listener_address(p.l, at, sizeof at) == 0);
-	CHECK(gort_dial(&p.here, "tcp", at) == 0);
-	CHECK(gort_accept(&p.there, p.l) == 0);
-	return p;
-}
-
-static void close_pair(const pair *p)
-{
-	(void)gort_conn_close(p->here);
-	(void)gort_conn_close(p->there);
-	CHECK(gort_listener_close(p->l) == 0);
-}
 
 static bool waits_as(uint64_t goid, const char *reason)
 {
@@ -486,125 +462,6 @@ static void test_no_memory(void **state)
 	assert_int_equal(rt_load32_acq(&failures), 0);
 }
 
-/* ---- Deadlocks ------------------------------------------------------------------------------------- */
-
-static gort_runtime *outer;
-static rt_atomic32 port;
-
-/* A thread of the host's: nobody in the runtime is awake when it connects. */
-static void comes_from_outside(void *arg)
-{
-	gort_goroutine list[4];
-	char at[32];
-	bool pending = false, waits = false;
-	be_ioaddr a;
-	intptr_t fd;
-
-	(void)arg;
-	while (!waits) {
-		size_t n = gort_goroutines(outer, list, RT_NELEM(list));
-
-		for (size_t i = 0; i < n && i < RT_NELEM(list); i++)
-			waits = waits || strcmp(list[i].wait_reason, "IO wait") == 0;
-		be_thread_yield();
-	}
-	snprintf(at, sizeof at, "127.0.0.1:%u", rt_load32_acq(&port));
-	if (be_io_resolve("tcp", at, false, false, &a, 1) != 1 || (fd = be_io_dial(&a, &pending)) < 0)
-		abort();
-	while (pending && be_io_connected(fd) == -EAGAIN)
-		be_thread_yield();
-	be_io_close(fd, BE_IO_SOCKET);
-}
-
-static void all_asleep(void *arg)
-{
-	gort_listener *l;
-	gort_conn *c;
-	char at[64], b;
-
-	(void)arg;
-	CHECK(gort_listen(&l, "tcp", "127.0.0.1:0") == 0);
-	CHECK(gort_listener_address(l, at, sizeof at) == 0);
-	rt_store32_rel(&port, (uint32_t)atoi(strrchr(at, ':') + 1));
-	CHECK(gort_accept(&c, l) == 0);
-	CHECK(gort_conn_read(c, &b, 1) == 0);
-	gort_chan_recv(gort_chan_make(GORT_TYPE(int32_t), 0), &b); /* open, but nobody waits for it */
-}
-
-static void test_deadlock(void **state)
-{
-	be_thread t;
-	gort_config cfg;
-
-	(void)state;
-	for (int procs = 1; procs <= 2; procs++) {
-		gort_config_init(&cfg);
-		cfg.procs = procs;
-		rt_store32_rlx(&failures, 0);
-		assert_int_equal(gort_runtime_new(&outer, &cfg), 0);
-		assert_int_equal(be_thread_start(&t, comes_from_outside, NULL, 0), 0);
-		assert_int_equal(gort_runtime_run(outer, all_asleep, NULL), GORT_EDEADLOCK);
-		be_thread_join(&t);
-		assert_int_equal(gort_runtime_free(outer), 0);
-		assert_int_equal(rt_load32_acq(&failures), 0);
-	}
-}
-
-/* Both Ps are idle, and one thread waits for a descriptor and for a timer that is far away. It leaves for the
- * descriptor, and computes until the timer has come: somebody else must run that. */
-static rt_atomic32 slept;
-static gort_conn *watching_conn;
-
-static void sleeps_meanwhile(void *arg)
-{
-	(void)arg;
-	gort_sleep(40 * GORT_MILLISECOND);
-	rt_store32_rel(&slept, 1);
-	gort_waitgroup_done(&done);
-}
-
-static void computes(void *arg)
-{
-	gort_listener *l;
-	char at[64], b;
-
-	(void)arg;
-	rt_store32_rlx(&slept, 0);
-	CHECK(gort_listen(&l, "tcp", "127.0.0.1:0") == 0);
-	CHECK(gort_listener_address(l, at, sizeof at) == 0);
-	gort_waitgroup_add(&done, 1);
-	gort_go(sleeps_meanwhile, NULL);
-	rt_store32_rel(&port, (uint32_t)atoi(strrchr(at, ':') + 1));
-	CHECK(gort_accept(&watching_conn, l) == 0);
-	while (rt_load32_acq(&slept) == 0)
-		;
-	gort_waitgroup_wait(&done);
-	CHECK(gort_conn_read(watching_conn, &b, 0) == 0);
-	CHECK(gort_conn_read(watching_conn, &b, 1) == 0);
-	watching_conn = NULL;
-}
-
-static void test_timer_beside(void **state)
-{
-	be_thread t;
-	gort_config cfg;
-
-	(void)state;
-	for (int i = 0; i < 5; i++) {
-		gort_config_init(&cfg);
-		cfg.procs = 2;
-		cfg.debug = "asyncpreemptoff=1"; /* nobody takes its turn away */
-		rt_store32_rlx(&failures, 0);
-		done = (gort_waitgroup){0};
-		assert_int_equal(gort_runtime_new(&outer, &cfg), 0);
-		assert_int_equal(be_thread_start(&t, comes_from_outside, NULL, 0), 0);
-		assert_int_equal(gort_runtime_run(outer, computes, NULL), 0);
-		be_thread_join(&t);
-		assert_int_equal(gort_runtime_free(outer), 0);
-		assert_int_equal(rt_load32_acq(&failures), 0);
-	}
-}
-
 /* ---- Collection and the end of a run --------------------------------------------------------------- */
 
 enum { FORGOTTEN = 10, SURE = 8 /* an address may be left on the stack */ };
@@ -809,8 +666,6 @@ int main(void)
 		cmocka_unit_test(test_unix_path),
 #endif
 		cmocka_unit_test(test_no_memory),
-		cmocka_unit_test(test_deadlock),
-		cmocka_unit_test(test_timer_beside),
 		cmocka_unit_test(test_collected),
 		cmocka_unit_test(test_next_run),
 		cmocka_unit_test(test_files),
