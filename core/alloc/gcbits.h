@@ -57,12 +57,19 @@ static inline bool rt_bit_set(rt_atomic64 *bits, unsigned i)
 	return true;
 }
 
+/* How many bits are set. The word of a span with few slots, or without survivors, has none or one mostly, and without
+ * an instruction for it, which not every x86-64 has, counting is a call. */
+static inline unsigned rt_bits_in(uint64_t word)
+{
+	return (word & (word - 1)) == 0 ? word != 0 : (unsigned)__builtin_popcountll(word);
+}
+
 static inline unsigned rt_bits_count(const rt_atomic64 *bits, unsigned n)
 {
 	unsigned sum = 0;
 
 	for (unsigned i = 0; i < (n + 63) / 64; i++)
-		sum += (unsigned)__builtin_popcountll(rt_load64_rlx(&bits[i]));
+		sum += rt_bits_in(rt_load64_rlx(&bits[i]));
 	return sum;
 }
 

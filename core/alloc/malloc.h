@@ -73,8 +73,8 @@ static inline rt_slot rt_malloc_typed(rt_mcache *mc, size_t size, const gort_typ
 
 	if (RT_UNLIKELY(o.p == NULL))
 		return o;
+	rt_object_set_type(mc->heap, (uintptr_t)o.p, t); /* first: its line comes while the object's are cleared */
 	rt_slot_zero(o);
-	rt_object_set_type(mc->heap, (uintptr_t)o.p, t);
 	rt_span_publish(o);
 	return o;
 }

@@ -51,6 +51,7 @@ void rt_mcache_count(rt_mcache *mc)
 			count(mc, i);
 }
 
+/* Not with each span that goes: who reads it looks into the caches as well. */
 static void flush_scannable(rt_mcache *mc)
 {
 	if (mc->scannable > 0)
@@ -190,7 +191,6 @@ static bool new_span(rt_mcache *mc, unsigned spc)
 
 	if (mc->alloc[spc] != no_span())
 		give_back(mc, spc);
-	flush_scannable(mc);
 	s = rt_central_get(h, mc, spc);
 	if (s == NULL)
 		return false;

@@ -541,6 +541,14 @@ static char *get_swept_memory(rt_mheap *h, rt_mcache *mc, size_t npages, bool *z
 	return get_memory(h, mc, npages, zeroed);
 }
 
+static void note_class(rt_mheap *h, unsigned spc)
+{
+	uint64_t bit = (uint64_t)1 << spc % 64;
+
+	if (!(rt_load64_rlx(&h->classes[spc / 64]) & bit))
+		rt_or64_full(&h->classes[spc / 64], bit);
+}
+
 rt_span *rt_span_alloc(rt_mheap *h, rt_mcache *mc, size_t npages, unsigned spc, size_t elemsize)
 {
 	bool zeroed = false;
@@ -563,6 +571,7 @@ rt_span *rt_span_alloc(rt_mheap *h, rt_mcache *mc, size_t npages, unsigned spc, 
 		return NULL;
 	}
 	rt_span_window_init(s);
+	note_class(h, spc);
 	rt_add64_full(&h->pages_inuse, npages);
 	/* Pairs with the acquire in rt_span_of. */
 	rt_store32_rel(&s->state, RT_SPAN_INUSE);

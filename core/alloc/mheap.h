@@ -42,11 +42,13 @@ struct rt_mheap {
 	/* set with the world stopped; read by anybody */
 	rt_atomic32 sweepgen;
 	rt_mcentral central[RT_NSPANCLASS];
+	rt_atomic64 classes[(RT_NSPANCLASS + 63) / 64]; /* 1: there has ever been a span of it; any thread */
 
 	/* any thread */
 	rt_atomic64 live;         /* bytes allocated since the last collection and marked by it; over-estimated by
 	                           * what is free in cached spans. The pacer's heapLive */
-	rt_atomic64 scannable;    /* of those in scan spans allocated since, flushed by caches: the pacer's heapScan */
+	rt_atomic64 scannable;    /* of those in scan spans allocated since; what caches have is added when they are
+	                           * released. With that: the pacer's heapScan */
 	rt_atomic64 pages_inuse;  /* of spans */
 	rt_atomic64 inuse;        /* bytes in spans. inuse + free + released = Prepared */
 	rt_atomic64 free;         /* Ready bytes in no span */

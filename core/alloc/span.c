@@ -64,10 +64,10 @@ void rt_span_window_init(rt_span *s)
 
 unsigned rt_span_left(const rt_span *s)
 {
-	unsigned n = (unsigned)__builtin_popcountll(s->cache);
+	unsigned n = rt_bits_in(s->cache);
 
 	for (uint32_t w = s->window + 64; w < s->nelems; w += 64)
-		n += (unsigned)__builtin_popcountll(free_of(s, w));
+		n += rt_bits_in(free_of(s, w));
 	return n;
 }
 

@@ -237,21 +237,36 @@ void rt_sweep_span(rt_mheap *h, rt_mcache *mc, rt_span *s)
 
 /* ---- Many ----------------------------------------------------------------------------------- */
 
+/* The first class from c on that may have spans. Of what is unswept the bit was set before the world stopped. Most
+ * programs use few classes, and the lists of each are a line that no cache has when a collection has ended. */
+static uint32_t used_class(const rt_mheap *h, uint32_t c)
+{
+	for (; c < RT_NSPANCLASS; c = (c | 63) + 1) {
+		uint64_t here = rt_load64_rlx(&h->classes[c / 64]) >> c % 64;
+
+		if (here != 0)
+			return c + (uint32_t)__builtin_ctzll(here);
+	}
+	return RT_NSPANCLASS;
+}
+
 /* A span that is ours to sweep, or NULL: there are none. */
 static rt_span *next_span(rt_mheap *h, uint32_t gen)
 {
-	for (;;) {
-		uint32_t c = rt_load32_rlx(&h->sweep.cursor);
-		rt_span *s;
+	uint32_t from = rt_load32_rlx(&h->sweep.cursor), c = used_class(h, from);
+	rt_span *s = NULL;
 
-		if (c >= RT_NSPANCLASS)
-			return NULL;
+	while (c < RT_NSPANCLASS && s == NULL) {
 		s = rt_central_pop_unswept(h, c, gen);
 		if (s == NULL)
-			(void)rt_cas32_full(&h->sweep.cursor, c, c + 1);
-		else if (rt_span_acquire(s, gen))
-			return s;
+			c = used_class(h, c + 1);
+		else if (!rt_span_acquire(s, gen))
+			s = NULL;
 	}
+	/* Below c nothing unswept is left, nor will be in this cycle. */
+	while (from < c && !rt_cas32_full(&h->sweep.cursor, from, c))
+		from = rt_load32_rlx(&h->sweep.cursor);
+	return s;
 }
 
 size_t rt_sweep_one(rt_mheap *h, rt_mcache *mc)

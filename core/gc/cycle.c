@@ -538,9 +538,9 @@ static void trace(rt_gc *gc, int64_t now);
 /* CPUs that a pause takes. */
 static int cpus_of(rt_gc *gc)
 {
-	int procs = rt_gomaxprocs(gc->rt), cpus = be_ncpu();
+	int procs = rt_gomaxprocs(gc->rt);
 
-	return procs < cpus ? procs : cpus;
+	return procs < gc->cpus ? procs : gc->cpus;
 }
 
 int64_t rt_gc_cpu(rt_gc *gc)
@@ -756,6 +756,7 @@ int rt_heap_init(gort_runtime *rt)
 	gc->stress = kind->collects ? rt->debug.gcstress : 0;
 	gc->check = rt->debug.gccheckmark != 0;
 	gc->types = gc->check || rt->debug.heaptypes != 0;
+	gc->cpus = be_ncpu(); /* once, as Go: it is a system call, and collections may come every 30 us */
 	gc->compares = rt->debug.gccheckmark == 1 && kind->concurrent;
 	gc->valgrind = rt_valgrind_runs();
 	gc->heap.clobberfree = rt->debug.clobberfree != 0;

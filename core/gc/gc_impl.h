@@ -156,6 +156,7 @@ typedef struct rt_gc {
 	bool comparing;          /* it has the memory for it, in this collection */
 	rt_shadow *shadows;      /* of all arenas that have one */
 	bool valgrind;           /* we run under it; set once */
+	int cpus;                /* of the machine for this process; set once */
 	rt_atomic32 stressed;    /* allocations since the last collection by it */
 	uint32_t serial;         /* of collections that were begun, also those broken off */
 	uint8_t mark;            /* of this collection: what rt_g.gcscan becomes */

@@ -80,7 +80,7 @@ static void collections(rt_gc *gc, gort_mem_stats *out)
 	gort_runtime *rt = gc->rt;
 	uint32_t n = rt_load32_rlx(&gc->ended), kept = n < RT_GC_PAUSES ? n : RT_GC_PAUSES;
 	int64_t lived = be_nanotime() - rt->born;
-	int procs = rt_gomaxprocs(rt), cpus = procs < be_ncpu() ? procs : be_ncpu();
+	int procs = rt_gomaxprocs(rt), cpus = procs < gc->cpus ? procs : gc->cpus;
 
 	out->next_gc = rt_load64_rlx(&gc->goal);
 	out->num_gc = n;
