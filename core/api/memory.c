@@ -50,7 +50,10 @@ static RT_NOINLINE void *alloc_long(size_t size, unsigned flags)
 	(void)rt_enter("gort_alloc");
 	if (size > (size_t)1 << 47)
 		rt_panic_text("runtime: allocation size out of range");
-	p = rt_program_new_bytes(size, (flags & GORT_NOSCAN) != 0);
+	if ((flags & (GORT_NOSCAN | GORT_NOZERO)) == (GORT_NOSCAN | GORT_NOZERO))
+		p = rt_new_raw(size);
+	else
+		p = rt_program_new_bytes(size, (flags & GORT_NOSCAN) != 0);
 	rt_leave();
 	return p;
 }

@@ -32,6 +32,7 @@ void rt_data_end(gort_runtime *rt);  /* no goroutine is left, and none comes */
 void *rt_new(const gort_type *t);                   /* zeroed */
 void *rt_new_array(const gort_type *t, size_t n);   /* zeroed; n * size is no more than 1 << 47 */
 void *rt_new_bytes(size_t size, bool noscan);       /* zeroed; conservative unless noscan */
+void *rt_new_raw(size_t size);                      /* without pointers, and not cleared for this call */
 /* The same for the program: GODEBUG=gccheckmark=1 then finds plain stores into it. */
 void *rt_program_new(const gort_type *t);
 void *rt_program_new_array(const gort_type *t, size_t n);

@@ -68,7 +68,7 @@ static inline void *done(rt_m *mp, rt_mcache *mc, rt_slot o, enum maker by)
 }
 
 /* Above RT_SMALL_MAX. What is to be cleared is cleared in pieces, between which others may run. */
-static RT_NOINLINE void *new_large(size_t size, const gort_type *t, enum maker by)
+static RT_NOINLINE void *new_large(size_t size, const gort_type *t, bool zero, enum maker by)
 {
 	rt_m *mp = rt_self();
 	rt_slot o;
@@ -79,7 +79,7 @@ static RT_NOINLINE void *new_large(size_t size, const gort_type *t, enum maker b
 	if (p == NULL)
 		out_of_memory();
 	settle(o.s, o.p, o.index, by);
-	if (o.s->needzero) {
+	if (zero && o.s->needzero) {
 		for (size_t at = 0; at < o.s->elemsize; at += RT_ZERO_CHUNK) {
 			size_t left = o.s->elemsize - at;
 
@@ -106,18 +106,18 @@ static inline void *new_scan(rt_m *mp, size_t size, uint64_t mask, const gort_ty
 		size = RT_BITMAP_MAX + 1;
 	if (size <= RT_SMALL_MAX)
 		return done(mp, mc, rt_malloc_typed(mc, size, t), by);
-	return new_large(size, t, by);
+	return new_large(size, t, true, by);
 }
 
-static inline void *new_noscan(rt_m *mp, size_t size)
+static inline void *new_noscan(rt_m *mp, size_t size, bool zero)
 {
 	rt_mcache *mc = &mp->p->gc->mc;
 
 	if (size < RT_TINY)
 		return size > 0 ? done(mp, mc, rt_malloc_tiny(mc, size), RUNTIME) : nothing;
 	if (size <= RT_SMALL_MAX)
-		return done(mp, mc, rt_malloc_noscan(mc, size, true), RUNTIME);
-	return new_large(size, NULL, RUNTIME);
+		return done(mp, mc, rt_malloc_noscan(mc, size, zero), RUNTIME);
+	return new_large(size, NULL, zero, RUNTIME);
 }
 
 /* Classes are aligned to 8 or 16 at least; more is had by a larger class. */
@@ -144,7 +144,7 @@ static inline void *new_one(const gort_type *t, enum maker by)
 
 	if (RT_UNLIKELY(t->align > 8))
 		size = aligned_size(t, size);
-	return is_scanned(mp, t) ? new_scan(mp, size, t->mask, t, by) : new_noscan(mp, size);
+	return is_scanned(mp, t) ? new_scan(mp, size, t->mask, t, by) : new_noscan(mp, size, true);
 }
 
 void *rt_new(const gort_type *t)
@@ -164,7 +164,7 @@ static inline void *new_array(const gort_type *t, size_t n, enum maker by)
 	uint64_t mask = t->mask;
 
 	if (!is_scanned(mp, t) || size == 0)
-		return new_noscan(mp, size);
+		return new_noscan(mp, size, true);
 	if (size <= RT_BITMAP_MAX && rt_type_pointers(t))
 		mask = rt_mask_repeat(mask, (unsigned)(t->size / sizeof(void *)),
 		                      (unsigned)(t->size * n / sizeof(void *)));
@@ -187,7 +187,7 @@ static inline void *new_bytes(size_t size, bool noscan, const gort_type *t, enum
 	unsigned words = (unsigned)(size / sizeof(void *)); /* the last bytes hold no pointer */
 
 	if (noscan || words == 0)
-		return new_noscan(mp, size);
+		return new_noscan(mp, size, true);
 	return new_scan(mp, size, words < 64 ? ((uint64_t)1 << words) - 1 : ~(uint64_t)0, t, by);
 }
 
@@ -199,4 +199,9 @@ void *rt_new_bytes(size_t size, bool noscan)
 void *rt_program_new_bytes(size_t size, bool noscan)
 {
 	return new_bytes(size, noscan, RT_TYPE_CONSERVATIVE, PROGRAM);
+}
+
+void *rt_new_raw(size_t size)
+{
+	return new_noscan(rt_self(), size, false);
 }

@@ -450,13 +450,14 @@ GORT_API void gort_group_limit(gort_group *g, int n);
 
 /* ---- Memory --------------------------------------------------------------------------------- */
 
-enum { GORT_NOSCAN = 1 }; /* gort_alloc: holds no pointers */
+/* gort_alloc: holds no pointers; and, only with that, may hold what was there before, for who fills it at once */
+enum { GORT_NOSCAN = 1, GORT_NOZERO = 2 };
 
 /* new(T): zeroed. No allocation returns NULL: when memory ends, the run ends with GORT_ENOMEM. */
 GORT_API void *gort_new(const gort_type *t);
 /* n of them. Panics "runtime: allocation size out of range". */
 GORT_API void *gort_new_array(const gort_type *t, size_t n);
-/* No type: zeroed, and every aligned word that looks like a pointer counts as one. */
+/* No type: without flags zeroed, and every aligned word that looks like a pointer counts as one. */
 GORT_API void *gort_alloc(size_t size, unsigned flags);
 /* *slot = ptr, where slot lies in a heap object, a root or another goroutine's stack. A store into
  * one's own stack needs no barrier. A plain store elsewhere, a struct assignment, memcpy or qsort of

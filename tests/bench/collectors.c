@@ -79,7 +79,7 @@ GORT_DEFINE_TYPE(tree, GORT_PTR(tree, left), GORT_PTR(tree, right));
 #define NEW(T) ((T *)gort_new(GORT_TYPE(T)))
 #define NEW_ARRAY(T, n) ((T **)gort_new_array(gort_type_of_void_ptr(), (n)))
 #define SCAN(n) gort_alloc(n, 0)
-#define NOSCAN(n) gort_alloc(n, GORT_NOSCAN)
+#define NOSCAN(n) gort_alloc(n, GORT_NOSCAN | GORT_NOZERO) /* as GC_MALLOC_ATOMIC, which clears nothing */
 #define STORE(slot, p) gort_store(slot, p)
 
 static int64_t now(void)

@@ -3,6 +3,8 @@
 
 #include "core/base/attrs.h"
 
+#include <string.h>
+
 static const size_t sizes[] = { 1, 8, 15, 16, 17, 100, 512, 513, 3000, 32 << 10, 40000, 300000, 5 << 20 };
 
 static void of_size(size_t n, unsigned flags)
@@ -53,6 +55,48 @@ static void objects(void *arg)
 	CHECK(gort_object((char *)last + size, NULL) == NULL);
 }
 
+/* Slots that were used before, and freed. */
+static bool all_zero(size_t n, unsigned flags)
+{
+	bool zero = true;
+
+	for (int i = 0; i < 50; i++) {
+		char *p = gort_alloc(n, flags);
+
+		for (size_t k = 0; k < n; k++)
+			zero = zero && p[k] == 0;
+		memset(p, 0xab, n);
+	}
+	return zero;
+}
+
+static void cleared(void *arg)
+{
+	int dirty = 0;
+
+	(void)arg;
+	for (size_t n = 8; n <= 300000; n = n * 3 / 2) {
+		for (unsigned flags = 0; flags <= 3; flags++) {
+			bool zero;
+
+			(void)all_zero(n, flags);
+			gort_gc();
+			zero = all_zero(n, flags);
+			if (flags == (GORT_NOSCAN | GORT_NOZERO))
+				dirty += !zero;
+			else
+				CHECK(zero);
+		}
+	}
+	CHECK(dirty > 5); /* not each time: there may be pages that nobody has used */
+}
+
+static void test_cleared(void **state)
+{
+	(void)state;
+	run_all(cleared);
+}
+
 static void test_objects(void **state)
 {
 	(void)state;
@@ -61,7 +105,8 @@ static void test_objects(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_objects) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_objects),
+		cmocka_unit_test(test_cleared) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
