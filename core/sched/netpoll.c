@@ -40,12 +40,11 @@
  * Crowds. A server that shares its machine with those that ask it has no use for a second thread while no CPU is free:
  * the two take the CPU from each other and from the askers, who then ask in small parts, so that threads go to sleep
  * and are woken for a few requests each, and who is off its CPU keeps goroutines waiting that another could have run.
- * So sysmon finds out how often of late there was room for one thread more (be_crowd_now), and while there is hardly
- * any, a batch of events wakes nobody: its poller runs the handlers and polls again. The promise is kept by that P, as
- * for a runnext that is kept (proc.c): what it leaves for a system call or a slice is looked through by who takes it.
- * Handlers that compute for long, and events that nobody has asked for, are sysmon's after CROWD_PATIENCE. With 100
- * connections on two CPUs: a fifth more requests, and the slowest percent takes half the time; the moment that a CPU is
- * free again nothing is different.
+ * So sysmon finds out whether there is room for one thread more, and whether one that is there all the same is of use
+ * (crowd.h), and while it is not, a batch of events wakes nobody: its poller runs the handlers and polls again. The
+ * promise is kept by that P, as for a runnext that is kept (proc.c): what it leaves for a system call or a slice is
+ * looked through by who takes it. Handlers that compute for long, and events that nobody has asked for, are sysmon's
+ * after CROWD_PATIENCE.
  *
  * Rejected: a lock in each record (who has no P would have to take it under sched.lock, and who waits arms its timer
  * under it: the order would be wrong either way).
@@ -425,6 +424,7 @@ int rt_poll_ready(rt_m *mp, const be_pollevent *events, int n)
 			others |= !ready_here(mp, second);
 		}
 	}
+	rt_count64_owner(&mp->p->polled, (uint64_t)woken);
 	if (woken > 0)
 		RT_TRACE(mp, TIMER, POLL, NULL, woken, 0, 0);
 	if (others && (!rt_load32_rlx(&rt->sched.crowded) || rt_load32_rlx(&rt->gcmark) != 0))

@@ -166,7 +166,7 @@ struct rt_p {
 	int64_t trace_last;      /* stamp of its last event */
 	struct rt_gcp *gc;       /* gc/gc_impl.h: allocation cache, mark queue, barrier buffer; set once */
 	/* counters: the owner writes, anybody reads */
-	rt_atomic64 created, ended, switches, steals, parked, readied, preempted, handoffs;
+	rt_atomic64 created, ended, switches, steals, parked, readied, polled, preempted, handoffs;
 	rt_hist latencies;       /* from runnable to running, one in 64; owner */
 	/* guarded by sched.lock */
 	rt_p *idlelink;
@@ -351,7 +351,7 @@ typedef struct rt_sched {
 	be_netpoll poll;
 	rt_atomic32 pollwaiters; /* goroutines that wait for descriptors; any thread */
 	rt_atomic64 lastpoll;    /* when somebody looked last, or came out of a wait */
-	rt_atomic32 crowded;     /* 1: the machine has no CPU for a thread more; sysmon writes it */
+	rt_atomic32 crowded;     /* 1: batches of events call nobody for help; sysmon writes it: crowd.h */
 	uint32_t nlate;          /* threads that hold events until the world starts; guarded by lock */
 	rt_atomic32 lateword;    /* they park on it; +1 to wake them */
 	struct {

@@ -12,13 +12,14 @@
  * up-call gc_tick.
  *
  * While goroutines wait for descriptors it samples once a millisecond, as long as any P runs, whether the machine has a
- * CPU for one thread more: "Crowds" in netpoll.c.
+ * CPU for one thread more: crowd.h.
  *
  * It takes no lock of libc and makes no thread: a stopped goroutine may hold what that needs.
  *
  * Rejected: signals by a timer of the system for each thread (they interrupt what needs no
  * interruption); to note the beginning of each turn (a clock read for each switch).
  */
+#include "core/sched/crowd.h"
 #include "core/sched/internal.h"
 
 #include <errno.h>
@@ -29,12 +30,10 @@
 #define POLL_LOOK (10 * GORT_MILLISECOND) /* descriptors are looked at, if nobody did */
 #define TURN_SEEN (100 * GORT_MICROSECOND) /* after a turn was ended the next one has begun */
 #define KEPT_LOOK GORT_MILLISECOND /* between two wake-ups for a runnext that its P keeps */
-#define CROWD_LOOK GORT_MILLISECOND /* between two samples of whether the machine is full */
 #define CROWD_PATIENCE (5 * GORT_MILLISECOND) /* then somebody is woken although it is */
 #define SLICE_MIN (50 * GORT_MICROSECOND)  /* of preemptall: a raw nanosleep still gets somewhere */
 #define SAMPLE_MIN (100 * GORT_MICROSECOND) /* between two looks at a thread's CPU time */
 enum { ROUNDS = 50, ASLEEP = 8 /* it uses less than this part of a CPU */ };
-enum { CROWD_ALL = 1024, CROWD_FULL = CROWD_ALL / 4 * 3, CROWD_SAMPLES = 8 };
 
 typedef struct sysmon {
 	gort_runtime *rt;
@@ -44,9 +43,8 @@ typedef struct sysmon {
 	bool waits; /* somebody waits for a P */
 	bool kept;  /* what nobody was woken for waits */
 	int64_t keptwhen; /* when somebody was woken for such last */
-	be_crowd crowd;
-	int full;         /* of the last samples, up to CROWD_ALL: the machine was full */
-	int64_t fullwhen; /* the last */
+	be_crowd cpus;
+	rt_crowd crowd;
 	int64_t soon; /* from now: the end of a turn, or the beginning of one that was just made room for, or gc_tick's
 	               * wish */
 	bool hit;   /* this look found something */
@@ -265,18 +263,25 @@ static void start_standing(sysmon *s)
 	}
 }
 
-/* Whether who polls shall call others for help; a moving mean, as each sample is of one moment only. See netpoll.c. */
+/* Whether who polls shall call others for help: crowd.h. */
 static void look_crowd(sysmon *s, int64_t now)
 {
-	int64_t set = s->rt->debug.crowd;
-	int sample;
+	gort_runtime *rt = s->rt;
+	int64_t set = rt->debug.crowd;
+	uint64_t polled = 0;
 
-	if (now - s->fullwhen < CROWD_LOOK || rt_gomaxprocs(s->rt) == 1)
+	if (now - s->crowd.sampled < RT_CROWD_SAMPLE || rt_gomaxprocs(rt) == 1)
 		return;
-	s->fullwhen = now;
-	sample = set < 0 || set > 1 ? be_crowd_now(&s->crowd) : (int)set;
-	s->full += ((sample > 0 ? CROWD_ALL : 0) - s->full) / CROWD_SAMPLES;
-	rt_store32_rlx(&s->rt->sched.crowded, set == 1 || s->full >= CROWD_FULL);
+	s->crowd.sampled = now;
+	for (int i = 0; i < rt_gomaxprocs(rt); i++)
+		polled += rt_load64_rlx(&rt->sched.allp[i]->polled);
+	if (set == 0 || set == 1)
+		rt_store32_rlx(&rt->sched.crowded, (uint32_t)set);
+	else
+		rt_store32_rlx(&rt->sched.crowded,
+		               rt_crowd_step(&s->crowd, be_crowd_now(&s->cpus) > 0, polled, now));
+	if (s->crowd.phase != RT_CROWD_NONE && s->soon > RT_CROWD_SAMPLE)
+		s->soon = RT_CROWD_SAMPLE;
 }
 
 /* Who waits for descriptors and timers may have left for what became ready. */
@@ -473,7 +478,7 @@ static void run(void *arg)
 			rt_schedtrace(rt, now);
 		}
 	}
-	be_crowd_free(&s.crowd);
+	be_crowd_free(&s.cpus);
 }
 
 int rt_sysmon_start(gort_runtime *rt)
