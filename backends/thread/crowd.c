@@ -63,6 +63,24 @@ static int count_cpus(const char *list)
 	return n;
 }
 
+/* "0.61 1.51 2.61 2/80 12394": two of eighty threads. 0: it is something else; the caller runs. */
+static long running(const char *text)
+{
+	const char *slash = strchr(text, '/'), *space = slash;
+
+	while (space != NULL && space > text && *space != ' ')
+		space--;
+	return space == NULL ? 0 : strtol(space, NULL, 10);
+}
+
+/* How many threads run, with the caller; 0: that is not the file, or not any more. */
+static long ask(int fd)
+{
+	char text[128];
+
+	return read_file(fd, text, sizeof text) ? running(text) : 0;
+}
+
 /* 0; -errno: not now, or (EINVAL) never. */
 static int begin(be_crowd *c)
 {
@@ -78,36 +96,22 @@ static int begin(be_crowd *c)
 	fd = open_file("/proc/loadavg");
 	if (fd < 0)
 		return fd;
+	if (ask(fd) <= 0) {
+		close(fd);
+		return -EINVAL;
+	}
 	c->file = fd + 1;
 	return 0;
 }
 
-/* "0.61 1.51 2.61 2/80 12394": two of eighty threads. 0: it is something else; the caller runs. */
-static long running(const char *text)
-{
-	const char *slash = strchr(text, '/'), *space = slash;
-
-	while (space != NULL && space > text && *space != ' ')
-		space--;
-	return space == NULL ? 0 : strtol(space, NULL, 10);
-}
-
 int be_crowd_now(be_crowd *c)
 {
-	char text[128];
 	int saved = errno, r = c->file == 0 ? begin(c) : 0;
-	long n = 0;
+	long n = r == 0 && c->file > 0 ? ask(c->file - 1) : 0;
 
-	if (r == 0 && c->file > 0) {
-		if (read_file(c->file - 1, text, sizeof text))
-			n = running(text);
-		if (n <= 0) {
-			be_crowd_free(c);
-			c->file = VAIN;
-		}
-	} else if (r != 0 && r != -EMFILE && r != -ENFILE && r != -ENOMEM) {
+	/* A program may close what it does not know, and the number be another file's by now: it is left alone. */
+	if (n <= 0 && r != -EMFILE && r != -ENFILE && r != -ENOMEM)
 		c->file = VAIN;
-	}
 	errno = saved;
 	return n <= 0 ? -1 : n > c->cpus;
 }

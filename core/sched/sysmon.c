@@ -270,6 +270,8 @@ static void look_crowd(sysmon *s, int64_t now)
 	int64_t set = rt->debug.crowd;
 	uint64_t polled = 0;
 
+	if (s->crowd.phase != RT_CROWD_NONE && s->soon > RT_CROWD_SAMPLE)
+		s->soon = RT_CROWD_SAMPLE;
 	if (now - s->crowd.sampled < RT_CROWD_SAMPLE || rt_gomaxprocs(rt) == 1)
 		return;
 	s->crowd.sampled = now;
@@ -280,8 +282,6 @@ static void look_crowd(sysmon *s, int64_t now)
 	else
 		rt_store32_rlx(&rt->sched.crowded,
 		               rt_crowd_step(&s->crowd, be_crowd_now(&s->cpus) > 0, polled, now));
-	if (s->crowd.phase != RT_CROWD_NONE && s->soon > RT_CROWD_SAMPLE)
-		s->soon = RT_CROWD_SAMPLE;
 }
 
 /* Who waits for descriptors and timers may have left for what became ready. */
