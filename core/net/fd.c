@@ -1,10 +1,11 @@
 /* fd.c: see fd.h.
  *
  * Life. `users` counts the calls that are in the system with the descriptor at this moment, and has a bit for closed:
- * who leaves last after that closes the system's, whose number may belong to somebody else from then on. A goroutine
- * that waits does not count: it holds the poller's record (rt_pd_hold) before it leaves, so that a close reaches it,
- * and it can be dropped by the end of a run without leaving a count behind. Only one that was dropped in a call that
- * blocks (a file) leaves one; then the descriptor is closed with the runtime.
+ * who leaves last after that drops the poller's record and closes the system's descriptor; either may belong to
+ * somebody else from then on. A goroutine that waits does not count: it holds the record (rt_pd_hold) before it leaves,
+ * so that a close reaches it, and it can be dropped by the end of a run without leaving a count behind. Only one that
+ * was dropped in a call that blocks (a file) leaves one; then the descriptor is closed with the runtime.
+ * tests/model/fdlife.pml.
  *
  * Turns. One goroutine at a time tries and waits for each direction, in the order in which they came: a write of
  * several pieces is not mixed with another. The end of a run drops who has a turn; the turns of an earlier run do not
@@ -139,8 +140,10 @@ int rt_fd_open(rt_fd **out, intptr_t fd, bool watched, bool must)
 	if (r == 0 && !watched && (f->pd != NULL || kind == BE_IO_SOCKET))
 		r = rt_io_code(be_io_nonblocking(fd, kind, f->pd != NULL));
 	if (r != 0) {
-		if (f->pd != NULL)
+		if (f->pd != NULL) {
 			rt_pd_close(f->pd);
+			rt_pd_drop(f->pd);
+		}
 		rt_fixalloc_put(&rt->net->fds, f);
 		return r;
 	}
@@ -166,8 +169,11 @@ static bool enter(rt_fd *f)
 	}
 }
 
+/* No call is in it any more, and none will be. */
 static void gone(rt_fd *f)
 {
+	if (f->pd != NULL)
+		rt_pd_drop(f->pd);
 	if (!f->watched)
 		be_io_close(f->fd, f->kind);
 }

@@ -58,7 +58,7 @@
 /* Of a word: a state, above it the number of the goroutine's wait, above that the record's count of waits. */
 enum { NIL = 0, READY = 1, CLOSED = 2, RESERVED = 4, UNTIMED = 8, TIMED = 16, WAITS = UNTIMED | TIMED, NUMBER = 32 };
 #define COUNT (UINT64_C(1) << 32)
-#define LAST (UINT32_C(1) << 31) /* rt_pd.users: it is closed, and who leaves last gives the record away */
+#define LAST (UINT32_C(1) << 31) /* rt_pd.users: it was dropped, and who leaves last gives the record away */
 enum { FIRST = 64 /* records of the first chunk; each has twice as many as the one before */ };
 
 /* ---- Records --------------------------------------------------------------------------------------- */
@@ -201,6 +201,11 @@ void rt_pd_close(rt_pd *pd)
 			rt_goready(gp);
 	}
 	be_netpoll_close(&pd->rt->sched.poll, &pd->be);
+}
+
+/* Apart from the close: who is about to hold it may still be at its try then. tests/model/fdlife.pml. */
+void rt_pd_drop(rt_pd *pd)
+{
 	if (rt_add32_full(&pd->users, LAST) == 0)
 		put_record(pd);
 }

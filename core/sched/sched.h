@@ -142,14 +142,15 @@ int rt_pd_open(gort_runtime *rt, intptr_t fd, rt_pd **out);
 void rt_pd_reset(rt_pd *pd, int d);
 /* No event came since the last reset or wait, and what is to come will bring one: also the end. */
 bool rt_pd_quiet(const rt_pd *pd, int d);
-/* Between them the descriptor may be closed: hold is called before that can happen, then wait, once for each hold. */
+/* Between them the record may be dropped: hold is called before that can happen, then wait, once for each hold. */
 void rt_pd_hold(rt_pd *pd);
 /* After a try that would have blocked: parks until it is worth another. Which of `what`, or GORT_ECLOSED,
  * GORT_ETIMEDOUT, GORT_ECANCELED; GORT_EBUSY: another goroutine waits for the same; GORT_ENOMEM, OS errors. */
 int rt_pd_wait(rt_pd *pd, unsigned what, int64_t deadline);
-/* Its waits end with GORT_ECLOSED. Once, before the descriptor is closed in the system; nobody calls anything with it
- * any more but those who hold it. */
+/* Its waits end with GORT_ECLOSED, those to come as well. Once, before the descriptor is closed in the system. */
 void rt_pd_close(rt_pd *pd);
+/* After that, once, when nobody will hold it any more. Those who do keep it; then another descriptor gets it. */
+void rt_pd_drop(rt_pd *pd);
 
 /* Every cancellable wait of gp gives up, the present one and all to come, until rt_g_uncancel. The
  * caller holds a lock without which gp does not end and does not uncancel. */

@@ -274,7 +274,7 @@ struct rt_pd { /* netpoll.c: a descriptor that goroutines wait for */
 	rt_atomicptr who[RT_DIRECTIONS];  /* the goroutine that waits */
 	rt_atomic64 count[RT_DIRECTIONS]; /* waits of this record ever, times 2^32 */
 	rt_atomic32 ends;        /* 1: the other side has ended its output, or there was an error */
-	rt_atomic32 users;       /* goroutines that wait or are about to; a bit: it is closed */
+	rt_atomic32 users;       /* goroutines that wait or are about to; a bit: it was dropped */
 	rt_atomic32 life;        /* +1 for each descriptor that it is made for; written by who opens it */
 	uint32_t index;          /* set once, as rt */
 	gort_runtime *rt;

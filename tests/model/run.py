@@ -2,7 +2,7 @@
 
 usage: run.py [NAME...]     NAME: parkready kept timerpoll timerheap runq mutex cancel takep syscall
                stwpreempt dead news barrier weak trace
-               waitgroup leave netpoll netbreak relacy
+               waitgroup leave netpoll netbreak fdlife relacy
 
 Each row is a model, a variant and what is expected. A mutant lacks one fence, re-check or order and must
 fail; one that passes means that the model no longer sees what it is there for, so the run fails too.
@@ -168,6 +168,10 @@ for scenario, close, mutant in (
 rows('netbreak', ('',), BOTH)
 for memory, mutant in (('', 'NO_BREAK'), ('', 'BREAK_FIRST'), ('', 'BY_MODE'), ('', 'STORE_WORD')):
     rows('netbreak', ('',), (memory,), False, mutant)
+
+rows('fdlife', ('',), ('',)) # each step is a read-modify-write: WEAK adds nothing
+for mutant in ('DROP_IN_CLOSE', 'HOLD_LATE', 'DROP_PUTS', 'LEAVE_BLIND'):
+    rows('fdlife', ('',), ('',), False, mutant)
 
 rows('relacy', ('',), ('',))
 for number in range(1, 5):

@@ -1,4 +1,5 @@
 /* Who polls: threads that wait for what comes from outside, and who is called for what has come. */
+#include "core/net/fd.h"
 #include "core/sched/internal.h"
 #include "tests/support/connections.h"
 
@@ -9,6 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifndef _WIN32
+#include <unistd.h>
+#endif
 
 static gort_waitgroup done;
 
@@ -267,12 +271,63 @@ static void test_crowd(void **state)
 	}
 }
 
+/* ---- Closed between a try and its wait --------------------------------------------------------------- */
+
+#ifndef _WIN32
+static rt_fd *trying, *following;
+static int spare[2];
+
+/* Stands for another thread as well, which closes it just now and opens the next one. */
+static intptr_t meanwhile(intptr_t fd, int kind, void *arg)
+{
+	(void)fd, (void)kind, (void)arg;
+	CHECK(rt_fd_close(trying) == 0);
+	CHECK(rt_fd_open(&following, spare[0], false, true) == 0);
+	return -EAGAIN;
+}
+
+static intptr_t reads_one(intptr_t fd, int kind, void *arg)
+{
+	return be_io_read(fd, kind, arg, 1);
+}
+
+/* It waits for nobody else's descriptor, and takes nobody's event. */
+static void closed_in_a_try(void *arg)
+{
+	int ends[2];
+	char b = 0;
+
+	(void)arg;
+	for (int i = 0; i < 10; i++) {
+		CHECK(pipe(ends) == 0 && pipe(spare) == 0);
+		RT_ENTER();
+		CHECK(rt_fd_open(&trying, ends[0], false, true) == 0);
+		CHECK(rt_fd_do(trying, 0, meanwhile, NULL, 0, gort_nanotime() + 5 * GORT_SECOND) == GORT_ECLOSED);
+		CHECK(write(spare[1], "x", 1) == 1);
+		CHECK(rt_fd_do(following, 0, reads_one, &b, 1, GORT_FOREVER) == 1 && b == 'x');
+		CHECK(rt_fd_close(following) == 0);
+		rt_leave();
+		close(ends[1]);
+		close(spare[1]);
+	}
+}
+
+static void test_closed_in_a_try(void **state)
+{
+	(void)state;
+	run_all(closed_in_a_try);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_deadlock),
 		cmocka_unit_test(test_timer_beside),
 		cmocka_unit_test(test_crowd),
+#ifndef _WIN32 /* there a pipe is no descriptor that can be waited for */
+		cmocka_unit_test(test_closed_in_a_try),
+#endif
 	};
 
 	if (strcmp(be_netpoll_name, "none") == 0)
