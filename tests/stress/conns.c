@@ -4,7 +4,7 @@
  *   idle N PROCS         N connections, each with a goroutine that reads; then each answers once. The other ends are in
  *                        another process where there is fork
  *   drops SECONDS PROCS  100 connections a second are dropped with something unread, from either side; descriptors
- *   mix SECONDS PROCS [SEED]
+ *   mix SECONDS PROCS [SEED [GODEBUG]]
  *                        connections are read, written, watched, shut down, closed and cancelled by whom it pleases,
  *                        with deadlines or without; what arrives is in order
  *
@@ -37,6 +37,7 @@
 enum { SKIP = 77, THREADS = 16 };
 
 static int n, procs;
+static const char *debug;
 static gort_runtime *rt;
 static gort_waitgroup all;
 static rt_atomic32 answered;
@@ -481,6 +482,7 @@ static int run(gort_func fn, void *arg)
 
 	gort_config_init(&cfg);
 	cfg.procs = procs;
+	cfg.debug = debug;
 	MUST(gort_runtime_new(&rt, &cfg) == 0);
 	until = gort_nanotime() + n * GORT_SECOND;
 	r = gort_runtime_run(rt, fn, arg);
@@ -507,9 +509,10 @@ int main(int argc, char **argv)
 	}
 	n = argc > 3 ? atoi(argv[2]) : 0;
 	procs = argc > 3 ? atoi(argv[3]) : 0;
+	debug = argc > 5 ? argv[5] : NULL;
 	seed = argc > 4 ? strtoull(argv[4], NULL, 10) : (uint64_t)be_nanotime() % 1000000;
 	if (n < 1 || procs < 1 || be_io_start() != 0) {
-		fprintf(stderr, "usage: conns fifo|idle N PROCS, conns drops|mix SECONDS PROCS [SEED]\n");
+		fprintf(stderr, "usage: conns fifo|idle N PROCS, conns drops|mix SECONDS PROCS [SEED [GODEBUG]]\n");
 		return 2;
 	}
 	if (strcmp(kind, "drops") == 0)

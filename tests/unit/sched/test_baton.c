@@ -50,18 +50,24 @@ static void test_wired_goroutines_hand_the_baton_over(void **state)
 		assert_true(hash_of(wires, seed, NULL) == hash_of(wires, seed, NULL));
 }
 
-static void system_call(void *arg)
+/* Nobody else gets anywhere meanwhile. */
+static void away_for(int64_t ns)
 {
 	volatile int others = 0;
 
-	(void)arg;
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(gort_go(other, (void *)&others), 0);
 	int before = others;
 	gort_entersyscall();
-	be_thread_nap(2 * GORT_MILLISECOND);
+	be_thread_nap(ns);
 	assert_int_equal(others, before);
 	gort_exitsyscall();
+}
+
+static void system_call(void *arg)
+{
+	(void)arg;
+	away_for(2 * GORT_MILLISECOND);
 }
 
 static void test_a_system_call_keeps_the_baton(void **state)
@@ -298,16 +304,8 @@ static void stop_it(void *arg)
 
 static void system_call_of_this_run(void *arg)
 {
-	volatile int others = 0;
-
 	(void)arg;
-	for (int i = 0; i < 4; i++)
-		assert_int_equal(gort_go(other, (void *)&others), 0);
-	int before = others;
-	gort_entersyscall();
-	be_thread_nap(100 * GORT_MILLISECOND);
-	assert_int_equal(others, before);
-	gort_exitsyscall();
+	away_for(100 * GORT_MILLISECOND);
 }
 
 /* One of the run before comes back, and takes nothing. */
