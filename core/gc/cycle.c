@@ -352,11 +352,6 @@ static int64_t idle(rt_gc *gc)
 	return (int64_t)rt_load64_rlx(&gc->idle_ns) - gc->idle0;
 }
 
-static int64_t workers(rt_gc *gc)
-{
-	return (int64_t)rt_load64_rlx(&gc->worker_ns) - gc->worker0;
-}
-
 static void learn(rt_gc *gc)
 {
 	rt_pacer_cycle c = { .heap_live = gc->live1, .heap_scan = rt_load64_rlx(&gc->heap_scan),
@@ -533,17 +528,14 @@ static void stop_for_marking(rt_gc *gc)
 		rt_stop_world(gc->rt, RT_STW_GC_BEGIN);
 }
 
-static void trace(rt_gc *gc, int64_t now);
-
-/* CPUs that a pause takes. */
-static int cpus_of(rt_gc *gc)
+int rt_gc_cpus(const rt_gc *gc)
 {
 	int procs = rt_gomaxprocs(gc->rt);
 
 	return procs < gc->cpus ? procs : gc->cpus;
 }
 
-int64_t rt_gc_cpu(rt_gc *gc)
+int64_t rt_gc_cpu(const rt_gc *gc)
 {
 	return gc->pausecpu + (int64_t)(rt_load64_rlx(&gc->assist_ns) + rt_load64_rlx(&gc->worker_ns));
 }
@@ -553,7 +545,7 @@ static void remember(rt_gc *gc, int64_t now)
 	uint32_t at = (rt_load32_rlx(&gc->ended) - 1) % RT_GC_PAUSES;
 
 	rt_add64_full(&gc->pause_ns, (uint64_t)(gc->pause1 + gc->pause2));
-	gc->pausecpu += (gc->pause1 + gc->pause2) * cpus_of(gc);
+	gc->pausecpu += (gc->pause1 + gc->pause2) * rt_gc_cpus(gc);
 	gc->pauses[at] = (uint64_t)(gc->pause1 + gc->pause2);
 	gc->pauseends[at] = (uint64_t)be_walltime();
 	gc->nforced += gc->forced;
@@ -587,7 +579,7 @@ static void cycle(rt_gc *gc)
 	rt_workpool_trim(&gc->pool); /* nobody but us begins the next */
 	gc->pause2 = now - gc->pause2;
 	remember(gc, now);
-	trace(gc, now);
+	rt_gctrace(gc, now);
 }
 
 static bool rest(rt_g *gp, void *arg)
@@ -617,56 +609,6 @@ static void control(void *arg)
 			rt_gopark(rest, gc, RT_WAIT_GC_WORKER, NULL);
 		}
 	}
-}
-
-/* ---- GODEBUG=gctrace=1 ------------------------------------------------------------------------------ */
-
-/* Milliseconds as Go prints them: two digits, or whole from 10 ms on. */
-static const char *ms(char *buf, size_t size, int64_t ns)
-{
-	if (ns >= 10 * GORT_MILLISECOND)
-		rt_format(buf, size, "%llu", (unsigned long long)(ns / GORT_MILLISECOND));
-	else if (ns >= GORT_MILLISECOND)
-		rt_format(buf, size, "%llu.%llu", (unsigned long long)(ns / 1000000),
-		          (unsigned long long)(ns / 100000 % 10));
-	else if (ns >= 100 * GORT_MICROSECOND)
-		rt_format(buf, size, "0.%llu%llu", (unsigned long long)(ns / 100000),
-		          (unsigned long long)(ns / 10000 % 10));
-	else if (ns >= 10 * GORT_MICROSECOND)
-		rt_format(buf, size, "0.0%llu%llu", (unsigned long long)(ns / 10000),
-		          (unsigned long long)(ns / 1000 % 10));
-	else if (ns >= GORT_MICROSECOND)
-		rt_format(buf, size, "0.00%llu", (unsigned long long)(ns / 1000));
-	else
-		rt_format(buf, size, "0");
-	return buf;
-}
-
-static void trace(rt_gc *gc, int64_t now)
-{
-	gort_runtime *rt = gc->rt;
-	int procs = rt_gomaxprocs(rt), cpus = cpus_of(gc);
-	int64_t mark = now - gc->pause2 - gc->stopped;
-	char t[8][24];
-
-	if (!rt->debug.gctrace)
-		return;
-	rt_print("gc %u @%llu.%llu%llu%llus %u%%: %s+%s+%s ms clock, %s+%s/%s/%s+%s ms cpu, "
-	         "%llu->%llu->%llu MB, %llu MB goal, %llu MB stacks, %llu MB globals, %d P%s\n",
-	         rt_load32_rlx(&gc->ended), (unsigned long long)((now - rt->born) / GORT_SECOND),
-	         (unsigned long long)((now - rt->born) / 100000000 % 10),
-	         (unsigned long long)((now - rt->born) / 10000000 % 10),
-	         (unsigned long long)((now - rt->born) / 1000000 % 10),
-	         (unsigned)((double)rt_gc_cpu(gc) * 100 / ((double)(now - rt->born) * cpus)),
-	         ms(t[0], 24, gc->pause1), ms(t[1], 24, mark), ms(t[2], 24, gc->pause2),
-	         ms(t[3], 24, gc->pause1 * cpus), ms(t[4], 24, assists(gc)),
-	         ms(t[5], 24, workers(gc)), ms(t[6], 24, idle(gc)), ms(t[7], 24, gc->pause2 * cpus),
-	         (unsigned long long)(gc->live0 >> 20), (unsigned long long)(gc->live1 >> 20),
-	         (unsigned long long)(gc->pacer.heap_marked >> 20),
-	         (unsigned long long)(gc->cyclegoal >> 20),
-	         (unsigned long long)(gc->pacer.stack_scan >> 20),
-	         (unsigned long long)(gc->pacer.globals_scan >> 20), procs,
-	         gc->forced ? " (forced)" : "");
 }
 
 /* ---- Up-calls and life ------------------------------------------------------------------------------ */

@@ -305,8 +305,13 @@ void rt_gc_wait(rt_gc *gc, bool swept);                  /* for the end of one t
 void rt_gc_wait_marked(rt_gc *gc);                       /* for the end of the one that marks now, if one does */
 void rt_gc_next_mark(rt_gc *gc);                         /* another number for gc->mark */
 void rt_gc_drop(gort_runtime *rt);                       /* up-call */
-int64_t rt_gc_cpu(rt_gc *gc);                            /* controller, or world stopped: CPU ns, idle Ps' not */
+int64_t rt_gc_cpu(const rt_gc *gc);                      /* controller, or world stopped: CPU ns, idle Ps' not */
+int rt_gc_cpus(const rt_gc *gc);                         /* that a pause takes */
 void rt_gc_yield_point(void);                            /* in a long piece of work of a goroutine: others may run */
+
+/* ---- gctrace.c ----------------------------------------------------------------------------------- */
+
+void rt_gctrace(const rt_gc *gc, int64_t now);           /* of the collection that has just ended; controller */
 
 /* ---- data.c: if gc->data.on ---------------------------------------------------------------------- */
 
