@@ -259,9 +259,9 @@ static bool publish(rt_pd *pd, int d, rt_g *gp, wait *x)
 			x->busy = (was & (WAITS | RESERVED)) != 0;
 			return false;
 		}
-		count = rt_load64_rlx(&pd->count[d]) + COUNT;
+		/* By an add, before the word is reserved: a number that was read there may be another's by then. */
+		count = rt_add64_full(&pd->count[d], COUNT) + COUNT;
 	} while (!rt_cas64_full(&pd->word[d], NIL, count | RESERVED));
-	rt_store64_rlx(&pd->count[d], count);
 	rt_storeptr_rel(&pd->who[d], gp);
 	x->word[d] = count | kind;
 	while (!rt_cas64_full(&pd->word[d], count | RESERVED, count | kind)) {
@@ -273,7 +273,7 @@ static bool publish(rt_pd *pd, int d, rt_g *gp, wait *x)
 }
 
 /* On g0, the goroutine is WAITING. A timed wait, whoever takes it out of the word before it is open, leaves to
- * rt_waiter_open. */
+ * rt_waiter_open_unlocked. */
 static bool commit(rt_g *gp, void *arg)
 {
 	wait *x = arg;
@@ -291,7 +291,7 @@ static bool commit(rt_g *gp, void *arg)
 		return false;
 	}
 	if (timed)
-		rt_waiter_open(&x->w);
+		rt_waiter_open_unlocked(&x->w);
 	return true;
 }
 

@@ -124,6 +124,8 @@ int rt_wait_refused(rt_g *gp, int64_t deadline);
 /* The slow halves of rt_waiter_begin, _open, _claim, _end in sched_inline.h. */
 void rt_waiter_begin_timed(rt_g *gp);
 void rt_waiter_open_timed(rt_waiter *w);
+/* rt_waiter_open where partners hold no lock, and so may have found w, and claimed its wait, already. */
+void rt_waiter_open_unlocked(rt_waiter *w);
 bool rt_waiter_claim_timed(rt_waiter *w);
 bool rt_waiter_may_claim_timed(const rt_waiter *w); /* by a partner, at this moment */
 /* For who knows a timed wait by its number: below 2^27, of gp's present one. */

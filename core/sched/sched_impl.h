@@ -270,9 +270,8 @@ enum { RT_DIRECTIONS = 2 /* reading, writing */, RT_POLLEVENTS = 128 };
 
 struct rt_pd { /* netpoll.c: a descriptor that goroutines wait for */
 	rt_atomic64 word[RT_DIRECTIONS]; /* whether somebody waits, or what came; by compare-and-swap */
-	/* written by who has reserved the word */
-	rt_atomicptr who[RT_DIRECTIONS];  /* the goroutine that waits */
-	rt_atomic64 count[RT_DIRECTIONS]; /* waits of this record ever, times 2^32 */
+	rt_atomicptr who[RT_DIRECTIONS];  /* the goroutine that waits; written by who has reserved the word */
+	rt_atomic64 count[RT_DIRECTIONS]; /* numbers given to waits of this record ever, times 2^32 */
 	rt_atomic32 ends;        /* 1: the other side has ended its output, or there was an error */
 	rt_atomic32 users;       /* goroutines that wait or are about to; a bit: it was dropped */
 	rt_atomic32 life;        /* +1 for each descriptor that it is made for; written by who opens it */
@@ -351,6 +350,7 @@ typedef struct rt_sched {
 	be_netpoll poll;
 	rt_atomic32 pollwaiters; /* goroutines that wait for descriptors; any thread */
 	rt_atomic64 lastpoll;    /* when somebody looked last, or came out of a wait */
+	be_crowd cpus;           /* sysmon's */
 	rt_atomic32 crowded;     /* 1: batches of events call nobody for help; sysmon writes it: crowd.h */
 	uint32_t nlate;          /* threads that hold events until the world starts; guarded by lock */
 	rt_atomic32 lateword;    /* they park on it; +1 to wake them */
@@ -420,7 +420,7 @@ struct gort_runtime {
 	int64_t born;            /* when it was made */
 	rt_mutex life;           /* rank life */
 	bool running;            /* guarded by life: a thread is in gort_runtime_run */
-	rt_atomic32 runs;        /* +1 for each run; written by the host's thread */
+	rt_atomic32 runs;        /* +1 at the end of each, when its goroutines are dropped; world stopped */
 	/* the run in progress */
 	rt_atomic32 runstate;    /* RT_RUN_*; the end of a run is claimed by compare-and-swap */
 	int runcode;             /* written by who claimed the end */

@@ -7,13 +7,13 @@
  *
  *   NONE     not in a timed wait, or its waker is found
  *   ARMING   enqueued, not yet WAITING, or the timer is being armed: nobody may wake it yet
- *   FIRED    the timer fired meanwhile: who arms it makes the goroutine runnable
+ *   FIRED    the timer fired meanwhile, or a partner without a lock came: who opens it makes the goroutine runnable
  *   OPEN     WAITING: partner, timer and canceller compete, by compare-and-swap to NONE
  *   FIXED    the same without the canceller
  *
  *             begin            open                claim
  *      NONE ---------> ARMING ------> OPEN, FIXED -------> NONE
- *                        | timer           open
+ *                        | too early       open
  *                        +-------> FIRED -------> NONE
  *
  * Who may touch what. The waiter is in the frame of its goroutine and may be gone as soon as
@@ -90,7 +90,7 @@ static bool claim_timed(rt_atomic32 *claim, uint32_t number, uint32_t which)
 			if (move(claim, was, NONE))
 				return true;
 			break;
-		case ARMING: /* a timer: partners wait for the lock */
+		case ARMING: /* a timer, or a partner that waits for no lock (netpoll.c) */
 			if (move(claim, was, FIRED))
 				return false;
 			break;
@@ -131,17 +131,18 @@ static rt_g *timed_out(rt_timer *t)
 	return rt_waiter_claim(w) ? w->g : NULL;
 }
 
-void rt_waiter_open_timed(rt_waiter *w)
+/* locked: partners wait for a lock that the caller holds. Others may have left FIRED already. */
+static void open_timed(rt_waiter *w, bool locked)
 {
 	rt_g *gp = w->g;
-	uint32_t arming = rt_load32_rlx(&gp->claim), open = w->cancelable ? OPEN : FIXED;
+	uint32_t arming = (rt_load32_rlx(&gp->claim) & ~(uint32_t)STATE) | ARMING, open = w->cancelable ? OPEN : FIXED;
 	bool member = w->cancelable && gp->member != NULL;
 
 	w->armed = w->timer.when != RT_UNTIMED && w->timer.when != GORT_FOREVER;
 	if (w->armed)
 		rt_timer_arm(&w->timer, w->timer.when, timed_out);
 	/* Without a timer nobody has looked at it yet: partners wait for the lock, the canceller for OPEN. */
-	if (!w->armed && !member) {
+	if (locked && !w->armed && !member) {
 		rt_store32_rel(&gp->claim, (arming & ~(uint32_t)STATE) | open);
 		return;
 	}
@@ -155,6 +156,17 @@ void rt_waiter_open_timed(rt_waiter *w)
 	rt_fence_after_rmw(); /* pairs with the fence in rt_g_cancel */
 	if (rt_g_canceled(gp) && move(&gp->claim, (arming & ~(uint32_t)STATE) | OPEN, NONE))
 		rt_goready(gp);
+}
+
+void rt_waiter_open_timed(rt_waiter *w)
+{
+	open_timed(w, true);
+}
+
+void rt_waiter_open_unlocked(rt_waiter *w)
+{
+	if (w->timed)
+		open_timed(w, false);
 }
 
 int rt_waiter_failed(rt_g *gp, const rt_waiter *w)

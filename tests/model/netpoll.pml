@@ -3,7 +3,8 @@
  *
  * G takes what comes in; when nothing is there it waits, WAITS times at most: the second time with a deadline, with
  * -DTIMED the first and the second time. E brings DATA pieces, each with an event as an edge-triggered kernel tells it:
- * once, after the piece is there. T fires at any moment after it is armed. With -DCLOSE a closer closes at any moment.
+ * once, after the piece is there. T fires at any moment after it is armed; with -DFOREVER the same waits have no timer.
+ * With -DCLOSE a closer closes at any moment.
  * With -DTWO another goroutine, H, waits once for the same direction, and takes a piece when it is woken; when
  * all pieces were taken it is closed.
  * Word and claim are changed by full read-modify-writes, and who waits is written before the one that publishes it: the
@@ -17,7 +18,8 @@
  * OVERWRITE (a wait takes the place of whatever is there), NO_NUMBER (the claim is not of a certain wait), NOT_FOR_GOOD
  * (a close leaves NIL), KEEP_WORD (who was woken by a deadline leaves its wait in the word), NO_FIRED (an event that
  * comes before the wait is open is lost for the claim), WHO_AFTER (who waits is read after it was taken), NO_RESERVE
- * (who waits is written before the word is reserved), BREAK_IN (an event that finds it reserved does not leave it so).
+ * (who waits is written before the word is reserved), BREAK_IN (an event that finds it reserved does not leave it so),
+ * BLIND_OPEN (a wait is opened whatever has come).
  */
 #ifdef CLOSE
 #define DATA 1
@@ -293,9 +295,14 @@ again:
 	:: !parked ->
 		state = NONE_
 	:: parked && timed[k] ->
+#ifndef FOREVER
 		armed = 1;
+#endif
 		atomic {
 			if
+#ifdef BLIND_OPEN
+			:: state == FIRED -> state = OPEN_
+#endif
 			:: state == ARMING -> state = OPEN_
 			:: else -> assert(state == FIRED); state = NONE_; woken = 1
 			fi

@@ -158,11 +158,12 @@ for scenario, mutant in (('MUTEX', 'NO_BUCKET'), ('MUTEX', 'ASKED_STAYS'), ('PLO
     rows('leave', (scenario,), ('',), False, mutant)
 
 # Each step of a word is a read-modify-write: WEAK adds nothing.
-rows('netpoll', ('', 'TIMED'), ('', 'CLOSE', 'TWO'))
+rows('netpoll', ('', 'TIMED', 'FOREVER'), ('', 'CLOSE', 'TWO'))
 for scenario, close, mutant in (
         ('', '', 'RESET_LATE'), ('', '', 'BLIND_STORE'), ('', 'TWO', 'OVERWRITE'), ('TIMED', '', 'NO_NUMBER'),
         ('', 'CLOSE', 'NOT_FOR_GOOD'), ('TIMED', '', 'KEEP_WORD'), ('TIMED', '', 'NO_FIRED'),
-        ('TIMED', 'TWO', 'WHO_AFTER'), ('', 'TWO', 'NO_RESERVE'), ('', 'TWO', 'BREAK_IN')):
+        ('TIMED', 'TWO', 'WHO_AFTER'), ('', 'TWO', 'NO_RESERVE'), ('', 'TWO', 'BREAK_IN'),
+        ('FOREVER', '', 'BLIND_OPEN')):
     rows('netpoll', (scenario,), (close,), False, mutant)
 
 rows('netbreak', ('',), BOTH)
