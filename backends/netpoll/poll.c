@@ -201,6 +201,12 @@ static int pollable(int fd)
 	return at < 0 && errno == ESPIPE ? 0 : -EPERM;
 }
 
+static void wake(const table *t)
+{
+	while (write(t->wake[1], "", 1) < 0 && errno == EINTR)
+		; /* EAGAIN: it is full of wake-ups */
+}
+
 int be_netpoll_open(be_netpoll *np, be_pollfd *d)
 {
 	table *t = table_of(np);
@@ -229,17 +235,17 @@ void be_netpoll_close(be_netpoll *np, be_pollfd *d)
 {
 	table *t = table_of(np);
 	int32_t i = (int32_t)d->opaque[0];
+	bool polls;
 
 	rt_lock(&t->lock, RT_RANK_netpoll);
+	polls = t->polls && t->slots[i].armed != 0; /* the system keeps what is polled open until the poll is over */
+	if (polls)
+		t->polls = false;
 	t->slots[i] = (slot){ .fd = NONE, .next = t->free };
 	t->free = i;
 	rt_unlock(&t->lock, RT_RANK_netpoll);
-}
-
-static void wake(const table *t)
-{
-	while (write(t->wake[1], "", 1) < 0 && errno == EINTR)
-		; /* EAGAIN: it is full of wake-ups */
+	if (polls)
+		wake(t);
 }
 
 int be_netpoll_arm(be_netpoll *np, be_pollfd *d, unsigned what)

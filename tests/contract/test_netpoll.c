@@ -17,6 +17,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifndef _WIN32
+#include <poll.h>
+#endif
 
 enum { ROUNDS = 20000, LOOKED = 2000, MANY = 200, FEW = 16, CHUNK = 65536 };
 
@@ -630,6 +633,30 @@ static void test_close_beside_waiter(void **state)
 	end_of(&t);
 }
 
+#ifndef _WIN32
+/* The other side sees the end, though nothing else wakes who waits: the system may keep open what it polls. */
+static void test_closed_for_the_other_side(void **state)
+{
+	be_thread t;
+
+	need(state);
+	assert_int_equal(be_thread_start(&t, waiter, NULL, 0), 0);
+	for (int i = 0; i < 50; i++) {
+		struct pollfd other = { .events = POLLIN };
+
+		pair(0);
+		other.fd = (int)ends[1].d.fd;
+		get_nothing(&ends[0]);
+		for (int k = 0; k < 20; k++) /* most of the times the waiter waits by then */
+			be_thread_yield();
+		drop(0);
+		assert_int_equal(poll(&other, 1, 60000), 1);
+		drop(1);
+	}
+	end_of(&t);
+}
+#endif
+
 /* Who is about to wait for one that is closed in this moment does no harm to those that are open. */
 static be_pollfd victim;
 
@@ -775,6 +802,9 @@ int main(void)
 		STARTED(test_refused),
 		STARTED(test_many),
 		STARTED(test_close_beside_waiter),
+#ifndef _WIN32
+		STARTED(test_closed_for_the_other_side),
+#endif
 		STARTED(test_arm_beside_close),
 		STARTED(test_looks_beside_waiter),
 		STARTED(test_file),
