@@ -118,7 +118,7 @@ int be_crowd_now(be_crowd *c)
 
 void be_crowd_free(be_crowd *c)
 {
-	if (c->file > 0)
+	if (c->file > 0 && ask(c->file - 1) > 0) /* else it is another file's number */
 		close(c->file - 1);
 	c->file = 0;
 }

@@ -95,6 +95,7 @@ static void sched_fini(gort_runtime *rt)
 	rt_fixalloc_fini(&sc->gs);
 	rt_text_free(&rt->error);
 	rt_array_free(&rt->failed);
+	be_crowd_free(&sc->cpus); /* not by sysmon, which the child of a fork does not have */
 }
 
 static int start_procs(gort_runtime *rt)

@@ -43,7 +43,6 @@ typedef struct sysmon {
 	bool waits; /* somebody waits for a P */
 	bool kept;  /* what nobody was woken for waits */
 	int64_t keptwhen; /* when somebody was woken for such last */
-	be_crowd cpus;
 	rt_crowd crowd;
 	int64_t soon; /* from now: the end of a turn, or the beginning of one that was just made room for, or gc_tick's
 	               * wish */
@@ -281,7 +280,7 @@ static void look_crowd(sysmon *s, int64_t now)
 		rt_store32_rlx(&rt->sched.crowded, (uint32_t)set);
 	else
 		rt_store32_rlx(&rt->sched.crowded,
-		               rt_crowd_step(&s->crowd, be_crowd_now(&s->cpus) > 0, polled, now));
+		               rt_crowd_step(&s->crowd, be_crowd_now(&rt->sched.cpus) > 0, polled, now));
 }
 
 /* Who waits for descriptors and timers may have left for what became ready. */
@@ -478,7 +477,6 @@ static void run(void *arg)
 			rt_schedtrace(rt, now);
 		}
 	}
-	be_crowd_free(&s.cpus);
 }
 
 int rt_sysmon_start(gort_runtime *rt)
