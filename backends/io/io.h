@@ -32,7 +32,8 @@ int be_io_start(void);
 intptr_t be_io_open(const char *path, const char *mode);
 /* BE_IO_*, -EBADF. */
 int be_io_kind(intptr_t fd);
-/* It is a socket and a stream of bytes: a read that gives less than was asked for has taken all there was. */
+/* A socket of which a read that gives less than was asked for has taken all there was: TCP, but for urgent data, where
+ * a read stops, and of which the poller has to tell (BE_POLL_ENDS). */
 bool be_io_stream(intptr_t fd);
 /* Whether reading and writing say -EAGAIN instead of blocking. -ENOTSUP: this one always blocks. */
 int be_io_nonblocking(intptr_t fd, int kind, bool on);

@@ -87,12 +87,19 @@ int be_io_kind(intptr_t fd)
 	return S_ISSOCK(st.st_mode) ? BE_IO_SOCKET : BE_IO_FILE;
 }
 
+/* Sockets of AF_UNIX end a read behind a message with descriptors, SCTP behind each. Elsewhere than in Linux it is not
+ * known which protocol it is, and kqueue does not tell of urgent data. */
 bool be_io_stream(intptr_t fd)
 {
-	int type = 0;
-	socklen_t len = sizeof type;
+#ifdef SO_PROTOCOL
+	int protocol = 0;
+	socklen_t len = sizeof protocol;
 
-	return getsockopt((int)fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+	return getsockopt((int)fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 && protocol == IPPROTO_TCP;
+#else
+	(void)fd;
+	return false;
+#endif
 }
 
 int be_io_nonblocking(intptr_t fd, int kind, bool on)
@@ -509,7 +516,7 @@ intptr_t be_io_dial(const be_ioaddr *a, bool *pending)
 		*pending = true;
 		return fd;
 	}
-	r = errno == EAGAIN ? -ECONNREFUSED : -errno;
+	r = errno == EAGAIN && sa->sa_family == AF_UNIX ? -ECONNREFUSED : -errno;
 	close(fd);
 	return r;
 }

@@ -82,7 +82,7 @@ int be_netpoll_start(be_netpoll *np)
 
 int be_netpoll_open(be_netpoll *np, be_pollfd *d)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u64 = d->tag };
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u64 = d->tag };
 
 	return epoll_ctl(epoll_of(np), EPOLL_CTL_ADD, (int)d->fd, &ev) == 0 ? 0 : -errno;
 }
@@ -91,7 +91,7 @@ void be_netpoll_close(be_netpoll *np, be_pollfd *d)
 {
 	struct epoll_event ev = {0}; /* before Linux 2.6.9 it had to be there */
 
-	(void)epoll_ctl(epoll_of(np), EPOLL_CTL_DEL, (int)d->fd, &ev); /* somebody else has closed it: it is out */
+	(void)epoll_ctl(epoll_of(np), EPOLL_CTL_DEL, (int)d->fd, &ev); /* closed by somebody else it is out */
 }
 
 int be_netpoll_arm(be_netpoll *np, be_pollfd *d, unsigned what)
@@ -135,11 +135,11 @@ static unsigned what_of(uint32_t events)
 {
 	unsigned what = 0;
 
-	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+	if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		what |= BE_POLL_READ;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		what |= BE_POLL_WRITE;
-	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+	if (events & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		what |= BE_POLL_ENDS;
 	return what;
 }

@@ -24,8 +24,8 @@
 
 extern const char be_netpoll_name[]; /* "epoll", "poll", "iocp", "kqueue", "none" */
 
-/* ENDS, in events only: the other side ends its output, or there is an error. Where the kernel keeps watch by itself
- * this is not reported again; what was read before says nothing of it. */
+/* ENDS, in events only: the other side ends its output, there is an error, or urgent data. Where the kernel keeps watch
+ * by itself this is not reported again; what was read before says nothing of it. */
 enum { BE_POLL_READ = 1, BE_POLL_WRITE = 2, BE_POLL_ENDS = 4 };
 
 typedef struct be_pollfd { /* a descriptor that is watched; the caller's memory, which does not move meanwhile */

@@ -622,7 +622,8 @@ GORT_API int gort_accept(gort_conn **out, gort_listener *l);
 GORT_API int gort_accept_until(gort_conn **out, gort_listener *l, int64_t deadline);
 /* Wakes its waiters with GORT_ECLOSED. */
 GORT_API int gort_listener_close(gort_listener *l);
-/* Connects. GORT_EINVAL, OS errors; GORT_ETIMEDOUT, GORT_ECANCELED. */
+/* Connects. GORT_EINVAL, OS errors; GORT_ETIMEDOUT, GORT_ECANCELED. To ask the system for a host's name takes as long
+ * as it takes, on a thread: a deadline counts when that is over. */
 GORT_API int gort_dial(gort_conn **out, const char *network, const char *address);
 GORT_API int gort_dial_until(gort_conn **out, const char *network, const char *address,
                              int64_t deadline);
@@ -645,7 +646,8 @@ GORT_API int gort_conn_shutdown(gort_conn *c);
 GORT_API int gort_conn_close(gort_conn *c);
 
 enum { GORT_READABLE = 1, GORT_WRITABLE = 2 };
-/* Watches a descriptor that stays the caller's. GORT_ENOTSUP: it cannot be polled. */
+/* Watches a descriptor that stays the caller's. GORT_ENOTSUP: it cannot be polled. Close the handle before the
+ * descriptor: afterwards the number may be another's, whose watch would end with it. */
 GORT_API int gort_poll_open(gort_poll **out, intptr_t fd);
 /* Waits until any of events is possible and returns those that are, or a code: what was not used up
  * is still possible next time. One waiter for each event: GORT_EBUSY. GORT_EINVAL: no events. */

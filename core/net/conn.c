@@ -30,11 +30,8 @@ static int from(gort_conn **out, intptr_t fd)
 	rt_fd *f;
 	int r = rt_fd_open(&f, fd, false, false);
 
-	if (r == 0) {
-		if (be_io_stream(fd))
-			rt_fd_stream(f);
+	if (r == 0)
 		*out = rt_conn_make(f);
-	}
 	return r;
 }
 

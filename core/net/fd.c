@@ -8,12 +8,13 @@
  * tests/model/fdlife.pml.
  *
  * Turns. One goroutine at a time tries and waits for each direction, in the order in which they came: a write of
- * several pieces is not mixed with another. The end of a run drops who has a turn; the turns of an earlier run do not
- * count any more in the next one.
+ * several pieces is not mixed with another. The end of a run drops who has a turn; from then on the turns of that run
+ * do not count any more.
  *
- * A read of a stream that gives less than was asked for has emptied it. The next one does not try before there is an
- * event: whatever comes brings one, for the poller is edge-triggered, or is asked then. Only the end of the other
- * side's output may have come, and been told, together with what was read; that is remembered (BE_POLL_ENDS).
+ * A read that gives less than was asked for has emptied the descriptor, if it is one of those of which be_io_stream
+ * says so. The next one does not try before there is an event: whatever comes brings one, for the poller is
+ * edge-triggered, or is asked then. What may have come, and been told, together with what was read is remembered
+ * (BE_POLL_ENDS): the end of the other side's output, and urgent data, at which a read stops.
  *
  * The record is not on the heap: it outlives its handle by as long as the cleanup takes to run.
  */
@@ -32,10 +33,10 @@
 
 struct rt_fd {
 	rt_atomic32 users;    /* see above */
-	rt_atomic32 run;      /* of which the turns are; changed under the lock */
+	rt_atomic32 run;      /* rt.runs when the turns were new; changed under the lock */
 	int kind;             /* BE_IO_* */
 	bool watched;         /* the descriptor is the caller's */
-	bool stream;          /* set once */
+	bool stream;          /* be_io_stream; set once */
 	bool drained;         /* by the last read; whose turn it is to read */
 	intptr_t fd;
 	rt_pd *pd;            /* NULL: calls block, each on a thread */
@@ -134,11 +135,15 @@ int rt_fd_open(rt_fd **out, intptr_t fd, bool watched, bool must)
 	if (f == NULL)
 		return GORT_ENOMEM;
 	*f = (rt_fd){ .kind = kind, .watched = watched, .fd = fd, .rt = rt };
+	rt_store32_rlx(&f->run, rt_load32_acq(&rt->runs));
 	r = rt_pd_open(rt, fd, &f->pd);
 	if (r == GORT_ENOTSUP && !must)
 		r = 0;
-	if (r == 0 && !watched && (f->pd != NULL || kind == BE_IO_SOCKET))
-		r = rt_io_code(be_io_nonblocking(fd, kind, f->pd != NULL));
+	if (r == 0 && !watched) {
+		f->stream = f->pd != NULL && kind == BE_IO_SOCKET && be_io_stream(fd);
+		r = be_io_nonblocking(fd, kind, f->pd != NULL);
+		r = r == -ENOTSUP && f->pd == NULL ? 0 : rt_io_code(r);
+	}
 	if (r != 0) {
 		if (f->pd != NULL) {
 			rt_pd_close(f->pd);
@@ -150,11 +155,6 @@ int rt_fd_open(rt_fd **out, intptr_t fd, bool watched, bool must)
 	enlist(f);
 	*out = f;
 	return 0;
-}
-
-void rt_fd_stream(rt_fd *f)
-{
-	f->stream = true;
 }
 
 static bool enter(rt_fd *f)
@@ -266,20 +266,21 @@ static void forget_turns(rt_fd *f, uint32_t run)
 	rt_unlock(&net->lock, RT_RANK_net);
 }
 
-static int take_turn(rt_fd *f, int d, int64_t deadline)
+/* *run: in which it was taken. */
+static int take_turn(rt_fd *f, int d, int64_t deadline, uint32_t *run)
 {
-	uint32_t run = rt_load32_acq(&f->rt->runs);
-
-	if (RT_UNLIKELY(rt_load32_acq(&f->run) != run))
-		forget_turns(f, run);
+	*run = rt_load32_acq(&f->rt->runs);
+	if (RT_UNLIKELY(rt_load32_acq(&f->run) != *run))
+		forget_turns(f, *run);
 	if (rt_gomutex_trylock(&f->turn[d]))
 		return 0;
 	return rt_gomutex_lock(&f->turn[d], deadline);
 }
 
-static void give_turn(rt_fd *f, int d)
+/* The run may have ended under an attached thread: then there is nothing to give back. */
+static void give_turn(rt_fd *f, int d, uint32_t run)
 {
-	if (!rt_g_released(rt_self()->curg)) /* else it may be another run's */
+	if (rt_load32_acq(&f->rt->runs) == run)
 		(void)rt_gomutex_unlock(&f->turn[d]);
 }
 
@@ -305,7 +306,7 @@ static intptr_t try_and_wait(rt_fd *f, int d, rt_fd_op op, void *arg, size_t ask
 		}
 		if (r != -EAGAIN) {
 			leave(f);
-			if (asked > 0)
+			if (d == RT_FD_READ) /* a read of nothing has forgotten what was told, too */
 				f->drained = f->stream && r > 0 && (size_t)r < asked;
 			return r < 0 ? rt_io_code(r) : r;
 		}
@@ -319,15 +320,16 @@ static intptr_t try_and_wait(rt_fd *f, int d, rt_fd_op op, void *arg, size_t ask
 
 intptr_t rt_fd_do(rt_fd *f, int d, rt_fd_op op, void *arg, size_t asked, int64_t deadline)
 {
+	uint32_t run;
 	intptr_t r;
 
 	if (f->pd == NULL && deadline != RT_UNTIMED && deadline != GORT_FOREVER)
 		return GORT_ENOTSUP;
-	r = take_turn(f, d, deadline);
+	r = take_turn(f, d, deadline, &run);
 	if (r != 0)
 		return r;
 	r = f->pd == NULL ? blocking(f, op, arg) : try_and_wait(f, d, op, arg, asked, deadline);
-	give_turn(f, d);
+	give_turn(f, d, run);
 	return r;
 }
 

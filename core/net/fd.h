@@ -19,8 +19,6 @@ int rt_net_init(gort_runtime *rt);   /* GORT_ENOMEM */
 int rt_io_start(gort_runtime *rt);
 void rt_net_fini(gort_runtime *rt);  /* no goroutine is left: closes what is open */
 
-/* It is a stream: see be_io_stream. Before anybody reads. */
-void rt_fd_stream(rt_fd *f);
 /* Takes over fd, or, if it is only watched, leaves it to the caller; on failure the caller keeps it. must: GORT_ENOTSUP
  * unless goroutines can wait for it; else such a one is read and written by a thread for each call. GORT_ENOMEM, OS
  * errors. */

@@ -47,6 +47,7 @@ static int listen_at(gort_listener **out, const be_ioaddr *a)
 	r = r == 0 ? rt_fd_open(&f, fd, false, true) : rt_io_code(r);
 	if (r != 0) {
 		be_io_close(fd, BE_IO_SOCKET);
+		be_io_unlink(a);
 		return r;
 	}
 	l = rt_new_bytes(sizeof *l, true);
@@ -95,35 +96,39 @@ GORT_API int gort_listener_close(gort_listener *l)
 
 /* ---- Accepting ------------------------------------------------------------------------------------- */
 
-static int made(gort_conn **out, intptr_t fd)
-{
+typedef struct accepted {
 	rt_fd *f;
-	int r = rt_fd_open(&f, fd, false, true);
+	int r;
+} accepted;
 
-	if (r == 0) {
-		rt_fd_stream(f);
-		*out = rt_conn_make(f);
-	} else {
-		be_io_close(fd, BE_IO_SOCKET);
-	}
-	return r;
-}
-
-static intptr_t do_accept(intptr_t fd, int kind, void *arg)
+/* The record is made while the listener's turn is held: to give that away is a place where the end of a run can drop
+ * this goroutine, and a number that only it knows would stay open. */
+static intptr_t do_accept(intptr_t listener, int kind, void *arg)
 {
-	(void)kind, (void)arg;
-	return be_io_accept(fd);
+	accepted *a = arg;
+	intptr_t fd = be_io_accept(listener);
+
+	(void)kind;
+	if (fd < 0)
+		return fd;
+	a->r = rt_fd_open(&a->f, fd, false, true);
+	if (a->r != 0)
+		be_io_close(fd, BE_IO_SOCKET);
+	return 0;
 }
 
 static int accept_one(gort_conn **out, gort_listener *l, int64_t deadline)
 {
-	intptr_t fd;
+	accepted a = {0};
 	int r;
 
 	*out = NULL;
 	(void)RT_ENTER();
-	fd = rt_fd_do(l->fd, RT_FD_READ, do_accept, NULL, 0, deadline);
-	r = fd < 0 ? (int)fd : made(out, fd);
+	r = (int)rt_fd_do(l->fd, RT_FD_READ, do_accept, &a, 0, deadline);
+	if (r == 0)
+		r = a.r;
+	if (r == 0)
+		*out = rt_conn_make(a.f);
 	RT_KEEP(l);
 	rt_leave();
 	return r;
@@ -162,7 +167,6 @@ static int dial(gort_conn **out, const be_ioaddr *a, int64_t deadline)
 		be_io_close(fd, BE_IO_SOCKET);
 		return r;
 	}
-	rt_fd_stream(f);
 	c = rt_conn_make(f); /* before it waits: if the end of a run drops this goroutine there, it is collected */
 	r = pending ? (int)rt_fd_do(f, RT_FD_WRITE, do_connected, NULL, 0, deadline) : 0;
 	if (r == 0)

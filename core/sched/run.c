@@ -162,7 +162,6 @@ static void begin(gort_runtime *rt, rt_m *mp, rt_g *gp)
 	rt_p *pp;
 
 	rt_store32_rlx(&rt->mainexited, 0);
-	rt_store32_rel(&rt->runs, rt_load32_rlx(&rt->runs) + 1);
 	rt->deadlock = 0;
 	rt->failure.there = rt->failure.fatal = false;
 	rt->nfailed = 0;
@@ -321,6 +320,7 @@ void rt_drop_all(gort_runtime *rt)
 {
 	rt_g *gp, *next;
 
+	rt_store32_rel(&rt->runs, rt_load32_rlx(&rt->runs) + 1);
 	rt->up.gc_drop(rt); /* first: nothing marks any more, and no store needs a barrier */
 	dropping(rt, 1);
 	empty_queues(rt);
