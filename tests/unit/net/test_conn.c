@@ -506,13 +506,13 @@ static gort_listener *kept;
 
 static void leaves_waiters(void *arg)
 {
-	pair p = connect_pair();
+	pair p = connect_pair(), q = connect_pair(); /* what one writes would wake the other */
 
 	(void)arg;
 	kept = p.l;
 	wait_for_io(accepts, p.l);
 	wait_for_io(reads, p.here);
-	wait_for_io(writes, p.there); /* and has its turn to write */
+	wait_for_io(writes, q.there); /* and has its turn to write */
 }
 
 static void goes_on(void *arg)
