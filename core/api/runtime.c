@@ -476,21 +476,22 @@ GORT_API int gort_runtime_stop(gort_runtime *rt, int code)
 {
 	rt_m *mp;
 	int r = rt_runtime_alive(rt);
+	bool ours;
 
 	if (r != 0)
 		return r;
 	mp = rt_hold();
+	ours = mp != NULL && mp->rt == rt && mp->p != NULL && mp->curg != NULL && mp->locks == 1 && !mp->attached;
 	if (!rt_run_claim(rt, code)) {
 		rt_unhold(mp);
 		return GORT_EINVAL;
 	}
 	rt_run_wake(rt);
-	rt_unhold(mp);
-	if (mp != NULL && mp->rt == rt && mp->curg != NULL && mp->locks == 0 && !mp->attached) {
-		(void)rt_enter(__func__);
+	if (ours) { /* still held: to leave would be a place to go on from, by another thread and before the end */
 		rt->up.goroutine_drop(mp->curg);
 		rt_mcall_dying(mp, rt_goexit0);
 	}
+	rt_unhold(mp);
 	return 0;
 }
 

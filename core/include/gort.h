@@ -316,7 +316,7 @@ GORT_API int gort_sleep_until(int64_t deadline);
 
 /* time.NewTimer: sends the time (int64_t) on its channel once, ns from now. */
 GORT_API gort_timer *gort_timer_new(int64_t ns);
-/* time.AfterFunc: starts fn(arg) as a goroutine, ns from now; has no channel. */
+/* time.AfterFunc: starts fn(arg) as a goroutine, ns from now; has no channel. Ends with the run. */
 GORT_API gort_timer *gort_after_func(int64_t ns, gort_func fn, void *arg);
 /* The timer's channel, of int64_t; its length and capacity read 0. NULL for gort_after_func. */
 GORT_API gort_chan *gort_timer_chan(gort_timer *t);
@@ -363,10 +363,16 @@ typedef struct gort_select_case {
 } gort_select_case;
 /* select: the index of the case done, chosen uniformly among the ready. Deadline 0 is `default`:
  * GORT_EAGAIN. GORT_ETIMEDOUT, GORT_ECANCELED (deadline not GORT_FOREVER). Panics when it chooses
- * a send on a closed channel. n = 0 and GORT_FOREVER: blocks forever. */
+ * a send on a closed channel. n = 0 and GORT_FOREVER: blocks forever; GORT_ECANCELED once the run of
+ * an attached thread has ended. */
 GORT_API int gort_select(gort_select_case *cases, size_t n, int64_t deadline);
 
-/* ---- sync: ready to use when zero-filled, `= GORT_INIT`; never copied after first use -------- */
+/* ---- sync: ready to use when zero-filled, `= GORT_INIT`; never copied after first use --------
+ *
+ * One that outlives a run (gort_runtime_run) in which goroutines were dropped that held it, waited
+ * for it or were in its function is zeroed before the next run uses it; channels, conditions, pools
+ * and groups need not be. A thread that was attached to a run that is over shares no lock with a later
+ * one: nothing blocks it, so it may not have what it locked. */
 
 #define GORT_INIT { { 0 } }
 /* These hold no heap pointers and may live in any memory. */

@@ -476,11 +476,12 @@ static void cancel_mine(rt_alarm *a, rt_p *pp)
 void rt_alarm_cancel(rt_alarm *a)
 {
 	rt_p *pp = rt_loadptr_rlx(&a->p);
+	const rt_m *mp = rt_self(); /* NULL: whoever frees the runtime takes waiters off their channels */
 	rt_timerheap *h;
 
 	if (rt_load32_rlx(&a->state) != SET)
 		return;
-	if (pp == rt_self()->p) {
+	if (mp != NULL && pp == mp->p) {
 		cancel_mine(a, pp);
 		return;
 	}

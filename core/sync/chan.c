@@ -104,7 +104,7 @@ void rt_park_forever(rt_waitreason why)
 static int wait_nil(int64_t deadline, rt_waitreason why)
 {
 	if (deadline != RT_UNTIMED)
-		return rt_sleep_until(deadline, true, why) == 0 ? GORT_ETIMEDOUT : GORT_ECANCELED;
+		return rt_sleep_out(deadline, why);
 	rt_park_forever(why);
 	return GORT_ECANCELED;
 }

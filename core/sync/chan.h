@@ -237,5 +237,7 @@ void rt_select_objects(const rt_waiter *w, void (*visit)(void *data, const void 
 
 /* sleep.c: parks until the deadline; GORT_FOREVER: without a timer. 0, or GORT_ECANCELED. */
 int rt_sleep_until(int64_t deadline, bool cancelable, rt_waitreason why);
+/* For who has nothing to wait for: GORT_ETIMEDOUT, GORT_ECANCELED. */
+int rt_sleep_out(int64_t deadline, rt_waitreason why);
 
 #endif

@@ -313,6 +313,7 @@ static void member_main(void *arg)
 
 void rt_group_drop(rt_g *gp)
 {
+	const rt_m *mp = rt_self();
 	member *m = gp->member;
 
 	if (m == NULL) {
@@ -321,13 +322,12 @@ void rt_group_drop(rt_g *gp)
 			m->f->running--;
 		return;
 	}
-	if (gp == rt_curg()) { /* it ends the run, or only itself if nothing runs */
+	if (mp != NULL && mp->rt == gp->rt && mp->p != NULL) { /* it ends the run, or only itself if nothing runs */
 		m->code = GORT_EFATAL;
 		finish(m);
 		return;
 	}
-	/* This thread may have no P; but the world is stopped. */
-	leave(m, gp);
+	leave(m, gp); /* the world is stopped, and this thread has no P */
 	m->f->running--;
 }
 
@@ -337,7 +337,10 @@ static void unlink_waiter(rt_waiter *w)
 {
 	family *f = w->on;
 
-	rt_waitq_remove(w->elem != NULL ? &f->callers : &f->waiters, w);
+	if (w->elem != NULL && w->success && !w->g->attached)
+		f->running--; /* it was given a place, and is dropped before it could take it */
+	else
+		rt_waitq_remove(w->elem != NULL ? &f->callers : &f->waiters, w);
 }
 
 static bool commit(rt_g *gp, void *arg)

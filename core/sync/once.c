@@ -2,6 +2,7 @@
  * and after gort_goexit, as in Go. A call from inside the function waits for itself. */
 #include "core/builtin/panic.h"
 #include "core/sched/sched_inline.h"
+#include "core/sync/mutex.h"
 
 typedef struct once {
 	rt_atomic32 done;
@@ -40,10 +41,17 @@ static void run(void *arg)
 static RT_NOINLINE void do_long(once *o, gort_func fn, void *arg)
 {
 	call c = {o, fn, arg};
+	int r;
 
 	(void)rt_enter("gort_once_do");
 	rt_leave();
-	gort_mutex_lock(&o->lock);
+	(void)RT_ENTER();
+	r = rt_gomutex_lock(&o->lock, RT_UNTIMED);
+	if (r == 0)
+		rt_note_lock(&o->lock, 0);
+	rt_leave();
+	if (r != 0) /* a thread whose run has ended waits for nobody; the function is another's */
+		return;
 	if (rt_load32_rlx(&o->done) == 0)
 		gort_scope(run, &c);
 	else

@@ -367,10 +367,12 @@ void rt_select_objects(const rt_waiter *w, void (*visit)(void *data, const void 
 static bool commit(rt_g *gp, void *arg) /* on g0 */
 {
 	selection *s = arg;
+	bool locked = s->nsorted > 0;
 
 	(void)gp;
 	rt_waiter_open(&s->all);
-	unlock_all(s);
+	if (locked) /* else nothing keeps the goroutine in its frame any more: no case has a channel */
+		unlock_all(s);
 	return true;
 }
 
@@ -529,8 +531,7 @@ static int none(int64_t deadline)
 	if (deadline == 0)
 		return GORT_EAGAIN;
 	if (deadline != RT_UNTIMED)
-		return rt_sleep_until(deadline, true, RT_WAIT_SELECT_NO_CASES) == 0 ? GORT_ETIMEDOUT
-		                                                                  : GORT_ECANCELED;
+		return rt_sleep_out(deadline, RT_WAIT_SELECT_NO_CASES);
 	rt_park_forever(RT_WAIT_SELECT_NO_CASES);
 	return GORT_ECANCELED;
 }

@@ -30,6 +30,15 @@ int rt_sleep_until(int64_t deadline, bool cancelable, rt_waitreason why)
 	return 0;
 }
 
+int rt_sleep_out(int64_t deadline, rt_waitreason why)
+{
+	int r = rt_wait_refused(rt_curg(), deadline);
+
+	if (r != 0)
+		return r;
+	return rt_sleep_until(deadline, true, why) == 0 ? GORT_ETIMEDOUT : GORT_ECANCELED;
+}
+
 GORT_API int64_t gort_nanotime(void)
 {
 	rt_m *mp = rt_self();
