@@ -42,6 +42,7 @@ static void wait_for_callable(void *arg)
 	gort_unpin();
 	(void)gort_seat_ready(seat);
 	gort_sema_acquire(&run->done);
+	__atomic_store_n(&run->over, 1, __ATOMIC_RELEASE);
 }
 
 static const workload callable = {
@@ -86,6 +87,11 @@ static void tell_done(void *arg)
 int binding_run_done(gort_runtime *rt, binding_run *run)
 {
 	return inside(rt, tell_done, run);
+}
+
+bool binding_run_over(const binding_run *run)
+{
+	return __atomic_load_n(&run->over, __ATOMIC_ACQUIRE) != 0;
 }
 
 void binding_run_abandon(binding_run *run)

@@ -14,6 +14,8 @@
 
 #include <gort.h>
 
+#include <stdbool.h>
+
 #include "bindings/workloads/workload.h"
 
 typedef struct binding_run {
@@ -22,6 +24,7 @@ typedef struct binding_run {
 	gort_seat *seat;    /* the callable's goroutine, from main's first step on */
 	void *gate;         /* a PyThread lock, shut until there is a seat, or no run to come */
 	uint32_t open;      /* atomic; 1: the gate is, or is about to be */
+	uint32_t over;      /* atomic; 1: main was told that the callable is done, and returns */
 	int code;           /* why there is no seat */
 } binding_run;
 
@@ -34,6 +37,9 @@ int binding_run_main(gort_runtime *rt, binding_run *run);
 int binding_run_attach(binding_run *run);
 /* By the same thread: the callable is done. */
 int binding_run_done(gort_runtime *rt, binding_run *run);
+/* Main was told so, and what happens now is no part of the run any more. By any thread. Under a seed the schedule says
+ * when; that the run has ended is seen by its goroutines' threads at some later time of the clock's choice. */
+bool binding_run_over(const binding_run *run);
 /* When binding_run_main has returned, or was never called: no run comes any more. */
 void binding_run_abandon(binding_run *run);
 /* A run that does nothing: its end releases the attached threads of rt, as the end of each run does. */

@@ -56,6 +56,9 @@ class CallableRun(Run):
             raise Dropped
         self.value = fn(*args, **kwargs)
 
+    def decided(self) -> bool:
+        return lib.binding_run_over(self.record)
+
     def fail_inside(self) -> bool:
         """In a seeded run who panics ends the run as the callable does: what stops it from outside comes when the clock
         says."""

@@ -56,20 +56,24 @@ class Chan(Generic[T]):
         """Its binding_chan, in the runtime of this goroutine."""
         mine = home(doing)
         if self._home is not mine:
-            with _making:
-                if self._home is None:
-                    self._make(mine)
+            if self._home is None:
+                self._make(mine)
             if self._home is not mine:
                 raise ArgumentError(f"{doing}: the channel belongs to another runtime")
         return self._cell
 
     def _make(self, mine: Home) -> None:
+        """Several may be here at once, and the first to be through has made it. Without the lock: another goroutine may
+        go on in the middle of it, and under a seed nobody else would if that one stopped at the lock."""
         cell = mine.cell()
         code = lib.binding_chan_make(cell, _WORDS.get(self._type, lib.BINDING_KEY), self._cap, here.text)
-        if code != 0:
-            mine.dead.append(cell)
-            checked(code, f"a channel for {self._cap} values")
-        self._cell, self._home = cell, mine
+        if code == 0:
+            with _making:
+                if self._home is None:
+                    self._cell, self._home = cell, mine
+                    return
+        mine.dead.append(cell)
+        checked(code, f"a channel for {self._cap} values")
 
     # ---- Values ----
 

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 class Error(Exception):
     """The library reported `code`. `report` is all that Go would print when the program fails: the
     message, then each goroutine's state and backtrace; "" if there is none. `trace` is the Trace of
-    the run that failed, if it had one."""
+    the run that failed, if it had one; `schedule` that of a seeded one."""
 
     code: int = 0
     trace: Any = None
+    schedule: "Optional[Schedule]" = None
 
     def __init__(self, message: str = "", *, code: Optional[int] = None, report: str = ""):
         if code is not None:
@@ -75,10 +76,9 @@ class UnsupportedError(Error, NotImplementedError):
 
 class ProgramError(Error):
     """A program failed. `goroutines` are those of that moment, each with `on`, `created_by` and `stack`: who waits for
-    what, since when, made where; the one that failed, if one did, is running. `schedule`: of a seeded run."""
+    what, since when, made where; the one that failed, if one did, is running."""
 
     goroutines: "List[Goroutine]" = []
-    schedule: "Optional[Schedule]" = None
 
     def graph(self) -> "WaitGraph":
         """Who waits for whom. Who has a mutex is known of a seeded run that had a trace."""

@@ -6,6 +6,7 @@ them, as long as it fails in the same way; in the end none can be left out.
 """
 import dataclasses
 import html
+import re
 import threading
 from typing import Any, Callable, Iterable, List, Optional, Sequence, Tuple, Union
 
@@ -126,7 +127,7 @@ class _Search(threading.Thread):
         super().__init__(name=f"gort explore {program.name}", daemon=True)
         if program.args:
             raise ArgumentError("a workload takes its parameters by name")
-        known, self.raw = _workloads.find(program.name)
+        known, self.raw = _workloads.find(program.workload)
         self.params = ffi.new("int64_t[]", known.values(program.params) or 1)
         self.config, self._keep = program.config.to_c()
         self.search = ffi.new("binding_search *", {"seed": max(seed, 1), "runs": runs})
@@ -167,7 +168,8 @@ def _search_c(program: Program, runs: int, seed: int, bar: Any) -> "Optional[Tup
 
 def _kind(e: Error) -> Tuple[type, int, str]:
     """What makes two failures the same: of panics what they say, too."""
-    return type(e), e.code, str(e).split("\n")[0] if isinstance(e, PanicError) else ""
+    said = str(e).split("\n")[0] if isinstance(e, PanicError) else ""
+    return type(e), e.code, re.sub("0x[0-9a-fA-F]+", "0x", said)  # where an object lies is no part of it
 
 
 def _failure(run: Callable[[], Any]) -> Optional[Error]:
@@ -181,6 +183,8 @@ def _failure(run: Callable[[], Any]) -> Optional[Error]:
 def _shorten(program: Program, seed: int, runs: int, bar: Any) -> Found:
     first = _failure(lambda: program.run(seed))
     full: Optional[Schedule] = getattr(first, "schedule", None)
+    if first is not None and full is None:
+        raise first  # there was no run to make a schedule
     if first is None or full is None:
         raise Error(f"{program.name} failed with seed {seed}, and did not when run again: "
                     "it depends on more than its seed")

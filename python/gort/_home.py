@@ -86,7 +86,7 @@ class Home:
         """An exception has left a goroutine. Returns the run that ends by it; None: there is none; False: nobody is
         told, since the goroutine's own run has ended before."""
         with self.lock:
-            if goroutine.ended:
+            if goroutine.ended or (self.run is not None and self.run.decided()):
                 return False
             if self.run is not None:
                 self.run.panicked(goroutine.goid, error)

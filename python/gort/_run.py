@@ -163,6 +163,10 @@ class Run(threading.Thread):
         if self.panic is None:
             self.panic = goid, error
 
+    def decided(self) -> bool:
+        """Nothing that happens from now on is part of the run, though its end has not reached all goroutines yet."""
+        return False
+
     def fail_inside(self) -> bool:
         """By a goroutine that has panicked and still is one: ends the run if that can be left to the schedule."""
         return False
@@ -216,10 +220,9 @@ def program_error(run: Run) -> Error:
     # The report begins with the message; states and backtraces follow after an empty line.
     message = run.report.split("\n\n")[0].strip()
     err = error(run.code, message, run.report + "".join(g.where() for g in run.dropped))
-    err.trace = run.trace
+    err.trace, err.schedule = run.trace, run.schedule
     if isinstance(err, ProgramError):
         err.goroutines = _told(run)
-        err.schedule = run.schedule
     return err
 
 
@@ -231,9 +234,16 @@ def _told(run: Run) -> List[Goroutine]:
             for g in with_stacks(run.failed or run.goroutines, run.report)]
 
 
+def _text(cause: BaseException) -> str:
+    try:
+        return str(cause)
+    except Exception as e:  # what its class says of itself is the program's
+        return f"<str() raised {type(e).__name__}>"
+
+
 def panic_error(run: Run, goid: int, cause: BaseException) -> PanicError:
     """An exception has left a Python goroutine."""
-    message = str(cause) if isinstance(cause, PanicError) else f"panic: {type(cause).__name__}: {cause}"
+    message = str(cause) if isinstance(cause, PanicError) else f"panic: {type(cause).__name__}: {_text(cause)}"
     trace = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
     err = PanicError(message, report=f"{message}\n\ngoroutine {goid} [running]:\n{trace}")
     err.trace, err.schedule, err.goroutines = run.trace, run.schedule, _told(run)

@@ -201,6 +201,94 @@ def test_what_depends_on_more_than_its_seed_is_told():
         gort.explore(program, runs=10)
 
 
+def replies():
+    """Goroutines that make channels, while others do."""
+    requests, group, seen = gort.Chan(cap=4), gort.WaitGroup(), []
+
+    def client(i):
+        reply = gort.Chan(int)
+        requests.send((i, reply))
+        seen.append(reply.recv())
+    for i in range(3):
+        group.go(client, i)
+    for _ in range(3):
+        i, reply = requests.recv()
+        reply.send(i)
+    group.wait()
+    return tuple(seen)
+
+
+def test_channels_made_by_goroutines():
+    for seed in SEEDS:
+        runs = set()
+        for _ in range(2):
+            with gort.Runtime(seed=seed) as rt:
+                result = rt.run(replies)
+            runs.add((result.value, tuple(result.schedule)))
+        assert len(runs) == 1, seed
+
+
+def late():
+    """The exception comes after the end of the run, or before, as the schedule says."""
+    ch = gort.Chan(int, cap=1)
+
+    def fails():
+        ch.send(1)
+        raise ValueError
+    gort.go(fails)
+    ch.recv()
+
+
+def test_what_comes_after_the_end_is_no_part_of_the_run():
+    kinds = set()
+    for seed in range(1, 21):
+        outcomes = set()
+        for _ in range(5):
+            with gort.Runtime(seed=seed) as rt:
+                try:
+                    rt.run(late)
+                    outcomes.add("ended")
+                except gort.PanicError:
+                    outcomes.add("panic")
+        assert len(outcomes) == 1, seed
+        kinds |= outcomes
+    assert kinds == {"ended", "panic"}
+
+
+def test_no_memory_is_found_as_what_it_is():
+    found = gort.explore("binary_trees", runs=2, debug="oomfail=10")
+    assert isinstance(found.error, gort.MemoryLimitError) and found.error.schedule is not None
+
+
+def test_an_address_in_the_text_does_not_matter():
+    def program(text):
+        first = gort.Chan(cap=2)
+        gort.go(first.send, "a")
+        gort.go(first.send, "b")
+        if first.recv() == "a":
+            raise ValueError(text())
+    seed = next(s for s in SEEDS if gort.explore(program, str, seed=s, runs=1) is not None)
+    short = [len(gort.explore(program, text, seed=seed, runs=1).schedule) for text in (str, lambda: repr(object()))]
+    assert short[0] == short[1]
+
+
+def test_an_exception_that_cannot_be_told():
+    class Mute(Exception):
+        def __str__(self):
+            raise KeyError("mute")
+
+    def program():
+        raise Mute
+    with gort.Runtime() as rt, pytest.raises(gort.PanicError, match="Mute"):
+        rt.run(program)
+
+
+@pytest.mark.parametrize("program", [None, 5, ["a"]])
+def test_what_is_no_program(program):
+    with pytest.raises(gort.ArgumentError, match="named by a string"):
+        gort.explore(program)
+
+
 def test_other_exceptions_go_through():
     with pytest.raises(KeyboardInterrupt):
         gort.explore(letters, progress=_interrupt)
