@@ -10,6 +10,7 @@ elsewhere (a socket, time.sleep) are waited for. One may have attached just afte
 of an empty run releases it, too, and outside of runs this is how goroutines are ended.
 """
 import atexit
+import os
 import threading
 import time
 import weakref
@@ -144,6 +145,10 @@ def _alive(goroutines: "List[Goroutine]", seconds: float) -> "List[Goroutine]":
     for goroutine in goroutines:
         goroutine.join(max(0.0, until - time.monotonic()))
     return [g for g in goroutines if g.is_alive()]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_all.clear)  # their goroutines are the parent's
 
 
 @atexit.register

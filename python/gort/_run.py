@@ -188,7 +188,8 @@ class Run(threading.Thread):
             if not self._began:
                 return
         while not self.finished.wait(POLL):
-            lib.gort_runtime_stop(self.rt._pointer, lib.GORT_ECANCELED)
+            if lib.gort_runtime_stop(self.rt._pointer, lib.GORT_ECANCELED) == lib.GORT_EFORKED:
+                return  # the run is the parent's, and its thread is not here
         self.join()
 
 

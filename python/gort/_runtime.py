@@ -290,8 +290,8 @@ class Runtime:
 
     def leak_dump(self) -> str:
         """The same of the goroutines that nobody can wake any more: what they wait for, without a
-        deadline, is reached by none but leaked goroutines. Stops the world for as long as a walk
-        through the whole heap takes."""
+        deadline, is reached by none but leaked goroutines. Of Python's goroutines none: their frames keep what they wait
+        for. Stops the world for as long as a walk through the whole heap takes."""
         with self._using() as pointer:
             return dump(lib.binding_leak_dump, pointer, "leak_dump").decode(errors="replace")
 

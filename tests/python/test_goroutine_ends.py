@@ -480,6 +480,44 @@ def test_a_child_of_a_goroutine_is_no_goroutine(rt):
     assert rt.run(program).value == 0
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_leaves_the_run_to_its_parent():
+    """It ends as a child does, without waiting for goroutines that it does not have, whoever waits for a run."""
+    code = """
+import os, sys, threading, time
+import gort
+def ended(child):
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+with gort.Runtime(procs=2) as rt:
+    def beside():                                   # a run of another thread is under way
+        begun.set()
+        gort.Chan().recv(timeout=60)
+    begun = threading.Event()
+    other = threading.Thread(target=lambda: rt.run(beside), daemon=True)
+    other.start()
+    begun.wait()
+    child = os.fork()
+    if child == 0:
+        t = time.monotonic()
+        import atexit
+        atexit.register(lambda: os._exit(5) if time.monotonic() - t > 60 else None)
+        sys.exit(7)
+    print(ended(child))
+    rt.stop()
+    other.join()
+with gort.Runtime(procs=2) as rt:
+    def forks(done, total):                         # by the thread that waits for the run
+        if not children:
+            children.append(os.fork())
+            if children[0] == 0:
+                sys.exit(8)
+    children = []
+    rt.run("sieve", n=2000, progress=forks)
+    print(ended(children[0]))
+"""
+    assert interpreter(code)[:2] == (0, "7\n8\n")
+
+
 def test_time_is_kept(rt):
     def program():
         begin = time.monotonic()
