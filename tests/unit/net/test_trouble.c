@@ -2,6 +2,7 @@
 #include "core/sched/internal.h"
 #include "core/sched/sched_inline.h"
 #include "tests/support/connections.h"
+#include "tests/support/stage.h"
 
 #include "backends/netpoll/netpoll.h"
 
@@ -192,24 +193,6 @@ static void test_behind_urgent_data(void **state)
 
 static gort_runtime *rt;
 static pair kept;
-static rt_atomic32 stage;
-
-static void reach(uint32_t s)
-{
-	rt_store32_rel(&stage, s);
-	be_thread_wake(&stage, INT32_MAX);
-}
-
-/* By threads, which do not hold a P meanwhile. */
-static bool reached(uint32_t s)
-{
-	int64_t last = be_nanotime() + 60 * GORT_SECOND;
-	uint32_t now;
-
-	while ((now = rt_load32_acq(&stage)) < s && be_nanotime() < last)
-		(void)be_thread_park(&stage, now, GORT_SECOND);
-	return rt_load32_acq(&stage) >= s;
-}
 
 static void read_one(void *arg)
 {

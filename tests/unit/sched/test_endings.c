@@ -1,14 +1,13 @@
 /* What the end of a run, or of a goroutine in the middle of something, must leave as it should be. */
 #include "tests/support/goroutines.h"
-
-#include "backends/thread/thread.h"
+#include "tests/support/stage.h"
 
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
 
 static gort_runtime *rt;
-static rt_atomic32 stage, count;
+static rt_atomic32 count;
 
 static void begin(int procs)
 {
@@ -28,23 +27,6 @@ static void end(void)
 	assert_int_equal(gort_runtime_free(rt), 0);
 	if (rt_load32_acq(&failures) != 0)
 		fail_msg("%s", first_failure);
-}
-
-static void reach(uint32_t s)
-{
-	rt_store32_rel(&stage, s);
-	be_thread_wake(&stage, INT32_MAX);
-}
-
-/* By threads of the host. */
-static bool reached(uint32_t s)
-{
-	int64_t last = be_nanotime() + 60 * GORT_SECOND;
-	uint32_t now;
-
-	while ((now = rt_load32_acq(&stage)) < s && be_nanotime() < last)
-		(void)be_thread_park(&stage, now, GORT_SECOND);
-	return rt_load32_acq(&stage) >= s;
 }
 
 /* ---- gort_runtime_stop ------------------------------------------------------------------------------------ */
