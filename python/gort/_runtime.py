@@ -59,7 +59,7 @@ class Runtime:
                               f"{ffi.string(lib.gort_strerror(code)).decode()}")
         self._pointer = out[0]
         self._home = Home(self._pointer)
-        self._fresh = True  # nothing has run
+        self._fresh = True  # nothing has used up a goid
         self.seed: int = cfg.seed
 
     # ---- Life ----
@@ -132,6 +132,13 @@ class Runtime:
             yield self._pointer
         finally:
             self._release()
+
+    @contextmanager
+    def _with_goroutine(self) -> Iterator[Any]:
+        """The same for what makes a goroutine, which uses up a goid: who has it is another one in the runs after."""
+        with self._using() as pointer:
+            self._fresh = False
+            yield pointer
 
     def _acquire(self) -> None:
         if self._forked():
@@ -209,8 +216,7 @@ class Runtime:
         return self._repeatable(run, Program(workload, args, params, self.config), True)
 
     def _repeatable(self, run: Run, program: Program, pure: bool) -> Run:
-        """A seeded run can be made again if nothing ran before it, which would have used up goids, and it changes no
-        array of the caller."""
+        """A seeded run can be made again if nothing before it has used up goids, and it changes no array of the caller."""
         if self.seed and pure and self._fresh:
             run.again = program.again(self.seed)
         self._fresh = False
@@ -225,7 +231,7 @@ class Runtime:
             raise ArgumentError(f"go takes a function, not {fn!r}")
         from ._threads import Goroutine
 
-        with self._using():
+        with self._with_goroutine():
             return Goroutine(self, fn, args).begin()
 
     def _run_begins(self) -> None:
@@ -319,12 +325,12 @@ class Runtime:
 
     def gc(self) -> None:
         """A full collection; returns when it is done and all garbage is free."""
-        with self._using() as pointer:
+        with self._with_goroutine() as pointer:
             check(lib.binding_gc(pointer), "gc")
 
     def free_os_memory(self) -> None:
         """A full collection, after which the system gets back every page that is not used."""
-        with self._using() as pointer:
+        with self._with_goroutine() as pointer:
             check(lib.binding_free_os_memory(pointer), "free_os_memory")
 
     @property
@@ -338,7 +344,7 @@ class Runtime:
     @gogc.setter
     def gogc(self, percent: "int | str") -> None:
         value = -1 if percent == "off" else integer("gogc", percent, *RANGES["gogc"])
-        with self._using() as pointer:
+        with self._with_goroutine() as pointer:
             check(lib.binding_set_gc_percent(pointer, value), "gogc")
 
     @property
@@ -352,7 +358,7 @@ class Runtime:
     def memory_limit(self, limit: Optional[int]) -> None:
         largest = RANGES["memory_limit"][1]
         value = largest if limit is None else integer("memory_limit", limit, 0, largest)
-        with self._using() as pointer:
+        with self._with_goroutine() as pointer:
             check(lib.binding_set_memory_limit(pointer, value), "memory_limit")
 
     @contextmanager
@@ -360,7 +366,7 @@ class Runtime:
         """`with rt.attach():` makes this thread a goroutine for the body: it has a goid, and may call `go`, `select`,
         and use channels and locks. While it runs code of Python it is awake, so that no run is found to be a deadlock.
         When a run ends meanwhile, what would block raises CanceledError from then on."""
-        with self._using() as pointer:
+        with self._with_goroutine() as pointer:
             check(lib.binding_attach(pointer), "attach")
             enter(self)
             try:

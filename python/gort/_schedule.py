@@ -76,10 +76,12 @@ class Schedule(Sequence[Choice]):
 
     def timeline(self) -> "Timeline":
         """Runs the program again, with these choices and then with fewer, to see what they did. ArgumentError: that
-        cannot be done after other runs in the same runtime, or with data of the caller."""
+        cannot be done with data of the caller, or when the runtime had goroutines before: those of other runs, of `go`
+        and `attach`, of a collection or a setting that was asked for."""
         if self._timeline is None:
             if self._again is None:
-                raise ArgumentError("only the first run of a runtime, and one without data, can be made again")
+                raise ArgumentError("only the first run of a runtime that had no goroutines before, and one without data, "
+                                    "can be made again")
             self._timeline = Timeline(self._again(self), self, self._effects())
         return self._timeline
 

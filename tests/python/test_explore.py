@@ -189,6 +189,22 @@ def test_only_a_first_run_can_be_drawn():
     assert "choices" in second.schedule._repr_html_()
 
 
+def _attach(rt):
+    with rt.attach():
+        pass
+
+
+@pytest.mark.parametrize("before", [
+    gort.Runtime.gc, gort.Runtime.free_os_memory, _attach, lambda rt: rt.go(len, ""),
+    lambda rt: setattr(rt, "gogc", 50), lambda rt: setattr(rt, "memory_limit", None)])
+def test_nor_a_run_after_something_that_used_up_a_goid(before):
+    with gort.Runtime(seed=3) as rt:
+        before(rt)
+        schedule = rt.run("philosophers").schedule
+    with pytest.raises(gort.ArgumentError, match="first run"):
+        schedule.timeline()
+
+
 def test_looking_at_a_seeded_runtime_hides_no_deadlock():
     """Each stops the world, from outside."""
     with gort.Runtime(seed=3) as rt:
