@@ -71,9 +71,11 @@ def explore(program: "str | Callable[..., Any]", /, *args: Any, runs: int = 10_0
     schedule as short as it can. None: all `runs` passed.
 
     Each run has a runtime of its own, with these settings: see Runtime. params are the workload's parameters; a
-    callable is called as program(*args, **params), so often that it should not change what it is given. progress is as
-    in Runtime.run, and counts runs; then, of a total of 0, tries to make it short. Ctrl-C ends it. Error: a seed
-    failed, and did not when run again, since the program depends on more than its seed. BusyError: from a goroutine.
+    callable is called as program(*args, **params), so often that it should not change what it is given; what is named
+    as runs, seed and the others here, or data, it takes as args or by functools.partial. progress is as in
+    Runtime.run, and counts runs; then, of a total of 0, tries to make it short. Ctrl-C ends it. Error: a seed
+    failed, and did not when run again, since the program depends on more than its seed. BusyError: from a
+    goroutine.
     """
     runs, seed = integer("runs", runs, 0, _LAST_SEED), integer("seed", seed, 0, _LAST_SEED)
     if lib.gort_goid() != 0:

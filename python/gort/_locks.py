@@ -11,7 +11,7 @@ from ._errors import ArgumentError
 from ._gort import ffi, lib
 from ._home import Home
 from ._inside import blocking, checked, here, home, nanoseconds
-from ._threads import go
+from ._threads import function, go
 
 _choosing = threading.Lock()
 
@@ -86,8 +86,7 @@ class WaitGroup(_OfOneRuntime):
     def go(self, fn: Callable[..., Any], *args: Any) -> int:
         """Counts one more, and starts fn(*args) as a goroutine that takes it off when it ends, however it does. Returns
         its goid. Errors as `go`."""
-        if not callable(fn):
-            raise ArgumentError(f"go takes a function, not {fn!r}")
+        function("go", fn)
         self.add(1)
         try:
             return go(self._call, fn, args)

@@ -21,6 +21,7 @@ from ._inside import enter, here, leave
 from ._progress import Progress, reporter
 from ._program import Program
 from ._run import POLL, Result, Run, WorkloadRun, panic_error, program_error
+from ._schedule import pairs
 from ._trace import Trace
 from ._waits import Leaks, with_stacks
 
@@ -173,12 +174,12 @@ class Runtime:
     def replay(self, choices: "Iterable[Tuple[int, int]]", workload: "str | Callable[..., Any]", /, *args: Any,
                data: Any = None, progress: Progress = None, **params: Any) -> Result:
         """The same as `run` with these choices, a Schedule or (step, goid) by rising steps, instead of the seed's; what
-        select draws stays the seed's. ArgumentError: the runtime has no seed, or the steps do not rise. For the runs of
-        `explore` the runtime has to be a new one of the same seed."""
+        select draws stays the seed's. ArgumentError: the runtime has no seed, or these are no such pairs. For the runs
+        of `explore` the runtime has to be a new one of the same seed."""
         if not self.seed:
             raise ArgumentError("a replay needs a runtime with a seed")
         run = self._new_run(workload, args, params, data)
-        run.choices = [(int(step), int(goid)) for step, goid in choices]
+        run.choices = pairs(choices)
         return self._run_to_end(run, progress)
 
     def _run_to_end(self, run: Run, progress: Progress) -> Result:
@@ -211,12 +212,15 @@ class Runtime:
         if data is not None:
             raise ArgumentError("data is for C workloads; a callable takes arguments")
         from ._callable import CallableRun
+        from ._threads import function
 
+        function("run", workload)
         run = CallableRun(self, workload, args, params)
         return self._repeatable(run, Program(workload, args, params, self.config), True)
 
     def _repeatable(self, run: Run, program: Program, pure: bool) -> Run:
-        """A seeded run can be made again if nothing before it has used up goids, and it changes no array of the caller."""
+        """A seeded run can be made again if nothing before it has used up goids, and it changes no array of the
+        caller."""
         if self.seed and pure and self._fresh:
             run.again = program.again(self.seed)
         self._fresh = False
@@ -227,10 +231,9 @@ class Runtime:
         has not returned by the end of the next run, the one in progress included, or by `close`; see `run`. An
         exception that leaves fn ends a run in progress with PanicError; outside of one it is printed, as for any
         thread. MemoryLimitError: the system has no thread left."""
-        if not callable(fn):
-            raise ArgumentError(f"go takes a function, not {fn!r}")
-        from ._threads import Goroutine
+        from ._threads import Goroutine, function
 
+        function("go", fn)
         with self._with_goroutine():
             return Goroutine(self, fn, args).begin()
 

@@ -6,6 +6,7 @@ in the trace a choice took effect is found by trying, too: with one choice less 
 import html
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
+from ._config import integer
 from ._errors import ArgumentError, check
 from ._gort import ffi, lib
 from ._trace import wait_reason
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 MARKED = 100  # choices whose place is looked for at most
 TAIL = 4      # events' worth of what was still so at the end
+_LARGEST = (1 << 64) - 1
 
 
 class Choice(NamedTuple):
@@ -27,6 +29,20 @@ class Choice(NamedTuple):
 
     step: int
     goid: int
+
+
+def pairs(choices: "Iterable[Tuple[int, int]]") -> List[Choice]:
+    """As plan takes them. ArgumentError: something is no (step, goid), or the steps do not rise."""
+    out: List[Choice] = []
+    for choice in choices:
+        try:
+            step, goid = choice
+        except (TypeError, ValueError):
+            raise ArgumentError(f"a choice is (step, goid), not {choice!r}") from None
+        out.append(Choice(integer("step", step, 0, _LARGEST), integer("goid", goid, 0, _LARGEST)))
+        if len(out) > 1 and out[-2].step >= out[-1].step:
+            raise ArgumentError(f"choices come by rising steps: {out[-1].step} is after {out[-2].step}")
+    return out
 
 
 def plan(pointer: Any, choices: "Optional[Sequence[Tuple[int, int]]]") -> None:
@@ -80,8 +96,8 @@ class Schedule(Sequence[Choice]):
         and `attach`, of a collection or a setting that was asked for."""
         if self._timeline is None:
             if self._again is None:
-                raise ArgumentError("only the first run of a runtime that had no goroutines before, and one without data, "
-                                    "can be made again")
+                raise ArgumentError("only the first run of a runtime that had no goroutines before, and one without "
+                                    "data, can be made again")
             self._timeline = Timeline(self._again(self), self, self._effects())
         return self._timeline
 

@@ -8,6 +8,7 @@ free-threaded builds), so goroutines overlap in what blocks and in what C does, 
 `go` makes the goroutine first, a seat (gort_seat_new), and then its thread, which takes it. So it has its goid and
 counts as awake before the thread is there, and in a seeded run the schedule alone says when it goes on.
 """
+import inspect
 import sys
 import threading
 import traceback
@@ -199,14 +200,23 @@ def _from_function(error: BaseException) -> BaseException:
     return error.with_traceback(trace or error.__traceback__)
 
 
+def function(doing: str, fn: Any) -> None:
+    """ArgumentError: fn is no function whose call does what it is for."""
+    if not callable(fn):
+        raise ArgumentError(f"{doing} takes a function, not {fn!r}")
+    for f in (fn, type(fn).__call__):
+        if inspect.iscoroutinefunction(f) or inspect.isgeneratorfunction(f) or inspect.isasyncgenfunction(f):
+            raise ArgumentError(f"{doing} takes a function, and who calls {fn!r} gets a coroutine or a generator, "
+                                "of which nothing has run")
+
+
 def go(fn: Callable[..., Any], *args: Any) -> int:
     """Go's `go fn(*args)`: a new goroutine in the runtime of this one; returns its goid.
 
     It ends with fn, or when the run does, by an exception of class BaseException that unwinds it. An exception that
     leaves fn ends the run with PanicError. ArgumentError: outside a goroutine (see Runtime.go); MemoryLimitError: the
     system has no thread left."""
-    if not callable(fn):
-        raise ArgumentError(f"go takes a function, not {fn!r}")
+    function("go", fn)
     home("go")
     assert here.runtime is not None
     return Goroutine(here.runtime, fn, args).begin()

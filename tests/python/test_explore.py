@@ -180,6 +180,15 @@ def test_replay_needs_a_seed_and_rising_steps(rt):
         seeded.replay([(2, 1), (2, 1)], "philosophers")
 
 
+@pytest.mark.parametrize("choices, message", [
+    ([(1,)], r"is \(step, goid\), not \(1,\)"), ([(1, 2, 3)], "is .step, goid., not"), ([5], "is .step, goid., not 5"),
+    ([(-1, 2)], "step=-1 is out of range"), ([(1, -2)], "goid=-2 is out of range"), ([(1.5, 2)], "step is an integer"),
+    ([(1, 2**64)], "goid=.* is out of range"), ([(3, 2), (2, 2)], "2 is after 3"), ([(2, 1), (2, 1)], "2 is after 2")])
+def test_what_is_no_list_of_choices(choices, message):
+    with gort.Runtime(seed=1) as rt, pytest.raises(gort.ArgumentError, match=message):
+        rt.replay(choices, "philosophers")
+
+
 def test_only_a_first_run_can_be_drawn():
     with gort.Runtime(seed=3) as rt:
         first, second = rt.run("philosophers"), rt.run("philosophers")

@@ -1,4 +1,5 @@
 """Python callables as goroutines: how they begin, see each other and fail."""
+import functools
 import threading
 
 import gort
@@ -42,6 +43,34 @@ def test_wrong_arguments(rt, call, message):
     with pytest.raises(gort.Error, match=message) as e:
         call(rt)
     assert isinstance(e.value, gort.ArgumentError) or isinstance(e.value.__cause__, gort.ArgumentError)
+
+
+async def _coroutine():
+    pass
+
+
+def _generator():
+    yield
+
+
+async def _asynchronous_generator():
+    yield
+
+
+class _Called:
+    async def __call__(self):
+        pass
+
+
+@pytest.mark.parametrize("fn", [
+    _coroutine, _generator, _asynchronous_generator, functools.partial(_generator), _Called()])
+@pytest.mark.parametrize("call", [
+    lambda rt, fn: rt.run(fn), lambda rt, fn: rt.go(fn), lambda rt, fn: gort.explore(fn, runs=1),
+    lambda rt, fn: rt.run(gort.go, fn), lambda rt, fn: rt.run(lambda: gort.WaitGroup().go(fn))])
+def test_what_would_do_nothing_is_refused(rt, call, fn):
+    with pytest.raises(gort.Error, match="of which nothing has run"):
+        call(rt, fn)
+    assert isinstance(rt.run(_Called).value, _Called), "a class is called as it is"
 
 
 def test_a_thousand_goroutines(rt):
