@@ -87,11 +87,11 @@ int be_io_kind(intptr_t fd)
 	return S_ISSOCK(st.st_mode) ? BE_IO_SOCKET : BE_IO_FILE;
 }
 
-/* Sockets of AF_UNIX end a read behind a message with descriptors, SCTP behind each. Elsewhere than in Linux it is not
- * known which protocol it is, and kqueue does not tell of urgent data. */
+/* Sockets of AF_UNIX end a read behind a message with descriptors, SCTP behind each. Elsewhere than in Linux nothing is
+ * known: kqueue does not tell of urgent data. */
 bool be_io_stream(intptr_t fd)
 {
-#ifdef SO_PROTOCOL
+#ifdef __linux__
 	int protocol = 0;
 	socklen_t len = sizeof protocol;
 

@@ -322,7 +322,9 @@ void rt_group_drop(rt_g *gp)
 			m->f->running--;
 		return;
 	}
-	if (mp != NULL && mp->rt == gp->rt && mp->p != NULL) { /* it ends the run, or only itself if nothing runs */
+	/* It ends the run, or only itself if nothing runs; curg says nothing on g0. Who has a P drops nobody else but
+	 * the host's main (preempt.c), which is no member. */
+	if (mp != NULL && mp->rt == gp->rt && mp->p != NULL) {
 		m->code = GORT_EFATAL;
 		finish(m);
 		return;

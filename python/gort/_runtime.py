@@ -299,14 +299,14 @@ class Runtime:
 
     def leak_dump(self) -> str:
         """The same of the goroutines that nobody can wake any more: what they wait for, without a
-        deadline, is reached by none but leaked goroutines. Of Python's goroutines none: their frames keep what they wait
-        for. Stops the world for as long as a walk through the whole heap takes."""
+        deadline, is reached by none but leaked goroutines. Of Python's goroutines none: their frames
+        keep what they wait for. Stops the world for as long as a walk through the whole heap takes."""
         with self._using() as pointer:
             return dump(lib.binding_leak_dump, pointer, "leak_dump").decode(errors="replace")
 
     def leaks(self) -> Leaks:
         """The goroutines of `leak_dump` as a sequence of Goroutine, with `on`, `created_by` and `stack`, a graph and a
-        picture. Stops the world twice for as long as `leak_dump` does once."""
+        picture; none of Python's, as there. Stops the world twice for as long as `leak_dump` does once."""
         with self._using() as pointer:
             report = dump(lib.binding_leak_dump, pointer, "leaks").decode(errors="replace")
             found = read_goroutines(pointer, lib.gort_leaked_goroutines_sized, self.seed != 0)
