@@ -28,6 +28,8 @@ void rt_scav_cycle(rt_mheap *h);
 typedef struct rt_scavworker rt_scavworker;
 void rt_scavworker_init(rt_scavworker *w, int64_t now);
 int64_t rt_scavworker_turn(rt_scavworker *w, rt_mheap *h, int procs, int64_t now);
+/* Any thread: returns when the pages that the worker had in its hands are in the heap again. Up to a piece's time. */
+void rt_scavworker_wait(rt_scavworker *w);
 
 /* How long to sleep between pieces of work: a PI controller over the share of time. Pure. */
 typedef struct rt_scavpacer {
@@ -43,6 +45,7 @@ struct rt_scavworker {
 	rt_scavpacer pacer;
 	int64_t worked;    /* ns, in the turn that has begun; 0: none has */
 	int64_t since, pause; /* when the last turn was over, and how long to sleep from then on */
+	rt_mutex busy;     /* rank scavworker; held while pages are in the worker's hands */
 	uint64_t dry;      /* the moment in the heap's life (moment()) at which nothing was found any more; 0: never */
 };
 

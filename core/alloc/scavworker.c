@@ -29,13 +29,15 @@ static uint64_t moment(const rt_mheap *h)
 }
 
 /* True: nothing is left that could go. */
-static bool piece(rt_mheap *h, int64_t began, int64_t *took)
+static bool piece(rt_scavworker *w, rt_mheap *h, int64_t began, int64_t *took)
 {
 	size_t gone, due;
 
 	do {
 		due = rt_scav_due(h);
+		rt_lock(&w->busy, RT_RANK_scavworker);
 		gone = due > 0 ? rt_scavenge(h, due < RT_SCAV_QUANTUM ? due : RT_SCAV_QUANTUM, false) : 0;
+		rt_unlock(&w->busy, RT_RANK_scavworker);
 		rt_add64_full(&h->scav.background, gone);
 		*took = be_nanotime() - began;
 	} while (gone > 0 && *took < PIECE);
@@ -53,7 +55,7 @@ int64_t rt_scavworker_turn(rt_scavworker *w, rt_mheap *h, int procs, int64_t now
 		return -1;
 	if (slept < w->pause)
 		return w->pause - slept;
-	if (piece(h, now, &took))
+	if (piece(w, h, now, &took))
 		w->dry = at;
 	w->worked += took;
 	rt_add64_full(&h->scav.background_ns, (uint64_t)took);
@@ -63,4 +65,10 @@ int64_t rt_scavworker_turn(rt_scavworker *w, rt_mheap *h, int procs, int64_t now
 	w->since = now + took;
 	w->worked = 0;
 	return w->dry == at || rt_scav_due(h) == 0 ? -1 : w->pause;
+}
+
+void rt_scavworker_wait(rt_scavworker *w)
+{
+	rt_lock(&w->busy, RT_RANK_scavworker);
+	rt_unlock(&w->busy, RT_RANK_scavworker);
 }

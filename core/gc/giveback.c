@@ -39,5 +39,6 @@ void rt_gc_give_back(gort_runtime *rt, const char *who)
 		left -= gone < left ? gone : left;
 		rt_gc_yield_point();
 	}
+	rt_scavworker_wait(&gc->scavworker); /* what it took before us is not given back yet */
 	rt_stackpool_tick(rt->stacks);
 }
