@@ -37,6 +37,9 @@ static inline int64_t rt_now(gort_runtime *rt)
 	return RT_LIKELY(rt->seeded == NULL) ? be_nanotime() : rt_seeded_now(rt);
 }
 
+/* Virtual time as the program asks for it: who reads it all the time waits for it to pass. */
+int64_t rt_seeded_clock(rt_m *mp);
+
 static inline uint64_t rt_g_runs(const rt_g *gp)
 {
 	return rt_load64_rlx(&gp->turns) / RT_TURN;

@@ -11,7 +11,8 @@
  * Time is virtual. It stands while anybody can run, and jumps to the next timer when nobody can, or when for YIELDS
  * turns all that ran have only yielded: they wait for it. So a sleep costs nothing, and a timeout comes when all
  * that could prevent it has not. While goroutines wait for descriptors nobody can know that: then it passes as the
- * real one does.
+ * real one does. Who asks again and again (try_lock, a receive that does not wait, the clock) instead of waiting looks
+ * like one who computes. After ASKS calls in which nothing has happened to anybody each further one takes a TICK.
  *
  * Numbers that select and others draw come from the P's generator, which starts anew with each run.
  *
@@ -35,7 +36,7 @@
  */
 #include "core/sched/seeded.h"
 
-enum { POLL_TURN = 64, YIELDS = 10000 };
+enum { POLL_TURN = 64, YIELDS = 10000, ASKS = 10000, TICK = 1000 /* ns */ };
 
 /* Everything belongs to who has the P, or to who begins a run, unless noted. */
 struct rt_seeded {
@@ -48,8 +49,10 @@ struct rt_seeded {
 	rt_g *resumes;     /* was interrupted by what is no choice, and goes on after that; or NULL */
 	uint32_t counted;  /* all of these and the pool, in runqsize; written under sched.lock */
 	uint64_t system;   /* goroutines of the runtime's own, ever */
-	uint64_t polled;   /* the step at which descriptors were looked at last */
+	uint64_t turns;    /* of the scheduler */
+	uint64_t polled;   /* steps and turns when descriptors were looked at last */
 	uint32_t yields;   /* turns since anything but a yield has happened */
+	uint32_t asks;     /* points, and looks at the clock, since anybody has become runnable but by a yield */
 	rt_gqueue waiting; /* born outside a run: for the next one. Guarded by sched.lock */
 	rt_atomic32 renew; /* 1: a run has begun, and the chooser has not; by who begins it */
 };
@@ -129,7 +132,8 @@ static RT_NOINLINE void renew(gort_runtime *rt, rt_p *pp)
 	rt_unlock(&rt->sched.lock, RT_RANK_sched);
 	rt_chooser_begin(&sd->chooser, rt_load64_rlx(&rt->sched.goidgen));
 	rt_rand_seed(&pp->rand, rt->cfg.seed);
-	sd->polled = sd->yields = 0;
+	sd->turns = sd->polled = 0;
+	sd->yields = sd->asks = 0;
 }
 
 void rt_seeded_forget_locked(gort_runtime *rt)
@@ -205,6 +209,26 @@ void rt_seeded_waited(gort_runtime *rt, int64_t ns)
 	set_now(rt, rt_seeded_now(rt) + ns);
 }
 
+/* One who runs has asked. True: nothing else has happened for a while. */
+static bool only_asks(gort_runtime *rt)
+{
+	rt_seeded *sd = rt->seeded;
+
+	if (RT_LIKELY(sd->asks < ASKS)) {
+		sd->asks++;
+		return false;
+	}
+	set_now(rt, rt_seeded_now(rt) + TICK);
+	return true;
+}
+
+int64_t rt_seeded_clock(rt_m *mp)
+{
+	if (mp->p != NULL && mp->curg != NULL)
+		(void)only_asks(mp->rt);
+	return rt_seeded_now(mp->rt);
+}
+
 /* ---- The pool -------------------------------------------------------------------------------- */
 
 /* It waited for a collection, which is no part of the schedule. */
@@ -228,7 +252,7 @@ static void add(rt_seeded *sd, rt_g *gp, bool yielded)
 		sd->resumes = gp;
 	} else {
 		if (!yielded)
-			sd->yields = 0;
+			sd->yields = sd->asks = 0;
 		rt_chooser_add(&sd->chooser, gp, yielded);
 	}
 }
@@ -304,14 +328,15 @@ static bool gather(gort_runtime *rt, rt_p *pp)
 
 /* ---- Choices --------------------------------------------------------------------------------- */
 
-/* Goroutines run all the time, and nobody waits for descriptors. */
+/* Goroutines run all the time, and nobody waits for descriptors. One that is alone makes no steps. */
 static void poll_by_turn(rt_m *mp)
 {
 	rt_seeded *sd = mp->rt->seeded;
+	uint64_t moment = sd->chooser.step + ++sd->turns;
 
-	if (RT_LIKELY(rt_load32_rlx(&mp->rt->sched.pollwaiters) == 0) || sd->chooser.step < sd->polled + POLL_TURN)
+	if (RT_LIKELY(rt_load32_rlx(&mp->rt->sched.pollwaiters) == 0) || moment < sd->polled + POLL_TURN)
 		return;
-	sd->polled = sd->chooser.step;
+	sd->polled = moment;
 	(void)rt_poll_now(mp);
 }
 
@@ -450,6 +475,10 @@ void rt_seeded_point(rt_m *mp)
 	}
 	if (!fits || is_collector(gp))
 		return;
+	if (RT_UNLIKELY(only_asks(rt)) && rt_load32_rlx(&rt->sched.pollwaiters) > 0) {
+		rt_mcall(mp, aside0); /* what it asks for may come from outside */
+		mp = rt_self();
+	}
 	if (RT_UNLIKELY((int64_t)rt_load64_rlx(&mp->p->timers.next) <= rt_seeded_now(rt))) {
 		rt_mcall(mp, timers0);
 		return;

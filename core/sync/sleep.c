@@ -43,7 +43,9 @@ GORT_API int64_t gort_nanotime(void)
 {
 	rt_m *mp = rt_self();
 
-	return mp != NULL ? rt_now(mp->rt) : be_nanotime();
+	if (mp == NULL)
+		return be_nanotime();
+	return RT_LIKELY(!mp->seeded) ? rt_now(mp->rt) : rt_seeded_clock(mp);
 }
 
 GORT_API void gort_sleep(int64_t ns)

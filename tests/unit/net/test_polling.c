@@ -319,12 +319,73 @@ static void test_closed_in_a_try(void **state)
 }
 #endif
 
+/* ---- Under a seed ---------------------------------------------------------------------------------- */
+
+static gort_chan *heard;
+static pair ends;
+
+static void hears(void *arg)
+{
+	int64_t deadline = (int64_t)(intptr_t)arg, got;
+	char b;
+
+	got = gort_conn_read_until(ends.there, &b, 1, deadline != GORT_FOREVER ? gort_nanotime() + deadline : deadline);
+	gort_chan_send(heard, &got);
+}
+
+static int64_t ask(bool yields)
+{
+	int64_t got = 0;
+
+	while (gort_chan_try_recv(heard, &got) == GORT_EAGAIN)
+		if (yields)
+			gort_gosched();
+	return got;
+}
+
+/* Alone, it asks and never waits: nobody sleeps in the poller, and no choice is made. */
+static void asks_alone(void *arg)
+{
+	(void)arg;
+	heard = gort_chan_make(GORT_TYPE(int64_t), 1);
+	ends = connect_pair();
+	for (int i = 0; i < 4; i++) {
+		CHECK(gort_go(hears, (void *)(intptr_t)GORT_FOREVER) == 0);
+		for (int k = 0; k < 10; k++)
+			gort_gosched(); /* it waits now */
+		CHECK(gort_conn_write(ends.here, "x", 1) == 1);
+		CHECK(ask(i % 2 == 0) == 1);
+		CHECK(gort_go(hears, (void *)(intptr_t)(20 * GORT_MILLISECOND)) == 0);
+		CHECK(ask(i % 2 == 0) == GORT_ETIMEDOUT);
+	}
+	close_pair(&ends);
+}
+
+static void test_who_asks_under_a_seed(void **state)
+{
+	(void)state;
+	for (int seed = 1; seed <= 10; seed++) {
+		gort_config cfg;
+		gort_runtime *rt;
+
+		rt_store32_rlx(&failures, 0);
+		gort_config_init(&cfg);
+		cfg.seed = (uint64_t)seed;
+		assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
+		assert_int_equal(gort_runtime_run(rt, asks_alone, NULL), 0);
+		assert_int_equal(gort_runtime_free(rt), 0);
+		if (rt_load32_acq(&failures) > 0)
+			fail_msg("seed %d: %s", seed, first_failure);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_deadlock),
 		cmocka_unit_test(test_timer_beside),
 		cmocka_unit_test(test_crowd),
+		cmocka_unit_test(test_who_asks_under_a_seed),
 #ifndef _WIN32 /* there a pipe is no descriptor that can be waited for */
 		cmocka_unit_test(test_closed_in_a_try),
 #endif

@@ -322,6 +322,59 @@ static void test_who_spins_lets_others_run(void **state)
 	}
 }
 
+/* Who asks instead of waiting. Time stands for those who compute, and must not for him. */
+static gort_mutex held;
+static gort_chan *letter;
+
+static void holds(void *arg)
+{
+	int64_t x = 'x';
+
+	(void)arg;
+	gort_mutex_lock(&held);
+	rt_store32_rel(&flag, 1);
+	gort_sleep(5 * GORT_MILLISECOND);
+	gort_mutex_unlock(&held);
+	gort_sleep(5 * GORT_MILLISECOND);
+	gort_chan_send(letter, &x);
+}
+
+static void asks(void *arg)
+{
+	int64_t later, x = 0;
+
+	(void)arg;
+	rt_store32_rlx(&flag, 0);
+	letter = gort_chan_make(GORT_TYPE(int64_t), 1);
+	assert_int_equal(gort_go(holds, NULL), 0);
+	spin(NULL);
+	while (!gort_mutex_try_lock(&held))
+		;
+	gort_mutex_unlock(&held);
+	while (gort_chan_try_recv(letter, &x) == GORT_EAGAIN)
+		;
+	assert_int_equal(x, 'x');
+	later = gort_nanotime() + GORT_MILLISECOND;
+	assert_true(later >= RT_SEEDED_EPOCH + 11 * GORT_MILLISECOND);
+	while (gort_nanotime() < later)
+		;
+	assert_true(gort_nanotime() < later + GORT_MILLISECOND);
+}
+
+static void test_who_asks_again_and_again_gets_an_answer(void **state)
+{
+	(void)state;
+	for (int seed = 1; seed <= 20; seed++) {
+		uint64_t hash = hash_of(asks, (uint64_t)seed, NULL);
+
+		assert_true(hash == hash_of(asks, (uint64_t)seed, NULL));
+		begin_seed(seed);
+		assert_int_equal(gort_schedule_set(rt, NULL, 0), 0);
+		assert_int_equal(gort_runtime_run(rt, asks, NULL), 0);
+		end();
+	}
+}
+
 /* ---- Recorded schedules ---------------------------------------------------------------------- */
 
 static void test_a_recorded_schedule_replays(void **state)
@@ -446,6 +499,7 @@ int main(void)
 		cmocka_unit_test(test_timers_that_are_due_at_once),
 		cmocka_unit_test(test_who_waits_for_time_by_yielding),
 		cmocka_unit_test(test_who_spins_lets_others_run),
+		cmocka_unit_test(test_who_asks_again_and_again_gets_an_answer),
 		cmocka_unit_test(test_a_recorded_schedule_replays),
 		cmocka_unit_test(test_schedules_that_are_refused),
 		cmocka_unit_test(test_memory_ends),
