@@ -33,10 +33,12 @@ static void wait_for_callable(void *arg)
 	binding_run *run = arg; /* its first member */
 	gort_seat *seat = NULL;
 
+	gort_pin(); /* the gate is opened, or there is no seat: nobody drops main in between */
 	run->code = gort_seat_new(gort_self(), &seat, NULL);
-	if (run->code != 0)
+	if (run->code != 0) {
+		gort_unpin();
 		return;
-	gort_pin(); /* the gate is opened, or it is not: nobody drops main in between */
+	}
 	run->seat = seat;
 	open_gate(run);
 	gort_unpin();
