@@ -197,6 +197,8 @@ static void begin_record(rt_tracewriter *w)
 
 static void put_time(rt_tracewriter *w, const char *key, int64_t ns)
 {
+	if (ns < 0)
+		ns = 0; /* another runtime's clock, behind the first one's */
 	put(w, ",\"%s\":%" PRId64 ".%03" PRId64, key, ns / 1000, ns % 1000);
 }
 
@@ -209,7 +211,7 @@ static void put_head(rt_tracewriter *w, const char *name, const char *kind, int 
 	put_string(w, name);
 	put(w, ",\"ph\":\"%s\",\"pid\":%d,\"tid\":%" PRIu64, kind, pid, tid);
 	/* The state of a goroutine in the first snapshot may be a tick older than the origin. */
-	put_time(w, "ts", time > w->origin ? time - w->origin : 0);
+	put_time(w, "ts", time - w->origin);
 }
 
 static void put_process_name(rt_tracewriter *w, int pid, const char *name)
@@ -463,7 +465,7 @@ static void add_stopped(rt_tracewriter *w, const gort_event *e)
 	int64_t lasted = (int64_t)(e->args[0] + e->args[1]);
 
 	if (lasted < 0 || lasted > e->time - w->origin)
-		lasted = e->time - w->origin; /* it began before the trace */
+		lasted = e->time > w->origin ? e->time - w->origin : 0; /* it began before the trace */
 	put_head(w, "stop the world", "X", WORLD, WORLD_STOPPED, e->time - lasted);
 	put_time(w, "dur", lasted);
 	put(w, ",\"args\":{");
