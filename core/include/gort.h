@@ -824,7 +824,8 @@ enum { /* formats of gort_trace_buffer_write */
 	                         * P, addresses numbered as they come up: of seeded runs equal if the schedules are */
 };
 GORT_API int gort_trace_buffer_new(gort_trace_buffer **out, size_t max);
-/* For gort_trace_start; change groups in a copy to see less. */
+/* For gort_trace_start; change groups in a copy to see less. Events of runtimes that report to one buffer at the same
+ * time are kept as they come: in the order of each, and mixed. */
 GORT_API const gort_trace_listener *gort_trace_buffer_listener(gort_trace_buffer *b);
 /* Copies up to n events, from the i-th kept one on; returns how many. */
 GORT_API size_t gort_trace_buffer_read(gort_trace_buffer *b, size_t i, gort_event *out, size_t n);

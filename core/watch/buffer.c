@@ -7,12 +7,14 @@
  * Rejected: one array that doubles (copies 64 MB at a million events while the rings fill up).
  *
  * The reader's thread appends, any thread reads, under one lock. It is not held while memory is asked for or the host's
- * writer is called; what is dropped meanwhile is missing in the output.
+ * writer is called; what is dropped meanwhile is missing in the output. The threads of several runtimes that report
+ * to one buffer take turns by a second lock, over all that one of them does. In the child of a fork the threads that
+ * may have held them are gone: the first that comes makes both free.
  */
 #include "core/watch/watch.h"
 
 #include "core/base/lock.h"
-#include "core/sched/sched_inline.h"
+#include "core/sched/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,14 +29,39 @@ struct gort_trace_buffer {
 	/* set once */
 	gort_trace_listener listener;
 	size_t max; /* 0 = all */
+	rt_mutex filling; /* rank tracefill: a reader's thread; no goroutine waits for it */
 	rt_mutex lock; /* rank tracekeep */
-	/* written under lock, by the reader's thread alone (but `lost`) */
+	rt_atomic64 forks; /* rt_forks() where the locks are of use; RESETTING: somebody makes them so */
+	/* written under lock by who has `filling` (but `lost`) */
 	uint64_t begin, end;
 	uint64_t lost; /* what the listener was told, and what found no memory */
 	chunk **table;
 	size_t cap; /* of the table; a power of two, or 0 */
-	chunk *spare; /* the reader's thread's */
+	chunk *spare; /* of who has `filling` */
 };
+
+#define RESETTING UINT64_MAX
+
+static void lock(gort_trace_buffer *b)
+{
+	uint64_t now = rt_forks(), was;
+
+	while (RT_UNLIKELY((was = rt_load64_acq(&b->forks)) != now)) {
+		if (was == RESETTING || !rt_cas64_full(&b->forks, was, RESETTING)) {
+			be_thread_yield();
+			continue;
+		}
+		rt_store32_rlx(&b->filling.key, 0);
+		rt_store32_rlx(&b->lock.key, 0);
+		rt_store64_rel(&b->forks, now);
+	}
+	rt_lock(&b->lock, RT_RANK_tracekeep);
+}
+
+static void unlock(gort_trace_buffer *b)
+{
+	rt_unlock(&b->lock, RT_RANK_tracekeep);
+}
 
 static chunk **slot(gort_trace_buffer *b, uint64_t k)
 {
@@ -57,10 +84,10 @@ static bool grow_table(gort_trace_buffer *b)
 		return false;
 	for (uint64_t k = first; k < first + chunks(b); k++)
 		table[k & (cap - 1)] = *slot(b, k);
-	rt_lock(&b->lock, RT_RANK_tracekeep);
+	lock(b);
 	b->table = table;
 	b->cap = cap;
-	rt_unlock(&b->lock, RT_RANK_tracekeep);
+	unlock(b);
 	free(old);
 	return true;
 }
@@ -114,17 +141,20 @@ static chunk *append_locked(gort_trace_buffer *b, const gort_event *events, size
 
 static void lose(gort_trace_buffer *b, uint64_t n)
 {
-	rt_lock(&b->lock, RT_RANK_tracekeep);
+	lock(b);
 	b->lost += n;
-	rt_unlock(&b->lock, RT_RANK_tracekeep);
+	unlock(b);
 }
 
-/* Only this thread changes the buffer. It calls malloc and free without the lock: a goroutine that stands in malloc
+/* Only who fills changes the buffer. It calls malloc and free without the lock: a goroutine that stands in malloc
  * gets no P from one that waits here with its P for the lock. */
 static void on_events(void *data, const gort_event *events, size_t n)
 {
 	gort_trace_buffer *b = data;
 
+	lock(b); /* the other one is of use after that */
+	unlock(b);
+	rt_lock(&b->filling, RT_RANK_tracefill);
 	for (size_t i = 0, run; i < n; i += run) {
 		chunk *old;
 
@@ -136,11 +166,12 @@ static void on_events(void *data, const gort_event *events, size_t n)
 		run = CHUNK - b->end % CHUNK;
 		if (run > n - i)
 			run = n - i;
-		rt_lock(&b->lock, RT_RANK_tracekeep);
+		lock(b);
 		old = append_locked(b, events + i, run);
-		rt_unlock(&b->lock, RT_RANK_tracekeep);
+		unlock(b);
 		free(old);
 	}
+	rt_unlock(&b->filling, RT_RANK_tracefill);
 }
 
 static void on_lost(void *data, uint64_t n)
@@ -158,6 +189,7 @@ GORT_API int gort_trace_buffer_new(gort_trace_buffer **out, size_t max)
 	if (b == NULL)
 		return GORT_ENOMEM;
 	b->max = max;
+	rt_store64_rlx(&b->forks, rt_forks());
 	b->listener = (gort_trace_listener){
 		.size = sizeof b->listener,
 		.groups = GORT_TRACE_ALL,
@@ -180,7 +212,7 @@ static size_t copy(gort_trace_buffer *b, uint64_t *at, gort_event *out, size_t n
 	rt_m *self = rt_hold();
 	size_t done = 0;
 
-	rt_lock(&b->lock, RT_RANK_tracekeep);
+	lock(b);
 	if (*at < b->begin)
 		*at = b->begin;
 	while (done < n && *at < b->end) {
@@ -194,7 +226,7 @@ static size_t copy(gort_trace_buffer *b, uint64_t *at, gort_event *out, size_t n
 		done += run;
 		*at += run;
 	}
-	rt_unlock(&b->lock, RT_RANK_tracekeep);
+	unlock(b);
 	rt_unhold(self);
 	return done;
 }
@@ -209,9 +241,9 @@ static range kept(gort_trace_buffer *b)
 	rt_m *self = rt_hold();
 	range r;
 
-	rt_lock(&b->lock, RT_RANK_tracekeep);
+	lock(b);
 	r = (range){ b->begin, b->end, b->lost };
-	rt_unlock(&b->lock, RT_RANK_tracekeep);
+	unlock(b);
 	rt_unhold(self);
 	return r;
 }

@@ -115,6 +115,31 @@ static void test_arguments(void **state)
 	gort_trace_buffer_free(NULL);
 }
 
+/* ---- Several fill it ---- */
+
+static void fill_by_ones(void *arg)
+{
+	for (int64_t i = 0; i < 20000; i++)
+		feed_range(arg, i, i + 1 + i % 3);
+}
+
+/* Two runtimes report to it. */
+static void test_two_fill_it(void **state)
+{
+	(void)state;
+	for (size_t max = 0; max < 6000; max += 2500) {
+		gort_trace_buffer *b = make(max);
+		be_thread t[2];
+
+		for (int i = 0; i < 2; i++)
+			assert_int_equal(be_thread_start(&t[i], fill_by_ones, b, 0), 0);
+		for (int i = 0; i < 2; i++)
+			be_thread_join(&t[i]);
+		assert_int_equal(gort_trace_buffer_len(b), max > 0 ? max : 2 * 39999);
+		gort_trace_buffer_free(b);
+	}
+}
+
 /* ---- Reading while it fills ---- */
 
 enum { TOTAL = 300000, LIMIT = 3000 };
@@ -422,6 +447,7 @@ int main(void)
 		cmocka_unit_test(test_keeps_all),
 		cmocka_unit_test(test_keeps_the_last),
 		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_two_fill_it),
 		cmocka_unit_test(test_reads_while_it_fills),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_writer_errors),
