@@ -51,6 +51,11 @@ static gort_runtime **find_locked(gort_runtime *rt)
 	return at;
 }
 
+uint64_t rt_forks(void)
+{
+	return rt_load64_rlx(&process.forkgen);
+}
+
 int rt_runtime_alive(gort_runtime *rt)
 {
 	rt_m *self = rt_hold();
@@ -253,6 +258,7 @@ GORT_API int gort_runtime_new(gort_runtime **out, const gort_config *cfg)
 	rt->up.scope = rt_scope_call;
 	rt->up.goroutine_drop = goroutine_drop;
 	rt->up.run_failed = rt_watch_failed;
+	rt->up.run_dropped = rt_dumps_dropped;
 	rt->up.alarm = rt_timer_ring;
 	rt->up.pool_cleanup = rt_pool_cleanup;
 	rt->up.goroutine_fault = rt_panic_fault;
@@ -319,7 +325,22 @@ static void end_threads(gort_runtime *rt)
 	}
 }
 
-/* Claims the end of rt: nobody else frees it, and no new call finds it. */
+static bool busy(gort_runtime *rt)
+{
+	bool r;
+
+	rt_lock(&rt->life, RT_RANK_life);
+	r = rt->running;
+	rt_unlock(&rt->life, RT_RANK_life);
+	rt_lock(&rt->sched.lock, RT_RANK_sched);
+	r = r || rt->sched.nattached > 0;
+	rt_unlock(&rt->sched.lock, RT_RANK_sched);
+	return r;
+}
+
+/* Claims the end of rt: nobody else frees it, and no new call finds it. One that is in use stays on the list all the
+ * time: who asks whether it can go is no reason for others not to find it. In the child of a fork nobody uses it, and
+ * its locks may be held by threads that are not there. */
 static int delist(gort_runtime *rt)
 {
 	rt_m *self = rt_hold();
@@ -329,27 +350,11 @@ static int delist(gort_runtime *rt)
 	rt_lock(&process.lock, RT_RANK_registry);
 	at = find_locked(rt);
 	if (*at != NULL) {
-		*at = rt->next;
-		r = 0;
+		r = same_process(rt) && (gort_self() == rt || busy(rt)) ? GORT_EBUSY : 0;
+		if (r == 0)
+			*at = rt->next;
 	}
 	rt_unlock(&process.lock, RT_RANK_registry);
-	rt_unhold(self);
-	return r;
-}
-
-static int busy(gort_runtime *rt)
-{
-	rt_m *self = rt_hold();
-	int r = 0;
-
-	rt_lock(&rt->life, RT_RANK_life);
-	if (rt->running)
-		r = GORT_EBUSY;
-	rt_unlock(&rt->life, RT_RANK_life);
-	rt_lock(&rt->sched.lock, RT_RANK_sched);
-	if (rt->sched.nattached > 0)
-		r = GORT_EBUSY;
-	rt_unlock(&rt->sched.lock, RT_RANK_sched);
 	rt_unhold(self);
 	return r;
 }
@@ -384,27 +389,28 @@ enum { FREE_WAIT = 100 * 1000 * 1000 }; /* ns */
 
 GORT_API int gort_runtime_free(gort_runtime *rt)
 {
+	int r;
+
 	if (rt == NULL)
 		return 0;
-	if (delist(rt) != 0)
-		return GORT_EINVAL;
+	r = delist(rt);
+	if (r != 0)
+		return r;
 	if (!same_process(rt)) {
 		rt_watch_forget(rt);
 		unboot(rt);
 		return 0;
 	}
-	if (gort_self() == rt || busy(rt) != 0) {
-		relist(rt);
-		return GORT_EBUSY;
-	}
-	rt_watch_fini(rt);
+	rt_watch_close(rt);
 	rt_stop_world(rt, RT_STW_END_OF_RUN);
 	rt_drop_all(rt);
 	if (!rt_dropped_wait(rt, FREE_WAIT)) {
 		rt_start_world(rt);
+		rt_watch_reopen(rt);
 		relist(rt);
 		return GORT_EBUSY;
 	}
+	rt_dumps_dropped(rt, true);
 	end_helpers(rt);
 	rt_data_end(rt);
 	end_threads(rt);

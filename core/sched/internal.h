@@ -223,6 +223,8 @@ void rt_team_join_locked(rt_sched *sc);      /* there is one, and it wants someb
 
 /* api/runtime.c: 0, GORT_EINVAL (freed before), GORT_EFORKED */
 int rt_runtime_alive(gort_runtime *rt);
+/* Another number in the child of each fork. */
+uint64_t rt_forks(void);
 
 /* run.c */
 bool rt_run_claim(gort_runtime *rt, int code); /* true: the caller ends the run; then rt_run_wake */

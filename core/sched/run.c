@@ -342,6 +342,8 @@ void rt_drop_all(gort_runtime *rt)
 	dropping(rt, 0);
 	rt_landed_wait(rt);
 	rt_timers_drop(rt);
+	if (rt_load32_acq(&rt->sched.ndropped) == 0) /* else at the end of the next run */
+		rt->up.run_dropped(rt, false);
 }
 
 static void deadlock_text(gort_runtime *rt)

@@ -194,6 +194,7 @@ typedef struct rt_upcalls {
 	                                   * on gp, or world stopped */
 	void (*alarm)(rt_alarm *a);             /* sync: see rt_alarm */
 	void (*run_failed)(gort_runtime *rt);   /* watch: goroutines are about to be dropped; world stopped */
+	void (*run_dropped)(gort_runtime *rt, bool all); /* watch: they are dropped, and none is in foreign code */
 	void (*pool_cleanup)(gort_runtime *rt); /* sync: a collection begins; world stopped */
 	/* builtin, sync: words off the heap that may hold heap pointers. gp does not run; the world is stopped */
 	void (*panic_roots)(rt_g *gp, void (*visit)(void *data, void **slot), void *data);

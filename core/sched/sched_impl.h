@@ -431,6 +431,8 @@ struct gort_runtime {
 	bool modmalloc;          /* malloc is in there, too */
 	rt_array failed;         /* gort_goroutine[nfailed]: of the moment when the last run failed */
 	size_t nfailed;
+	rt_mutex dumplock;       /* rank dumps */
+	struct rt_dump *dumps;   /* guarded by it: watch/goroutines.c */
 	rt_text error;           /* for gort_runtime_error: by who claimed the end, then by the host */
 	rt_failure failure;      /* by who claimed the end */
 	rt_traceback traceback;  /* set once */

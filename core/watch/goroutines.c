@@ -92,6 +92,8 @@ GORT_API size_t gort_goroutines_sized(gort_runtime *rt, gort_goroutine *out, siz
 	size_t have;
 	rt_glist l;
 
+	if (rt_runtime_alive(rt) != 0)
+		return 0;
 	stop(rt);
 	if (rt_glist_make(rt, &l)) {
 		have = l.n;
@@ -144,39 +146,118 @@ GORT_API size_t gort_failed_goroutines_sized(gort_runtime *rt, gort_goroutine *o
 
 /* ---- The dumps -------------------------------------------------------------------------------- */
 
-/* Made before the world stops. NULL: no memory. */
-static rt_report *new_report(gort_runtime *rt, rt_text *text)
+/* The list of its runtime has it, for the goroutine that made it may be dropped meanwhile: while it waits for its turn
+ * to stop the world, or in the writer, which is the program's. */
+typedef struct rt_dump rt_dump;
+struct rt_dump {
+	gort_runtime *rt;
+	size_t bytes;
+	rt_report *report;
+	rt_text text;
+	bool owned; /* by a goroutine of rt that does not outlive its run */
+	rt_dump *next, *prev; /* rt->dumplock */
+};
+
+static void release(rt_dump *d)
 {
-	return rt_report_new(text, rt->traceback.level < 1 ? 1 : rt->traceback.level);
+	rt_report_free(d->report);
+	rt_text_free(&d->text);
+	rt_pages_free(d, d->bytes);
+}
+
+/* Before the world stops. NULL: no memory. */
+static rt_dump *dump_new(gort_runtime *rt)
+{
+	size_t bytes = sizeof(rt_dump);
+	rt_m *self = rt_hold();
+	const rt_g *gp = rt_curg();
+	rt_dump *d = rt_oom_now(&rt->debug) ? NULL : rt_pages_new(&bytes);
+
+	if (d != NULL) {
+		*d = (rt_dump){ .rt = rt, .bytes = bytes };
+		d->owned = gp != NULL && gp->rt == rt && !gp->attached;
+		d->report = rt_report_new(&d->text, rt->traceback.level < 1 ? 1 : rt->traceback.level);
+		if (d->report == NULL) {
+			release(d);
+			d = NULL;
+		}
+	}
+	if (d != NULL) {
+		rt_lock(&rt->dumplock, RT_RANK_dumps);
+		d->next = rt->dumps;
+		if (d->next != NULL)
+			d->next->prev = d;
+		rt->dumps = d;
+		rt_unlock(&rt->dumplock, RT_RANK_dumps);
+	}
+	rt_unhold(self);
+	return d;
+}
+
+static void unlist(rt_dump *d)
+{
+	if (d->next != NULL)
+		d->next->prev = d->prev;
+	if (d->prev != NULL)
+		d->prev->next = d->next;
+	else
+		d->rt->dumps = d->next;
+}
+
+static void dump_free(rt_dump *d)
+{
+	gort_runtime *rt = d->rt;
+	rt_m *self = rt_hold();
+
+	rt_lock(&rt->dumplock, RT_RANK_dumps);
+	unlist(d);
+	rt_unlock(&rt->dumplock, RT_RANK_dumps);
+	release(d);
+	rt_unhold(self);
+}
+
+void rt_dumps_dropped(gort_runtime *rt, bool all)
+{
+	rt_lock(&rt->dumplock, RT_RANK_dumps);
+	for (rt_dump *d = rt->dumps, *next; d != NULL; d = next) {
+		next = d->next;
+		if (!d->owned && !all)
+			continue;
+		unlist(d);
+		release(d);
+	}
+	rt_unlock(&rt->dumplock, RT_RANK_dumps);
 }
 
 /* The world runs. */
-static int finish(rt_report *r, rt_text *text, int err, gort_writer write, void *data)
+static int finish(rt_dump *d, int err, gort_writer write, void *data)
 {
-	rt_report_free(r);
-	if (err == 0 && text->n > 0)
-		err = write(data, text->p, text->n);
-	rt_text_free(text);
+	if (err == 0 && d->text.n > 0)
+		err = write(data, d->text.p, d->text.n);
+	dump_free(d);
 	return err;
 }
 
 GORT_API int gort_stack_dump(gort_runtime *rt, gort_writer write, void *data)
 {
-	rt_text text = { NULL, 0, 0 };
-	rt_report *r = new_report(rt, &text);
+	int err = rt_runtime_alive(rt);
+	rt_dump *d;
 	rt_g *self;
 
-	if (r == NULL)
+	if (err != 0)
+		return err;
+	d = dump_new(rt);
+	if (d == NULL)
 		return GORT_ENOMEM;
 	stop(rt);
 	self = rt_curg();
 	if (self != NULL && self->rt != rt)
 		self = NULL;
 	if (self != NULL)
-		rt_report_g(r, self, rt_now(rt));
-	rt_report_all(rt, r, self);
+		rt_report_g(d->report, self, rt_now(rt));
+	rt_report_all(rt, d->report, self);
 	start(rt);
-	return finish(r, &text, 0, write, data);
+	return finish(d, 0, write, data);
 }
 
 static void report_leaked(void *arg, rt_g *gp)
@@ -186,17 +267,16 @@ static void report_leaked(void *arg, rt_g *gp)
 
 GORT_API int gort_leak_dump(gort_runtime *rt, gort_writer write, void *data)
 {
-	rt_text text = { NULL, 0, 0 };
 	int err = rt_runtime_alive(rt);
-	rt_report *r;
+	rt_dump *d;
 
 	if (err != 0)
 		return err;
-	r = new_report(rt, &text);
-	if (r == NULL)
+	d = dump_new(rt);
+	if (d == NULL)
 		return GORT_ENOMEM;
-	rt_report_note(r, " (leaked)");
-	return finish(r, &text, rt_leaks_find(rt, report_leaked, r), write, data);
+	rt_report_note(d->report, " (leaked)");
+	return finish(d, rt_leaks_find(rt, report_leaked, d->report), write, data);
 }
 
 typedef struct leaked {

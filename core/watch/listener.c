@@ -1,6 +1,6 @@
 /* listener.c: start and stop of a trace, and the mark of the user.
  *
- * One word says whether a trace runs: OFF -> STARTING -> ON -> STOPPING -> OFF, moved by
+ * One word says whether a trace runs: OFF -> STARTING -> ON -> STOPPING -> OFF (-> CLOSED), moved by
  * compare-and-swap. So who starts and who stops is decided without a lock, and nobody waits here:
  * a lock held over the stop of the world would be waited for by a goroutine whose P must stop.
  *
@@ -13,7 +13,12 @@
  * it might not fit: it is an array that is delivered before all else.
  *
  * The listener's functions are all called on the reader's thread, stop too, because the caller of
- * gort_trace_stop may be a goroutine. Such a caller is in a system call while it waits.
+ * gort_trace_stop may be a goroutine. Such a caller is in a system call meanwhile, and so is one who starts:
+ * a goroutine that has moved the word must move it on, and one that waits for its turn to stop the world
+ * would be dropped there at the end of the run. Who frees the runtime waits for the word, and closes it: a
+ * goroutine that was dropped and has not come back from this call yet starts nothing any more. Under a seed one that
+ * starts is dropped like any other if somebody from outside stopped the world just then; who frees the runtime cleans
+ * up after it.
  */
 #include "core/watch/watch.h"
 
@@ -23,7 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OFF, STARTING, ON, STOPPING }; /* rt->trace.control */
+enum { OFF, STARTING, ON, STOPPING, CLOSED }; /* rt->trace.control */
 enum { SLACK = 64 };                  /* goroutines that may come while we allocate */
 
 typedef struct watch {
@@ -249,8 +254,25 @@ static int start(gort_runtime *rt, const gort_trace_listener *listener)
 	return err;
 }
 
+/* The word moves on, and who frees the runtime may wait for that. */
+static void move_on(gort_runtime *rt, uint32_t to)
+{
+	rt_store32_rel(&rt->trace.control, to);
+	be_thread_wake(&rt->trace.control, INT32_MAX);
+}
+
+/* The caller is a goroutine, and not in a system call already. Its P may have been taken: it is one all the same. */
+static bool on_goroutine(void)
+{
+	const rt_m *mp = rt_self();
+
+	return mp != NULL && mp->curg != NULL && (mp->locks == 0 || mp->p != NULL);
+}
+
 GORT_API int gort_trace_start(gort_runtime *rt, const gort_trace_listener *listener)
 {
+	/* Not under a seed, where a system call is an event and needs a thread that looks after it. */
+	bool inside = on_goroutine() && !rt_self()->seeded;
 	int err;
 
 	if (rt == NULL || !is_valid(listener))
@@ -258,10 +280,16 @@ GORT_API int gort_trace_start(gort_runtime *rt, const gort_trace_listener *liste
 	err = rt_runtime_alive(rt);
 	if (err != 0)
 		return err;
-	if (!rt_cas32_full(&rt->trace.control, OFF, STARTING))
-		return GORT_EBUSY;
-	err = start(rt, listener);
-	rt_store32_rel(&rt->trace.control, err == 0 ? ON : OFF);
+	if (inside)
+		gort_entersyscall();
+	if (rt_cas32_full(&rt->trace.control, OFF, STARTING)) {
+		err = start(rt, listener);
+		move_on(rt, err == 0 ? ON : OFF);
+	} else {
+		err = GORT_EBUSY;
+	}
+	if (inside)
+		gort_exitsyscall();
 	return err;
 }
 
@@ -269,40 +297,60 @@ static void stop(gort_runtime *rt)
 {
 	rt_trace_reader_stop(&rt->trace);
 	drop(rt);
-	rt_store32_rel(&rt->trace.control, OFF);
+	move_on(rt, OFF);
 }
 
 GORT_API int gort_trace_stop(gort_runtime *rt)
 {
-	rt_m *mp = rt_self();
-	bool inside;
+	bool inside = on_goroutine();
 	int err;
 
 	if (rt == NULL)
 		return GORT_EINVAL;
-	/* Not in a system call already. Its P may have been taken: it is a goroutine all the same. */
-	inside = mp != NULL && mp->curg != NULL && (mp->locks == 0 || mp->p != NULL);
 	err = rt_runtime_alive(rt);
 	if (err != 0)
 		return err;
-	if (!rt_cas32_full(&rt->trace.control, ON, STOPPING))
-		return GORT_EINVAL;
 	if (inside)
 		gort_entersyscall();
 	/* All of it: a goroutine whose run has ended does not come back from the next call. */
-	stop(rt);
+	if (rt_cas32_full(&rt->trace.control, ON, STOPPING))
+		stop(rt);
+	else
+		err = GORT_EINVAL;
 	if (inside)
 		gort_exitsyscall();
-	return GORT_OK;
+	return err;
 }
 
-void rt_watch_fini(gort_runtime *rt)
+/* Who started is gone. */
+static void abandon(gort_runtime *rt)
 {
-	uint32_t control = rt_load32_acq(&rt->trace.control);
+	if (rt->trace.reader != NULL)
+		rt_trace_reader_stop(&rt->trace);
+	if (rt->watch != NULL)
+		drop(rt);
+	move_on(rt, OFF);
+}
 
-	RT_ASSERT(control == ON || control == OFF);
-	if (control == ON)
-		stop(rt);
+void rt_watch_close(gort_runtime *rt)
+{
+	rt_atomic32 *word = &rt->trace.control;
+
+	while (!rt_cas32_full(word, OFF, CLOSED)) {
+		uint32_t control = rt_load32_acq(word);
+
+		if (control == ON && rt_cas32_full(word, ON, STOPPING))
+			stop(rt);
+		else if (control == STARTING && rt->seeded != NULL && rt_dropped_wait(rt, GORT_MILLISECOND))
+			abandon(rt);
+		else if (control == STARTING || control == STOPPING)
+			(void)be_thread_park(word, control, -1);
+	}
+}
+
+void rt_watch_reopen(gort_runtime *rt)
+{
+	rt_store32_rel(&rt->trace.control, OFF);
 }
 
 /* The fork may have caught the reader anywhere: what it may have been freeing is left alone. */

@@ -264,11 +264,11 @@ static RT_NOINLINE void read_sampled(gort_runtime *rt, gort_metric *metrics, siz
 
 GORT_API size_t gort_metrics_read(gort_runtime *rt, gort_metric *metrics, size_t n)
 {
+	bool alive = rt_runtime_alive(rt) == 0, stop = false;
 	size_t known = 0;
-	bool stop = false;
 
 	for (size_t i = 0; i < n; i++) {
-		const row *r = find(metrics[i].name);
+		const row *r = alive ? find(metrics[i].name) : NULL;
 
 		metrics[i].kind = 0;
 		known += r != NULL;

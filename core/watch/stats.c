@@ -1,5 +1,5 @@
 /* stats.c: counters of the Ps, and the names of events and wait reasons. */
-#include "core/sched/sched_inline.h"
+#include "core/sched/internal.h"
 
 #include <string.h>
 
@@ -37,9 +37,12 @@ GORT_API size_t gort_proc_stats_read_sized(gort_runtime *rt, gort_proc_stats *ou
 {
 	rt_sched *sc = &rt->sched;
 	size_t known = size < sizeof *out ? size : sizeof *out;
-	rt_m *self = rt_hold();
+	rt_m *self;
 	size_t have;
 
+	if (rt_runtime_alive(rt) != 0)
+		return 0;
+	self = rt_hold();
 	rt_lock(&sc->lock, RT_RANK_sched);
 	have = (size_t)rt_gomaxprocs(rt);
 	for (size_t i = 0; i < n && i < have; i++) {

@@ -5,9 +5,12 @@
 #include "core/base/types.h"
 #include "core/include/gort.h"
 
-/* listener.c. Ends a trace that still runs. No goroutine runs and no other thread starts or stops a
- * trace; the Ms need not be gone. Before rt_trace_fini. */
-void rt_watch_fini(gort_runtime *rt);
+#include <stdbool.h>
+
+/* listener.c. Ends a trace that still runs, and lets nobody start one; waits for goroutines that were dropped while
+ * they did so. No goroutine runs; the Ms need not be gone. Before rt_trace_fini. */
+void rt_watch_close(gort_runtime *rt);
+void rt_watch_reopen(gort_runtime *rt); /* rt is not freed after all */
 /* The same in the child of a fork, where the listener's thread does not exist: nothing is
  * delivered. */
 void rt_watch_forget(gort_runtime *rt);
@@ -26,6 +29,10 @@ void rt_tracewriter_free(rt_tracewriter *w);
  * a byte that is no UTF-8. Returns how many bytes of s that were. */
 enum { RT_JSON_CHAR = 8 };
 size_t rt_json_char(char out[RT_JSON_CHAR], const char *s);
+
+/* goroutines.c: gives back what dropped goroutines of rt had in their hands, all of which are gone; world stopped. all:
+ * what others had, too, and nobody makes a dump any more. */
+void rt_dumps_dropped(gort_runtime *rt, bool all);
 
 /* goroutines.c: keeps what a run that fails looks like; world stopped. */
 void rt_watch_failed(gort_runtime *rt);

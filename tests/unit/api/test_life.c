@@ -207,6 +207,50 @@ static void test_freed_by_who_polls(void **state)
 	}
 }
 
+/* Who asks in vain whether it can go takes it away from nobody. */
+static rt_atomic32 enough;
+static be_thread poller;
+
+static void frees_in_vain(void *arg)
+{
+	int *wrong = arg;
+
+	while (!rt_load32_acq(&enough))
+		*wrong += gort_runtime_free(lent) != GORT_EBUSY;
+}
+
+static void found_all_the_time(void *arg)
+{
+	static int wrong;
+	int *missed = arg;
+
+	wrong = 0;
+	if (be_thread_start(&poller, frees_in_vain, &wrong, 0) != 0)
+		abort();
+	for (int i = 0; i < 20000; i++) {
+		*missed += gort_runtime_go(lent, leaf, NULL) != 0;
+		if (i % 64 == 0)
+			gort_gosched();
+	}
+	rt_store32_rel(&enough, 1);
+	gort_entersyscall();
+	be_thread_join(&poller); /* or it frees what has no run any more */
+	gort_exitsyscall();
+	*missed += wrong;
+}
+
+static void test_polled_in_vain(void **state)
+{
+	int missed = 0;
+
+	(void)state;
+	rt_store32_rel(&enough, 0);
+	assert_int_equal(gort_runtime_new(&lent, NULL), 0);
+	assert_int_equal(gort_runtime_run(lent, found_all_the_time, &missed), 0);
+	assert_int_equal(missed, 0);
+	assert_int_equal(gort_runtime_free(lent), 0);
+}
+
 static void test_two_at_once(void **state)
 {
 	job jobs[2] = { { 1, 0, -1 }, { 3, 0, -1 } };
@@ -227,6 +271,25 @@ static void test_two_at_once(void **state)
 static gort_runtime *parent_rt;
 static int in_child;
 
+static int no_writer(void *data, const void *bytes, size_t n)
+{
+	(void)data, (void)bytes, (void)n;
+	return 1;
+}
+
+/* Nobody is there who could stop. How many did not say so. */
+static int watches_dead(gort_runtime *rt)
+{
+	gort_metric m = { .name = "/sched/goroutines:goroutines" };
+	gort_proc_stats p[2];
+	gort_goroutine g[2];
+
+	return (gort_goroutines(rt, g, 2) != 0) + (gort_proc_stats_read(rt, p, 2) != 0) +
+	       (gort_stack_dump(rt, no_writer, NULL) != GORT_EFORKED) +
+	       (gort_leak_dump(rt, no_writer, NULL) != GORT_EFORKED) +
+	       (gort_metrics_read(rt, &m, 1) != 0 || m.kind != 0);
+}
+
 static void fork_inside(void *arg)
 {
 	pid_t pid = fork();
@@ -245,6 +308,8 @@ static void fork_inside(void *arg)
 		    gort_runtime_run(parent_rt, leaf, NULL) != GORT_EFORKED ||
 		    gort_attach(parent_rt) != GORT_EFORKED)
 			_exit(3);
+		if (watches_dead(parent_rt) != 0)
+			_exit(6);
 		if (gort_runtime_new(&rt, NULL) != 0)
 			_exit(4);
 		r = gort_runtime_run(rt, work, &sum);
@@ -328,6 +393,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cycles_leave_nothing_behind),
 		cmocka_unit_test(test_freed_by_who_polls),
+		cmocka_unit_test(test_polled_in_vain),
 		cmocka_unit_test(test_two_at_once),
 		cmocka_unit_test(test_free_right_after_a_run),
 #ifndef _WIN32

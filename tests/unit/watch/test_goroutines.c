@@ -352,6 +352,48 @@ static void test_dump_outside(void **state)
 	gort_runtime_free(rt);
 }
 
+static int yields_for_ever(void *data, const void *bytes, size_t n)
+{
+	(void)bytes, (void)n;
+	while (data == NULL)
+		gort_gosched();
+	return 0;
+}
+
+static int blocks(void *data, const void *bytes, size_t n)
+{
+	(void)data, (void)bytes, (void)n;
+	gort_chan_recv(NULL, NULL);
+	return 0;
+}
+
+static void dumps_by(void *arg)
+{
+	gort_stack_dump(gort_self(), arg != NULL ? yields_for_ever : blocks, NULL);
+}
+
+static void leaves_dumpers(void *arg)
+{
+	assert_int_equal(gort_go(dumps_by, NULL), 0);
+	assert_int_equal(gort_go(dumps_by, arg), 0);
+	while (gort_self()->dumps == NULL)
+		gort_gosched();
+}
+
+/* What a dump holds goes with the goroutine that made it. */
+static void test_dropped_in_a_dump(void **state)
+{
+	gort_runtime *rt;
+
+	(void)state;
+	assert_int_equal(gort_runtime_new(&rt, NULL), 0);
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(gort_runtime_run(rt, leaves_dumpers, rt), 0);
+		assert_null(rt->dumps);
+	}
+	gort_runtime_free(rt);
+}
+
 /* Memory is refused at any moment: the list is empty, the dump says so, or the run ends. */
 static void test_no_memory(void **state)
 {
@@ -475,6 +517,7 @@ int main(void)
 		cmocka_unit_test(test_failed),
 		cmocka_unit_test(test_dump),         cmocka_unit_test(test_dump_outside),
 		cmocka_unit_test(test_dump_minutes), cmocka_unit_test(test_dump_in_place),
+		cmocka_unit_test(test_dropped_in_a_dump),
 		cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_table),
 		cmocka_unit_test(test_buckets),      cmocka_unit_test(test_metrics),
 	};

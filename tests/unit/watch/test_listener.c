@@ -418,6 +418,49 @@ static void test_no_memory(void **state)
 	}
 }
 
+/* ---- A run ends meanwhile ---- */
+
+static const gort_trace_listener nobody = { .size = sizeof nobody, .groups = GORT_TRACE_ALL };
+
+static void starts_and_stops(void *arg)
+{
+	for (;;)
+		if (gort_trace_start(rt, arg) == 0)
+			(void)gort_trace_stop(rt);
+		else
+			gort_gosched();
+}
+
+static void leaves_starters(void *arg)
+{
+	unsigned *us = arg;
+
+	assert_int_equal(gort_go(starts_and_stops, (void *)&nobody), 0);
+	assert_int_equal(gort_go(starts_and_stops, (void *)&nobody), 0);
+	gort_sleep(*us * GORT_MICROSECOND);
+}
+
+/* A goroutine that is dropped while it starts or stops a trace has done so or not, and nothing in between. */
+static void test_dropped_meanwhile(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 300; i++) {
+		unsigned us = 100 + i * 37 % 400;
+		int started;
+
+		assert_int_equal(gort_runtime_run(rt, leaves_starters, &us), 0);
+		while ((started = gort_trace_start(rt, &nobody)) == GORT_EBUSY)
+			(void)gort_trace_stop(rt); /* it stands, or somebody who was dropped is about to end it */
+		assert_int_equal(started, 0);
+		assert_int_equal(gort_trace_stop(rt), 0);
+		if (i % 10 == 0) {
+			assert_int_equal(gort_runtime_run(rt, leaves_starters, &us), 0);
+			assert_int_equal(gort_runtime_free(rt), 0);
+			assert_int_equal(setup_procs(1 + (int)i % 4), 0);
+		}
+	}
+}
+
 /* ---- Counters of Ps ---- */
 
 static gort_proc_stats total(void)
@@ -498,6 +541,7 @@ int main(void)
 		T(test_listener_is_copied),
 		T(test_free_stops_it),
 		T(test_no_memory),
+		T(test_dropped_meanwhile),
 		T(test_stats_agree_with_trace),
 		T(test_stats_sizes),
 	};
