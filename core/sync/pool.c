@@ -10,7 +10,8 @@
  *
  * The public struct may lie in any memory, also in a frame or a block that is gone when a collection
  * begins, so the collector must not have to find it. What a pool holds hangs on a record of the runtime; the
- * struct names the record and its number. The record of a pool that has been idle for two collections is
+ * struct names the record and its number, whose upper half says whose it is: a pool that has been used in another
+ * runtime, which may be gone with all its records, is as new. The record of a pool that has been idle for two collections is
  * given to another with a new number, and the pool, when it is used again, finds that the number
  * differs and asks for a record as a new one does. Records are never unmapped while the runtime lives.
  *
@@ -48,7 +49,8 @@ typedef struct rt_pools {
 	rt_mutex lock;       /* rank pools; by rt_plock */
 	/* guarded by lock */
 	record *all, *free;
-	uint64_t numbers;
+	uint64_t numbers;    /* the last one */
+	rt_atomic32 serial;  /* the upper half of numbers, no other runtime's; read without the lock */
 	rt_fixalloc records;
 } rt_pools;
 
@@ -75,11 +77,25 @@ GORT_API const gort_type *gort_type_of_gort_pool(void)
 	return &t;
 }
 
+/* From here on all pools are as new. */
+static void renumber(rt_pools *ps)
+{
+	static rt_atomic32 serials;
+	uint32_t serial;
+
+	do
+		serial = rt_add32_full(&serials, 1) + 1;
+	while (serial == 0); /* that is in a pool which has never been used */
+	ps->numbers = (uint64_t)serial << 32;
+	rt_store32_rel(&ps->serial, serial);
+}
+
 int rt_pools_init(gort_runtime *rt)
 {
 	rt->pools = calloc(1, sizeof *rt->pools); /* on the host's thread, at boot */
 	if (rt->pools == NULL)
 		return GORT_ENOMEM;
+	renumber(rt->pools);
 	rt_fixalloc_init(&rt->pools->records, sizeof(record), &rt->debug);
 	return 0;
 }
@@ -95,12 +111,17 @@ void rt_pools_fini(gort_runtime *rt)
 
 /* ---- Places --------------------------------------------------------------------------------- */
 
-static inline record *known(pool *p)
+/* The record first, then the number, by who enrolls; here the other way. So behind a number of ours stands a record
+ * of ours, which is there as long as the runtime is. The two may be of different moments; then they do not fit. */
+static inline record *known(const rt_pools *ps, pool *p)
 {
-	record *r = rt_loadptr_acq(&p->record);
+	uint64_t number = rt_load64_acq(&p->number);
+	record *r;
 
-	/* The two words may be of different moments; then they do not fit together. */
-	return r != NULL && rt_load64_rlx(&r->number) == rt_load64_rlx(&p->number) ? r : NULL;
+	if (number >> 32 != rt_load32_rlx(&ps->serial))
+		return NULL;
+	r = rt_loadptr_rlx(&p->record);
+	return rt_load64_rlx(&r->number) == number ? r : NULL;
 }
 
 static _Noreturn void out_of_memory(void)
@@ -114,7 +135,7 @@ static record *enroll(pool *p)
 	record *r;
 
 	rt_plock(&ps->lock, RT_RANK_pools);
-	r = known(p);
+	r = known(ps, p);
 	if (r == NULL) {
 		r = ps->free;
 		if (r != NULL)
@@ -125,13 +146,15 @@ static record *enroll(pool *p)
 			rt_punlock(&ps->lock, RT_RANK_pools);
 			out_of_memory();
 		}
+		if ((uint32_t)ps->numbers == UINT32_MAX)
+			renumber(ps);
 		r->next = ps->all;
 		ps->all = r;
 		rt_storeptr_rlx(&r->now, NULL);
 		rt_storeptr_rlx(&r->victim, NULL);
 		rt_store64_rlx(&r->number, ++ps->numbers);
-		rt_store64_rlx(&p->number, ps->numbers);
-		rt_storeptr_rel(&p->record, r);
+		rt_storeptr_rlx(&p->record, r);
+		rt_store64_rel(&p->number, ps->numbers);
 	}
 	rt_punlock(&ps->lock, RT_RANK_pools);
 	return r;
@@ -146,7 +169,7 @@ static RT_NOINLINE void make_places(pool *p)
 	record *r;
 
 	g->n = n;
-	r = known(p);
+	r = known(ps, p);
 	if (r == NULL)
 		r = enroll(p);
 	rt_plock(&ps->lock, RT_RANK_pools);
@@ -158,8 +181,10 @@ static RT_NOINLINE void make_places(pool *p)
 
 static inline generation *places(pool *p, record **r)
 {
+	const rt_pools *ps = rt_self()->rt->pools;
+
 	for (;;) {
-		record *known_as = known(p);
+		record *known_as = known(ps, p);
 		generation *g = known_as != NULL ? rt_loadptr_acq(&known_as->now) : NULL;
 
 		if (RT_LIKELY(g != NULL && (uint32_t)rt_self()->p->id < g->n)) {

@@ -305,6 +305,38 @@ static void test_out_of_memory(void **state)
 	assert_int_equal(r, 0);
 }
 
+/* ---- The next runtime ------------------------------------------------------------------------------ */
+
+static void *letter(void *arg)
+{
+	char *p = gort_alloc(1, GORT_NOSCAN);
+
+	*p = *(const char *)arg;
+	return p;
+}
+
+static gort_pool as = GORT_POOL_INIT(letter, (void *)"a"), bs = GORT_POOL_INIT(letter, (void *)"b");
+
+static void uses_both(void *arg)
+{
+	gort_pool *first = arg, *second = arg == &as ? &bs : &as;
+
+	for (int i = 0; i < 2; i++) {
+		char *p = gort_pool_get(i == 0 ? first : second);
+
+		CHECK(*p == ((i == 0) == (first == &as) ? 'a' : 'b'));
+		gort_pool_put(i == 0 ? first : second, p);
+	}
+}
+
+/* A pool of the program's outlives runtimes: it names records of one that is gone, whose numbers another has. */
+static void test_next_runtime(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		run_on(1 + i % 2, uses_both, i % 2 ? &as : &bs);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +346,7 @@ int main(void)
 		cmocka_unit_test(test_no_object_has_two_owners),
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_next_runtime),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
