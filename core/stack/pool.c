@@ -495,12 +495,15 @@ static void renew(rt_stackpool *sp, rt_stack *s)
 		s->flags &= ~(unsigned)(RT_STACK_COMMITTED | RT_STACK_DIRTY);
 }
 
-/* Takes no lock: in the child of a fork its holder may be gone. The records go with their chunks.
- * */
+/* Takes no lock: in the child of a fork its holder may be gone. The records go with their chunks. And who forked may
+ * have been a goroutine: then the child stands on one of these stacks, and keeps the region. */
 static void class_free(sizeclass *c)
 {
+	char *here = __builtin_frame_address(0);
+
 	for (region *r = c->regions; r != NULL; r = r->next)
-		rt_region_release(r->base, r->size);
+		if (here < (char *)r->base || here >= (char *)r->base + r->size)
+			rt_region_release(r->base, r->size);
 }
 
 void rt_stackpool_free(rt_stackpool *sp)
