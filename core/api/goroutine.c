@@ -76,6 +76,7 @@ GORT_API int gort_gomaxprocs(int n)
 	if (rt->seeded != NULL) {
 		was = rt_seeded_procs(rt, n);
 	} else if (n > 0 && n != was) {
+		rt_unpinned(mp, __func__);
 		rt_stop_world(rt, RT_STW_GOMAXPROCS);
 		if (rt_procresize(rt, n) == 0) /* without memory the number stays */
 			RT_TRACE(rt_self(), SCHED, PROCS, NULL, n, 0, 0);

@@ -182,7 +182,7 @@ GORT_API int gort_set_gc_percent(int percent)
 {
 	int was;
 
-	(void)RT_ENTER();
+	rt_unpinned(RT_ENTER(), __func__);
 	was = rt_gc_set_percent(rt_self()->rt, percent);
 	rt_leave();
 	return was;
@@ -192,7 +192,7 @@ GORT_API int64_t gort_set_memory_limit(int64_t bytes)
 {
 	int64_t was;
 
-	(void)RT_ENTER();
+	rt_unpinned(RT_ENTER(), __func__);
 	was = rt_gc_set_limit(rt_self()->rt, bytes);
 	rt_leave();
 	return was;

@@ -6,11 +6,12 @@
 
 static void read_all(gort_runtime *rt, gort_mem_stats *out)
 {
-	(void)rt_hold(); /* a goroutine may come out of the stop on another thread */
+	bool aside = rt_look_enter(rt, "gort_mem_stats_read");
+
 	rt_stop_world(rt, RT_STW_WATCH);
 	rt_gc_stats(rt, out);
 	rt_start_world(rt);
-	rt_unhold(rt_self());
+	rt_look_leave(aside);
 }
 
 /* A program of an older library knows fewer fields. Apart: the record is large for a goroutine's stack. */

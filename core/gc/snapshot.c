@@ -370,10 +370,10 @@ void rt_finder_all(rt_finder *f)
 
 RT_NOINLINE int rt_finder_run(gort_runtime *rt, rt_finder *f, size_t room)
 {
+	bool aside = rt_look_enter(rt, "gort");
 	int64_t began;
 	rt_m *mp;
 
-	(void)rt_hold(); /* a goroutine may come out of the stop on another thread */
 	f->k.gc = rt->gc;
 	f->sn = rt_snap_new(rt, room);
 	if (f->sn != NULL && !f->sn->full) {
@@ -386,7 +386,7 @@ RT_NOINLINE int rt_finder_run(gort_runtime *rt, rt_finder *f, size_t room)
 		f->sn->stopped = be_nanotime() - began;
 		rt_start_world(rt);
 	}
-	rt_unhold(rt_self());
+	rt_look_leave(aside);
 	if (f->sn != NULL && f->sn->full) {
 		rt_snapshot_free(f->sn);
 		f->sn = NULL;

@@ -277,7 +277,8 @@ GORT_API void gort_unlock_os_thread(void);
 GORT_API void gort_entersyscall(void);
 GORT_API void gort_exitsyscall(void);
 /* Between pin and unpin this goroutine is neither preempted nor moved to another thread, and must
- * not block: for code that uses thread-locals or holds the host's locks. They nest. */
+ * not block, nor call what stops the world (statistics, lists, dumps, gort_gc, settings): for code that
+ * uses thread-locals or holds the host's locks. They nest. */
 GORT_API void gort_pin(void);
 GORT_API void gort_unpin(void);
 /* [T] The address of this thread's errno, now: compilers cache &errno across a switch. */

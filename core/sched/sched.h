@@ -181,6 +181,14 @@ typedef enum rt_stwreason {
 } rt_stwreason;
 void rt_stop_world(gort_runtime *rt, rt_stwreason why);
 int64_t rt_start_world(gort_runtime *rt); /* when it went on */
+/* Around both, by a public function that any thread may call: a goroutine is inside the runtime, whichever it belongs
+ * to, and may come out on another thread. One of another runtime is in a system call of its own meanwhile, or two
+ * that look at each other's would each hold a P that the other one waits for. Fatal between pin and unpin: who
+ * comes second has to wait. Returns what rt_look_leave wants. */
+bool rt_look_enter(gort_runtime *rt, const char *function);
+void rt_look_leave(bool aside);
+/* The same check for a function that stops the world of the goroutine which has entered it. */
+void rt_unpinned(const rt_m *mp, const char *function);
 /* In between, by who stopped it: up to n threads that have nothing to do, now or until rt_team_end, call fn(arg) on
  * their g0, without a P. It blocks on nothing but locks that only the team takes, and allocates nothing. */
 void rt_team_begin(gort_runtime *rt, uint32_t n, void (*fn)(void *arg), void *arg);

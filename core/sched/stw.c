@@ -253,6 +253,34 @@ void rt_stop_world(gort_runtime *rt, rt_stwreason why)
 	sc->stwgc = why == RT_STW_GC_BEGIN || why == RT_STW_GC_END;
 }
 
+bool rt_look_enter(gort_runtime *rt, const char *function)
+{
+	rt_m *mp = rt_self();
+	bool aside;
+
+	if (mp != NULL && mp->curg != NULL && mp->p != NULL && mp->locks > 0)
+		rt_misuse(function, "between gort_pin and gort_unpin");
+	/* locks: not in a system call already. Its P may have been taken: it is a goroutine all the same. */
+	aside = mp != NULL && mp->curg != NULL && mp->rt != rt && mp->locks == 0;
+	if (aside)
+		gort_entersyscall();
+	(void)rt_hold();
+	return aside;
+}
+
+void rt_look_leave(bool aside)
+{
+	rt_unhold(rt_self());
+	if (aside)
+		gort_exitsyscall();
+}
+
+void rt_unpinned(const rt_m *mp, const char *function)
+{
+	if (mp->locks != 1)
+		rt_misuse(function, "between gort_pin and gort_unpin");
+}
+
 /* ---- A team ---------------------------------------------------------------------------------------- */
 
 void rt_team_join_locked(rt_sched *sc)

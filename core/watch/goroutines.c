@@ -10,20 +10,6 @@
 
 #include <string.h>
 
-/* Around a stop of the world by any thread; a goroutine is inside the runtime meanwhile, and may come out of the
- * stop on another thread. */
-static void stop(gort_runtime *rt)
-{
-	(void)rt_hold();
-	rt_stop_world(rt, RT_STW_WATCH);
-}
-
-static void start(gort_runtime *rt)
-{
-	rt_start_world(rt);
-	rt_unhold(rt_self());
-}
-
 /* ---- The list --------------------------------------------------------------------------------- */
 
 static size_t stack_used(const rt_g *gp, uint32_t status)
@@ -91,10 +77,12 @@ GORT_API size_t gort_goroutines_sized(gort_runtime *rt, gort_goroutine *out, siz
 	gort_goroutine one;
 	size_t have;
 	rt_glist l;
+	bool aside;
 
 	if (rt_runtime_alive(rt) != 0)
 		return 0;
-	stop(rt);
+	aside = rt_look_enter(rt, "gort_goroutines");
+	rt_stop_world(rt, RT_STW_WATCH);
 	if (rt_glist_make(rt, &l)) {
 		have = l.n;
 		for (size_t i = 0; i < n && i < l.n; i++) {
@@ -105,7 +93,8 @@ GORT_API size_t gort_goroutines_sized(gort_runtime *rt, gort_goroutine *out, siz
 	} else {
 		have = 0;
 	}
-	start(rt);
+	rt_start_world(rt);
+	rt_look_leave(aside);
 	return have;
 }
 
@@ -242,6 +231,7 @@ GORT_API int gort_stack_dump(gort_runtime *rt, gort_writer write, void *data)
 {
 	int err = rt_runtime_alive(rt);
 	rt_dump *d;
+	bool aside;
 	rt_g *self;
 
 	if (err != 0)
@@ -249,14 +239,16 @@ GORT_API int gort_stack_dump(gort_runtime *rt, gort_writer write, void *data)
 	d = dump_new(rt);
 	if (d == NULL)
 		return GORT_ENOMEM;
-	stop(rt);
+	aside = rt_look_enter(rt, "gort_stack_dump");
+	rt_stop_world(rt, RT_STW_WATCH);
 	self = rt_curg();
 	if (self != NULL && self->rt != rt)
 		self = NULL;
 	if (self != NULL)
 		rt_report_g(d->report, self, rt_now(rt));
 	rt_report_all(rt, d->report, self);
-	start(rt);
+	rt_start_world(rt);
+	rt_look_leave(aside);
 	return finish(d, 0, write, data);
 }
 

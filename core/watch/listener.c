@@ -203,17 +203,15 @@ static bool is_valid(const gort_trace_listener *l)
 	return l != NULL && l->size >= sizeof *l && (l->groups & ~(unsigned)GORT_TRACE_ALL) == 0;
 }
 
-/* A goroutine that stops the world is inside the runtime meanwhile, whichever runtime it belongs to, and
- * may come out of the stop on another thread. */
 static int open_stopped(gort_runtime *rt, watch *w)
 {
+	bool aside = rt_look_enter(rt, "gort_trace_start");
 	int err;
 
-	(void)rt_hold();
 	rt_stop_world(rt, RT_STW_TRACE);
 	err = open_trace(rt, w);
 	rt_start_world(rt);
-	rt_unhold(rt_self());
+	rt_look_leave(aside);
 	return err;
 }
 

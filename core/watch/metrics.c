@@ -177,13 +177,13 @@ static RT_NOINLINE void take(gort_runtime *rt, sample *s)
 {
 	gort_mem_stats m;
 	rt_gc_figures g;
+	bool aside = rt_look_enter(rt, "gort_metrics_read");
 
-	(void)rt_hold(); /* a goroutine may come out of the stop on another thread */
 	rt_stop_world(rt, RT_STW_WATCH);
 	rt_gc_stats(rt, &m);
 	rt_gc_figures_read(rt, &g);
 	rt_start_world(rt);
-	rt_unhold(rt_self());
+	rt_look_leave(aside);
 	memory(s, &m);
 	collector(s, &g);
 	counts_of(s, &g.objects);

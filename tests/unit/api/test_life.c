@@ -267,15 +267,77 @@ static void test_two_at_once(void **state)
 	}
 }
 
-#ifndef _WIN32
-static gort_runtime *parent_rt;
-static int in_child;
-
 static int no_writer(void *data, const void *bytes, size_t n)
 {
 	(void)data, (void)bytes, (void)n;
 	return 1;
 }
+
+/* Each runtime's goroutines look at the other one, whose world stops for it. */
+static gort_runtime *each[2];
+static rt_atomic32 looked[2];
+
+static void looks(void *arg)
+{
+	gort_runtime *other = gort_self() == each[0] ? each[1] : each[0];
+	gort_metric m = { .name = "/memory/classes/total:bytes" };
+	gort_mem_stats s;
+	gort_goroutine g;
+
+	for (int i = 0; i < 2000; i++) {
+		gort_mem_stats_read(other, &s);
+		if (i % 8 == 0 && (gort_goroutines(other, &g, 1) > 2 || gort_metrics_read(other, &m, 1) != 1 ||
+		                   (i % 256 == 0 && gort_stack_dump(other, no_writer, NULL) < 0)))
+			return;
+	}
+	rt_add32_full((rt_atomic32 *)arg, 1);
+}
+
+static void two_look(void *arg)
+{
+	gort_waitgroup both = GORT_INIT;
+
+	rt_add32_full((rt_atomic32 *)arg, 1);
+	while (rt_load32_acq(&looked[0]) == 0 || rt_load32_acq(&looked[1]) == 0)
+		gort_gosched();
+	gort_waitgroup_go(&both, looks, arg);
+	looks(arg);
+	gort_waitgroup_wait(&both);
+}
+
+static void run_looks(void *arg)
+{
+	(void)gort_runtime_run(each[arg == &looked[1]], two_look, arg);
+}
+
+static void test_two_that_look_at_each_other(void **state)
+{
+	be_thread t[2];
+
+	(void)state;
+	for (int procs = 1; procs <= 2; procs++) {
+		gort_config cfg;
+
+		gort_config_init(&cfg);
+		cfg.procs = procs;
+		for (int i = 0; i < 2; i++) {
+			rt_store32_rlx(&looked[i], 0);
+			assert_int_equal(gort_runtime_new(&each[i], &cfg), 0);
+		}
+		for (int i = 0; i < 2; i++)
+			assert_int_equal(be_thread_start(&t[i], run_looks, &looked[i], 0), 0);
+		for (int i = 0; i < 2; i++)
+			be_thread_join(&t[i]);
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(rt_load32_acq(&looked[i]), 3);
+			assert_int_equal(gort_runtime_free(each[i]), 0);
+		}
+	}
+}
+
+#ifndef _WIN32
+static gort_runtime *parent_rt;
+static int in_child;
 
 /* Nobody is there who could stop. How many did not say so. */
 static int watches_dead(gort_runtime *rt)
@@ -315,6 +377,9 @@ static void fork_inside(void *arg)
 		r = gort_runtime_run(rt, work, &sum);
 		if (r != 0 || sum != 100 || gort_runtime_free(rt) != 0)
 			_exit(5);
+		/* It stands on a stack of the runtime that it frees. */
+		if (gort_runtime_free(parent_rt) != 0 || gort_runtime_free(parent_rt) != GORT_EINVAL)
+			_exit(7);
 		_exit(0);
 	}
 	if (pid > 0 && waitpid(pid, &status, 0) == pid)
@@ -395,6 +460,7 @@ int main(void)
 		cmocka_unit_test(test_freed_by_who_polls),
 		cmocka_unit_test(test_polled_in_vain),
 		cmocka_unit_test(test_two_at_once),
+		cmocka_unit_test(test_two_that_look_at_each_other),
 		cmocka_unit_test(test_free_right_after_a_run),
 #ifndef _WIN32
 		cmocka_unit_test(test_fork),
