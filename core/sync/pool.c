@@ -10,9 +10,9 @@
  *
  * The public struct may lie in any memory, also in a frame or a block that is gone when a collection
  * begins, so the collector must not have to find it. What a pool holds hangs on a record of the runtime; the
- * struct names the record and its number, whose upper half says whose it is: a pool that has been used in another
- * runtime, which may be gone with all its records, is as new. The record of a pool that has been idle for two collections is
- * given to another with a new number, and the pool, when it is used again, finds that the number
+ * struct names the record and its number, whose upper half says whose it is: a pool that was used in another
+ * runtime, which may be gone with all its records, is as new. The record of a pool that has been idle for two
+ * collections is given to another with a new number, and the pool, when it is used again, finds that the number
  * differs and asks for a record as a new one does. Records are never unmapped while the runtime lives.
  *
  * Rejected: Go's list of all pools, through which a collection writes into them.
