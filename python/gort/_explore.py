@@ -33,6 +33,7 @@ class Found:
     runs      how many seeds were tried
     schedule  the choices that make it fail, none of which can be left out
     full      all choices of the seed
+    repeats   whether these made it fail again; False: it depends on more than its schedule, and `schedule` is `full`
     """
 
     seed: int
@@ -41,6 +42,7 @@ class Found:
     schedule: Schedule
     full: Schedule
     _program: Program = dataclasses.field(repr=False)
+    repeats: bool = True
 
     def replay(self, choices: "Optional[Iterable[Tuple[int, int]]]" = None,
                trace: "Union[bool, int]" = False) -> Result:
@@ -52,11 +54,12 @@ class Found:
         """Ready for JSON."""
         return {**self._program.as_dict(), "seed": self.seed, "runs": self.runs, "error": str(self.error),
                 "kind": type(self.error).__name__, "code": self.error.code, "steps": self.schedule.steps,
-                "schedule": [list(c) for c in self.schedule], "choices": len(self.full)}
+                "schedule": [list(c) for c in self.schedule], "choices": len(self.full), "repeats": self.repeats}
 
     def __str__(self) -> str:
-        return (f"{self._program.name}, seed {self.seed} (run {self.runs}): {self.error}\n"
-                f"{len(self.schedule)} of {len(self.full)} choices make it fail: {self.schedule}")
+        how = (f"{len(self.schedule)} of {len(self.full)} choices make it fail: {self.schedule}" if self.repeats else
+               f"with its {len(self.full)} choices it did not fail again: it depends on more than its schedule")
+        return f"{self._program.name}, seed {self.seed} (run {self.runs}): {self.error}\n{how}"
 
     def _repr_html_(self) -> str:
         more = self.error._repr_html_() if hasattr(self.error, "_repr_html_") else ""
@@ -143,6 +146,8 @@ class _Search(threading.Thread):
             self.finished.set()
 
     def stop(self) -> None:
+        if not self.is_alive():  # in the child of a fork it never will be, and has nothing to finish
+            return
         while not self.finished.wait(POLL):
             lib.binding_explore_stop(self.search)
         self.join()
@@ -200,11 +205,12 @@ def _shorten(program: Program, seed: int, runs: int, bar: Any) -> Found:
         e = _failure(lambda: program.replay(seed, choices))
         return e is not None and _kind(e) == kind
 
-    short = minimal(list(full), fails) if fails(full) else list(full)
+    repeats = fails(full)
+    short = minimal(list(full), fails) if repeats else list(full)
     error = _failure(lambda: program.replay(seed, short, trace=True)) or first
     made = getattr(error, "schedule", None)
     schedule = Schedule(short, seed, made.steps if made else full.steps, program.again(seed))
-    return Found(seed, error, runs, schedule, full, program)
+    return Found(seed, error, runs, schedule, full, program, repeats)
 
 
 def minimal(items: List[Any], fails: Callable[[Sequence[Any]], bool]) -> List[Any]:

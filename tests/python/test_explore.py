@@ -268,6 +268,40 @@ def test_many_goroutines_fit(pyplot):
     assert len(ax.get_yticks()) == 30 and "goroutines not shown" in ax.get_title(loc="left")
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_child_leaves_the_search_to_its_parent():
+    parent, children = os.getpid(), []
+
+    def fork_once(done, total):
+        if not children:
+            children.append(os.fork())
+            if children[0] == 0:
+                raise KeyError
+        raise IndexError
+
+    try:
+        with pytest.raises(IndexError):
+            gort.explore("pingpong", rounds=10**9, runs=10, progress=fork_once)
+    except KeyError:
+        os._exit(0)
+    finally:
+        if os.getpid() != parent:
+            os._exit(1)
+    assert os.waitpid(children[0], 0)[1] == 0
+
+
+def test_what_depends_on_more_than_its_schedule_says_so():
+    runs = []
+
+    def fails_twice():
+        runs.append(1)
+        if len(runs) <= 2:
+            raise ValueError
+
+    found = gort.explore(fails_twice, runs=3, progress=False)
+    assert not found.repeats and "more than its schedule" in str(found) and found.schedule == found.full
+
+
 def test_html(found, pyplot):
     assert found._repr_html_().count("<img") == 2 and "step" in found._repr_html_()
     assert "<img" in found.schedule._repr_html_()
