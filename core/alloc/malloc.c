@@ -25,6 +25,7 @@ rt_slot rt_malloc_large(rt_mcache *mc, size_t size, bool noscan)
 	rt_mheap *h = mc->heap;
 	rt_span *s;
 	rt_slot o = {NULL, NULL, 0};
+	uint64_t before;
 
 	RT_ASSERT(size > RT_SMALL_MAX);
 	if (npages > RT_PAGES_MAX)
@@ -44,8 +45,9 @@ rt_slot rt_malloc_large(rt_mcache *mc, size_t size, bool noscan)
 	}
 	rt_span_publish(o);
 	rt_central_push_swept(h, s, rt_load32_rlx(&h->sweepgen));
-	rt_add64_full(&h->live, s->elemsize);
+	before = rt_add64_full(&h->live, s->elemsize);
 	mc->grown = true;
+	RT_HEAP_TRACE(h, HEAP, HEAP_LIVE, before + s->elemsize, 0, 0);
 	return o;
 }
 

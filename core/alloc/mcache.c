@@ -140,7 +140,9 @@ bool rt_mcache_prepare(rt_mcache *mc)
 
 	if (RT_LIKELY(rt_load32_rlx(&mc->flushgen) == gen))
 		return false;
+	rt_stretch_begin(mc->heap, mc);
 	rt_mcache_release(mc);
+	rt_stretch_end(mc->heap, mc);
 	rt_store32_rel(&mc->flushgen, gen);
 	return true;
 }
@@ -187,6 +189,7 @@ static void clear_or_tell(rt_span *s)
 static bool new_span(rt_mcache *mc, unsigned spc)
 {
 	rt_mheap *h = mc->heap;
+	uint64_t taken, before;
 	rt_span *s;
 
 	if (mc->alloc[spc] != no_span())
@@ -197,8 +200,10 @@ static bool new_span(rt_mcache *mc, unsigned spc)
 	rt_store32_rel(&s->sweepgen, rt_load32_rlx(&h->sweepgen) + 3);
 	mc->alloc[spc] = s;
 	mc->left[spc] = rt_span_left(s);
-	rt_add64_full(&h->live, mc->left[spc] * s->elemsize);
+	taken = mc->left[spc] * s->elemsize;
+	before = rt_add64_full(&h->live, taken);
 	mc->grown = true;
+	RT_HEAP_TRACE(h, HEAP, HEAP_LIVE, before + taken, 0, 0);
 	return true;
 }
 

@@ -31,6 +31,10 @@ struct rt_mcache {
 	 * already (0: none), and that of the next window: of the last object that was not served by the former. */
 	uint64_t ready[RT_NCLASS], wanted[RT_NCLASS];
 	rt_memcounters count;
+	struct rt_stretch {           /* of sweeping that a trace is told of: sweep.c */
+		bool on;
+		uint64_t swept, freed; /* bytes so far */
+	} stretch;
 };
 
 void rt_mcache_init(rt_mcache *mc, rt_mheap *h);

@@ -121,7 +121,9 @@ rt_span *rt_central_get(rt_mheap *h, rt_mcache *mc, unsigned spc)
 	rt_sweep_credit(h, mc, rt_class_npages[class] * (size_t)RT_PAGE);
 	s = pop(h, h->central[spc].partial, rt_central_swept(gen));
 	if (s == NULL && rt_sweep_enter(h)) {
+		rt_stretch_begin(h, mc);
 		s = sweep_for_room(h, mc, spc, gen);
+		rt_stretch_end(h, mc);
 		rt_sweep_leave(h);
 	}
 	if (s == NULL)

@@ -250,9 +250,11 @@ static bool grow_locked(rt_mheap *h, size_t npages)
 static RT_NOINLINE void scavenge_now(rt_mheap *h, size_t bytes, bool force)
 {
 	int64_t since = be_nanotime();
+	size_t gone = rt_scavenge(h, bytes, force);
 
-	rt_add64_full(&h->scav.eager, rt_scavenge(h, bytes, force));
+	rt_add64_full(&h->scav.eager, gone);
 	rt_add64_full(&h->scav.assist_ns, (uint64_t)(be_nanotime() - since));
+	rt_scav_tell(h, gone);
 }
 
 /* What is behind a goal after the heap has grown goes back elsewhere. */
@@ -577,6 +579,7 @@ rt_span *rt_span_alloc(rt_mheap *h, rt_mcache *mc, size_t npages, unsigned spc, 
 	rt_store32_rel(&s->state, RT_SPAN_INUSE);
 	set_pages(h, s, s);
 	page_bit_set(h, s, offsetof(rt_arena, inuse));
+	RT_HEAP_TRACE(h, HEAP, SPAN_ALLOC, (uintptr_t)p, npages, spc);
 	return s;
 }
 
@@ -589,6 +592,7 @@ void rt_span_free(rt_mheap *h, rt_mcache *mc, rt_span *s)
 	set_pages(h, s, NULL);
 	rt_store32_rel(&s->state, RT_SPAN_DEAD);
 	rt_add64_full(&h->pages_inuse, -s->npages);
+	RT_HEAP_TRACE(h, HEAP, SPAN_FREE, (uintptr_t)s->base, s->npages, 0); /* before others get the pages */
 	put_memory(h, s->base, s->npages);
 	put_record(h, mc, s);
 }

@@ -11,6 +11,7 @@
 #include "core/alloc/memstats.h"
 #include "core/alloc/pagealloc.h"
 #include "core/alloc/fixalloc.h"
+#include "core/include/gort.h"
 
 typedef struct rt_reservation { /* what the system gave in one piece */
 	struct rt_reservation *next;
@@ -27,6 +28,9 @@ typedef struct rt_heaphooks {
 	/* Before a span with specials is swept: deals with those of unmarked objects. May set
 	 * mark bits, and then adds to h->live. The world may be stopped. */
 	void (*specials)(rt_mheap *h, rt_mcache *mc, rt_span *s);
+	/* An event of this thread's, any, which holds no lock of a rank from `tracebuf` on. */
+	void (*trace)(rt_mheap *h, unsigned event, uint64_t a0, uint64_t a1, uint64_t a2);
+	const rt_atomic32 *traced; /* the groups of events that are, GORT_TRACE_* */
 	void *data;
 } rt_heaphooks;
 
@@ -94,6 +98,21 @@ rt_span *rt_span_alloc(rt_mheap *h, rt_mcache *mc, size_t npages, unsigned spc, 
 void rt_span_free(rt_mheap *h, rt_mcache *mc, rt_span *s);
 /* Sets or clears the arena's bit after the list of specials has changed; under s->speciallock. */
 void rt_span_note_specials(rt_mheap *h, rt_span *s);
+
+static inline bool rt_heap_traced(const rt_mheap *h, uint32_t groups)
+{
+	const rt_atomic32 *traced = h->hooks.traced;
+
+	return RT_UNLIKELY(traced != NULL && (rt_load32_rlx(traced) & groups) != 0);
+}
+
+/* RT_HEAP_TRACE(h, HEAP, SCAVENGE, a0, a1, a2): two loads when off. Holds no lock of a rank from `tracebuf` on. */
+#define RT_HEAP_TRACE(h, group, event, a0, a1, a2)                                                 \
+	do {                                                                                       \
+		if (rt_heap_traced((h), GORT_TRACE_##group))                                       \
+			(h)->hooks.trace((h), GORT_EV_##event, (uint64_t)(a0), (uint64_t)(a1),     \
+			                 (uint64_t)(a2));                                          \
+	} while (0)
 
 /* Whether s is in use and p points between its first and last object. Any record, any word. */
 static inline bool rt_span_holds(const rt_span *s, uintptr_t p)

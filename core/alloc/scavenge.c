@@ -170,6 +170,12 @@ size_t rt_scavenge(rt_mheap *h, size_t bytes, bool force)
 	return done;
 }
 
+void rt_scav_tell(rt_mheap *h, size_t bytes)
+{
+	if (bytes > 0)
+		RT_HEAP_TRACE(h, HEAP, SCAVENGE, bytes, 0, 0);
+}
+
 /* ---- How much ------------------------------------------------------------------------------- */
 
 void rt_scav_pace(rt_mheap *h, uint64_t goal, uint64_t last_goal, uint64_t last_inuse)

@@ -14,6 +14,8 @@
 /* Gives back up to `bytes`, at least, if there is so much. force: also of dense chunks. Returns
  * how much. Any thread, holding no lock of the heap. */
 size_t rt_scavenge(rt_mheap *h, size_t bytes, bool force);
+/* So much was given back: for the trace. Any thread, holding no lock of a rank from `tracebuf` on. */
+void rt_scav_tell(rt_mheap *h, size_t bytes);
 /* After a collection: goal of the heap then and of the one that ended, bytes in spans when
  * marking ended. */
 void rt_scav_pace(rt_mheap *h, uint64_t goal, uint64_t last_goal, uint64_t last_inuse);

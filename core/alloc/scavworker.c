@@ -39,6 +39,7 @@ static bool piece(rt_scavworker *w, rt_mheap *h, int64_t *took)
 		rt_lock(&w->busy, RT_RANK_scavworker);
 		gone = due > 0 ? rt_scavenge(h, due < RT_SCAV_QUANTUM ? due : RT_SCAV_QUANTUM, false) : 0;
 		rt_unlock(&w->busy, RT_RANK_scavworker);
+		rt_scav_tell(h, gone);
 		rt_add64_full(&h->scav.background, gone);
 		*took = be_nanotime() - began;
 	} while (gone > 0 && *took < PIECE);

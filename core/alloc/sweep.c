@@ -10,6 +10,11 @@
  * lists are through: both together say that everything is swept. A sweeper that comes after the bit
  * is turned away.
  *
+ * What a trace is told: a pair of events for each stretch (rt_stretch_begin), which is what somebody sweeps in one go,
+ * for whatever reason; the first comes with the first span, so that who finds nothing to sweep says nothing. A trace
+ * cannot begin in the middle: the world is stopped then, and who sweeps has a P. All sweeping is in a stretch; what
+ * they have freed together is what was freed.
+ *
  * Reclaiming looks for pages, not slots: it walks the arenas' bitmaps for spans in use without any
  * marked object, whose sweep frees all of their pages. It goes by 512 pages and keeps what it found
  * beyond need as credit for the next.
@@ -111,6 +116,35 @@ void rt_sweep_begin(rt_mheap *h)
 	rt_store32_rel(&h->sweep.active, 0);
 }
 
+/* ---- What is told of it --------------------------------------------------------------------- */
+
+void rt_stretch_begin(rt_mheap *h, rt_mcache *mc)
+{
+	if (mc == NULL || !rt_heap_traced(h, GORT_TRACE_GC))
+		return;
+	RT_ASSERT(!mc->stretch.on);
+	mc->stretch.on = true;
+	mc->stretch.swept = mc->stretch.freed = 0;
+}
+
+void rt_stretch_end(rt_mheap *h, rt_mcache *mc)
+{
+	if (mc == NULL || RT_LIKELY(!mc->stretch.on))
+		return;
+	mc->stretch.on = false;
+	if (mc->stretch.swept > 0)
+		RT_HEAP_TRACE(h, GC, SWEEP_END, mc->stretch.swept, mc->stretch.freed, 0);
+}
+
+/* One span of it. */
+static RT_NOINLINE void stretch_tell(rt_mheap *h, rt_mcache *mc, const rt_span *s, unsigned freed)
+{
+	if (mc->stretch.swept == 0)
+		RT_HEAP_TRACE(h, GC, SWEEP_BEGIN, 0, 0, 0);
+	mc->stretch.swept += s->npages * RT_PAGE;
+	mc->stretch.freed += freed * s->elemsize;
+}
+
 /* ---- One span ------------------------------------------------------------------------------- */
 
 /* A slot that was free and is marked: somebody kept a pointer to a freed object. */
@@ -194,6 +228,8 @@ bool rt_span_sweep(rt_mheap *h, rt_mcache *mc, rt_span *s, bool keep)
 	check_zombies(s);
 	RT_ASSERT(live <= s->alloccount);
 	freed = s->alloccount - live;
+	if (mc != NULL && RT_UNLIKELY(mc->stretch.on))
+		stretch_tell(h, mc, s, freed);
 	if (RT_UNLIKELY(h->clobberfree) && freed > 0)
 		clobber(s);
 	if (freed > 0) {
@@ -225,8 +261,11 @@ void rt_sweep_span(rt_mheap *h, rt_mcache *mc, rt_span *s)
 		if (rt_sweep_enter(h)) {
 			bool mine = rt_span_acquire(s, gen);
 
-			if (mine)
+			if (mine) {
+				rt_stretch_begin(h, mc);
 				(void)rt_span_sweep(h, mc, s, false);
+				rt_stretch_end(h, mc);
+			}
 			rt_sweep_leave(h);
 			if (mine)
 				return;
@@ -303,12 +342,8 @@ void rt_sweep_pace(rt_mheap *h, double pages_per_byte)
 	set_ratio(h, pages_per_byte);
 }
 
-void rt_sweep_credit(rt_mheap *h, rt_mcache *mc, size_t bytes)
+static void sweep_due(rt_mheap *h, rt_mcache *mc, size_t bytes, double ratio)
 {
-	double ratio = get_ratio(h);
-
-	if (RT_LIKELY(ratio == 0))
-		return;
 	for (;;) {
 		uint64_t live = rt_load64_rlx(&h->live), basis = rt_load64_rlx(&h->sweep.basis);
 		uint64_t done =
@@ -322,6 +357,17 @@ void rt_sweep_credit(rt_mheap *h, rt_mcache *mc, size_t bytes)
 			return;
 		}
 	}
+}
+
+void rt_sweep_credit(rt_mheap *h, rt_mcache *mc, size_t bytes)
+{
+	double ratio = get_ratio(h);
+
+	if (RT_LIKELY(ratio == 0))
+		return;
+	rt_stretch_begin(h, mc);
+	sweep_due(h, mc, bytes, ratio);
+	rt_stretch_end(h, mc);
 }
 
 /* ---- Reclaiming ----------------------------------------------------------------------------- */
@@ -397,6 +443,7 @@ void rt_sweep_reclaim(rt_mheap *h, rt_mcache *mc, size_t npages)
 	if (rt_load64_rlx(&h->sweep.reclaim) == RT_NOPAGE || !rt_sweep_enter(h))
 		return;
 	npages -= take_credit(h, npages);
+	rt_stretch_begin(h, mc);
 	while (npages > 0 && (a = next_chunk(h, &first)) != NULL) {
 		size_t found = reclaim_chunk(h, mc, a, first);
 
@@ -404,5 +451,6 @@ void rt_sweep_reclaim(rt_mheap *h, rt_mcache *mc, size_t npages)
 			rt_add64_full(&h->sweep.credit, found - npages);
 		npages -= found < npages ? found : npages;
 	}
+	rt_stretch_end(h, mc);
 	rt_sweep_leave(h);
 }

@@ -300,15 +300,18 @@ static bool may_share(worker *w, rt_gcp *p)
 /* Until there is something better to do. */
 static bool sweep_idle(worker *w)
 {
+	rt_mheap *h = &w->gc->heap;
 	rt_mcache *mc = &w->mp->p->gc->mc;
-	bool any = false;
+	bool any = false, stopped = false;
 
-	while (rt_sweep_one(&w->gc->heap, mc) != SIZE_MAX) {
+	rt_stretch_begin(h, mc);
+	while (!stopped && rt_sweep_one(h, mc) != SIZE_MAX) {
 		any = true;
-		if (stop(w))
-			return true;
+		stopped = stop(w);
 	}
-	rt_store32_rlx(&w->mp->rt->gcbusy, 0); /* others finish what they are at */
+	rt_stretch_end(h, mc);
+	if (!stopped)
+		rt_store32_rlx(&w->mp->rt->gcbusy, 0); /* others finish what they are at */
 	return any;
 }
 

@@ -30,7 +30,13 @@
  *
  * If the run ends in between, the controller is dropped with everybody else and marking is broken
  * off (rt_gc_drop): old mark bits are cleared when the next collection begins.
+ *
+ * A trace is told while the world is stopped: GC_BEGIN in 2, MARK_TERM and GC_END in 5. So who starts one, which stops
+ * the world, finds that a collection is in progress, or that none is (rt_gc_in_progress), and every GC_END has its
+ * GC_BEGIN. A collection that is broken off ends in a trace, too, without MARK_TERM; the next one has its number, for
+ * it never was.
  */
+#include "core/gc/figures.h"
 #include "core/gc/gc_impl.h"
 #include "core/sched/internal.h"
 
@@ -255,6 +261,21 @@ void rt_gc_next_mark(rt_gc *gc)
 	gc->mark = (uint8_t)(2 * (gc->serial++ % MARKS) + 2);
 }
 
+/* Why it has begun, as GORT_EV_GC_BEGIN tells it. */
+static uint64_t trigger_of(const rt_gc *gc)
+{
+	return gc->forced ? 2 : gc->timed;
+}
+
+bool rt_gc_in_progress(gort_runtime *rt, uint64_t *number, uint64_t *trigger)
+{
+	const rt_gc *gc = rt->gc;
+
+	*number = rt_load32_rlx(&gc->started);
+	*trigger = trigger_of(gc);
+	return rt_load32_rlx(&rt->gcmark) != 0;
+}
+
 /* World stopped. */
 static void begin(rt_gc *gc)
 {
@@ -264,6 +285,7 @@ static void begin(rt_gc *gc)
 
 	rt_xchg32_full(&gc->want, 0); /* who asked before gets this one */
 	gc->forced = rt_xchg32_full(&gc->force, 0) != 0;
+	gc->timed = rt_xchg32_full(&gc->bytime, 0) != 0;
 	rt_lock(&gc->ctl, RT_RANK_gcctl);
 	rt_add32_full(&gc->started, 1);
 	rt_unlock(&gc->ctl, RT_RANK_gcctl);
@@ -294,6 +316,7 @@ static void begin(rt_gc *gc)
 		rt_shadow_begin(gc);
 	rt_store32_rel(&rt->gcmark, gc->mark);
 	rt_store32_rel(&rt->gcbusy, 1);
+	RT_TRACE(rt_self(), GC, GC_BEGIN, gc->controller, rt_load32_rlx(&gc->started), trigger_of(gc), 0);
 	rt_gc_repace(gc);
 	gc->cyclegoal = rt_load64_rlx(&gc->goal);
 }
@@ -378,6 +401,7 @@ static void end(rt_gc *gc)
 {
 	gort_runtime *rt = gc->rt;
 
+	RT_TRACE(rt_self(), GC, MARK_TERM, gc->controller, rt_load32_rlx(&gc->started), 0, 0);
 	if (RT_UNLIKELY(gc->check))
 		rt_gc_check(gc);
 	rt_lock(&gc->rootlock, RT_RANK_gcroots);
@@ -396,10 +420,12 @@ static void end(rt_gc *gc)
 	}
 	gc->fin.stopped = false;
 	rt_store64_rlx(&gc->heap.live, rt_load64_rlx(&gc->marked));
+	RT_TRACE(rt_self(), HEAP, HEAP_LIVE, gc->controller, rt_load64_rlx(&gc->heap.live), 0, 0);
 	rt_store64_rlx(&gc->heap.scannable, 0);
 	learn(gc);
 	rt_store32_rel(&gc->ended, rt_load32_rlx(&gc->started));
 	rt_store64_rlx(&gc->last, (uint64_t)be_nanotime());
+	RT_TRACE(rt_self(), GC, GC_END, gc->controller, rt_load32_rlx(&gc->started), rt_load64_rlx(&gc->marked), 0);
 }
 
 /* ---- The controller's loop -------------------------------------------------------------------------- */
@@ -420,12 +446,17 @@ static bool sweep_some(rt_gc *gc, int n)
 
 /* The controller's own turn, and not what was left of its waker's: who yields waits for whole turns of others, and the
  * heap grows meanwhile. */
-static void yield_after_turn(int64_t *since)
+static bool turn_is_over(int64_t since)
 {
 	const rt_m *mp = rt_self();
 
-	if (RT_LIKELY(!rt_load32_rlx(&mp->p->preempt)) ||
-	    (!rt_load32_rlx(&mp->rt->sched.gcwaiting) && be_nanotime() - *since < TURN))
+	return RT_UNLIKELY(rt_load32_rlx(&mp->p->preempt)) &&
+	       (rt_load32_rlx(&mp->rt->sched.gcwaiting) || be_nanotime() - since >= TURN);
+}
+
+static void yield_after_turn(int64_t *since)
+{
+	if (!turn_is_over(*since))
 		return;
 	rt_gosched();
 	*since = be_nanotime();
@@ -435,8 +466,16 @@ static void sweep_all(rt_gc *gc)
 {
 	int64_t since = be_nanotime();
 
-	while (!sweep_some(gc, SWEEP_BATCH))
-		yield_after_turn(&since);
+	rt_stretch_begin(&gc->heap, my_cache());
+	while (!sweep_some(gc, SWEEP_BATCH)) {
+		if (!turn_is_over(since))
+			continue;
+		rt_stretch_end(&gc->heap, my_cache());
+		rt_gosched();
+		since = be_nanotime();
+		rt_stretch_begin(&gc->heap, my_cache());
+	}
+	rt_stretch_end(&gc->heap, my_cache());
 	/* Others finish their span, in microseconds if they have a CPU. Rejected: to be readied by the last; it would
 	 * have to look for us whenever a span is swept. */
 	for (since = be_nanotime(); !rt_sweep_done(&gc->heap);) {
@@ -617,9 +656,12 @@ static void control(void *arg)
 void rt_gc_drop(gort_runtime *rt)
 {
 	rt_gc *gc = rt->gc;
+	rt_g *controller = gc->controller;
 
 	rt_store32_rlx(&gc->control, RT_CTL_NONE);
 	rt_store32_rlx(&gc->want, 0);
+	rt_store32_rlx(&gc->force, 0);
+	rt_store32_rlx(&gc->bytime, 0);
 	rt_store32_rlx(&gc->waiting, 0);
 	gc->controller = NULL;
 	rt_storeptr_rlx(&rt->sched.urgent, NULL);
@@ -639,8 +681,18 @@ void rt_gc_drop(gort_runtime *rt)
 	rt_workpool_reset(&gc->pool);
 	gc->pacer.triggered = UINT64_MAX;
 	gc->dirty = true;
+	if (rt_traced(rt, GORT_TRACE_GC))
+		rt_trace_emit_stopped(rt, GORT_EV_GC_END, controller, rt_load32_rlx(&gc->started),
+		                      rt_load64_rlx(&gc->marked));
 	rt_store32_rlx(&gc->started, rt_load32_rlx(&gc->ended)); /* it never was */
 	rt_gc_repace(gc);
+}
+
+static void tell(rt_mheap *h, unsigned event, uint64_t a0, uint64_t a1, uint64_t a2)
+{
+	const rt_gc *gc = h->hooks.data;
+
+	rt_trace_emit_here(gc->rt, event, NULL, a0, a1, a2);
 }
 
 static size_t p_bytes(void)
@@ -702,7 +754,7 @@ int rt_heap_init(gort_runtime *rt)
 	gc->compares = rt->debug.gccheckmark == 1 && kind->concurrent;
 	gc->valgrind = rt_valgrind_runs();
 	gc->heap.clobberfree = rt->debug.clobberfree != 0;
-	gc->heap.hooks = (rt_heaphooks){ rt_specials_sweep, gc };
+	gc->heap.hooks = (rt_heaphooks){ rt_specials_sweep, tell, &rt->trace.groups, gc };
 	rt->gc = gc;
 	rt_workpool_init(&gc->pool, &rt->debug);
 	rt_roots_init(gc);

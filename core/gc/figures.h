@@ -5,6 +5,8 @@
 #include "core/alloc/memstats.h"
 #include "core/base/types.h"
 
+#include <stdbool.h>
+
 typedef struct rt_gc_figures {
 	rt_memtotals objects;
 	uint64_t live;            /* bytes that the last collection has marked */
@@ -19,5 +21,7 @@ typedef struct rt_gc_figures {
 } rt_gc_figures;
 
 void rt_gc_figures_read(gort_runtime *rt, rt_gc_figures *out); /* world stopped */
+/* World stopped: has one begun that has not ended? Its number, and why, as GORT_EV_GC_BEGIN tells it. */
+bool rt_gc_in_progress(gort_runtime *rt, uint64_t *number, uint64_t *trigger);
 
 #endif

@@ -142,6 +142,7 @@ typedef struct rt_gc {
 	rt_atomic32 control;     /* RT_CTL_* */
 	rt_atomic32 started, ended; /* collections; ended: marked */
 	rt_atomic32 force;       /* 1: the next one is asked for by the program */
+	rt_atomic32 bytime;      /* 1: by the clock */
 	rt_atomic32 dedicated;   /* Ps that only mark, now */
 	rt_atomic64 last;        /* when the last one ended */
 
@@ -164,6 +165,7 @@ typedef struct rt_gc {
 	uint32_t alarmjobs;      /* of specials, behind so many of alarms */
 	bool dirty;              /* marking was broken off: old mark bits are left */
 	bool forced;             /* somebody asked for this one */
+	bool timed;              /* the clock did */
 	uint8_t trims;           /* stacks, in this collection: RT_TRIM_* */
 	rt_atomic32 trimall;     /* the next gives back what is unused of all parked stacks */
 	int64_t trimmed;         /* when one began that did */

@@ -36,6 +36,7 @@ void rt_gc_give_back(gort_runtime *rt, const char *who)
 
 		if (gone == 0)
 			break;
+		rt_scav_tell(&gc->heap, gone);
 		left -= gone < left ? gone : left;
 		rt_gc_yield_point();
 	}

@@ -19,11 +19,14 @@ static rt_pacer_memory memory_of(rt_gc *gc)
 void rt_gc_repace(rt_gc *gc)
 {
 	rt_pacer_memory m = memory_of(gc);
-	uint64_t goal = rt_pacer_goal(&gc->pacer, &m);
+	uint64_t goal = rt_pacer_goal(&gc->pacer, &m), was = rt_load64_rlx(&gc->goal);
+	bool marks = rt_load32_rlx(&gc->rt->gcmark) != 0;
 
 	rt_store64_rlx(&gc->goal, goal);
+	if (!marks || goal != was) /* allocations come here while one marks, mostly with nothing new */
+		RT_TRACE_HERE(gc->rt, HEAP, HEAP_GOAL, NULL, goal, 0, 0);
 	rt_store32_rlx(&gc->bylimit, goal < gc->pacer.percent_goal);
-	if (rt_load32_rlx(&gc->rt->gcmark) != 0) {
+	if (marks) {
 		rt_pacer_progress now = { m.heap_alloc,
 			rt_load64_rlx(&gc->heap_scan) + rt_load64_rlx(&gc->stack_scan) +
 			        rt_load64_rlx(&gc->globals_scan),

@@ -21,6 +21,7 @@ static rt_g *due(void *arg)
 
 	if (gc->pacer.percent < 0 || !rt_cas32_full(&gc->control, RT_CTL_PARKED, RT_CTL_AWAKE))
 		return NULL;
+	rt_store32_rlx(&gc->bytime, 1); /* released with want */
 	rt_xchg32_full(&gc->want, 1);
 	return gc->controller;
 }

@@ -223,7 +223,7 @@ static void release_attached(gort_runtime *rt, rt_g *gp)
 	unwait(gp);
 	if (rt_load32_rlx(&gp->status) == RT_G_WAITING) {
 		if (rt_traced(rt, GORT_TRACE_SCHED))
-			rt_trace_emit_stopped(rt, GORT_EV_GO_UNBLOCK, gp, gp->goid);
+			rt_trace_emit_stopped(rt, GORT_EV_GO_UNBLOCK, gp, gp->goid, 0);
 		rt_gstatus_set(gp, RT_G_WAITING, RT_G_RUNNABLE);
 	}
 	rt_lock(&rt->sched.lock, RT_RANK_sched);
@@ -263,7 +263,7 @@ static void drop(gort_runtime *rt, rt_g *gp)
 	unwait(gp);
 	unwire(rt, gp);
 	if (rt_traced(rt, GORT_TRACE_SCHED))
-		rt_trace_emit_stopped(rt, GORT_EV_GO_END, gp, 0);
+		rt_trace_emit_stopped(rt, GORT_EV_GO_END, gp, 0, 0);
 	rt_gstatus_set(gp, status, RT_G_DEAD);
 	rt_switch_unmake(rt, NULL, gp);
 	rt_g_free(rt, NULL, gp);

@@ -225,6 +225,8 @@ int rt_switch_attach(rt_m *mp, rt_g *gp)
 		gp->ctx = NULL;
 		return -ENOMEM;
 	}
+	if (mp->g0stack != NULL)
+		RT_TRACE(mp, HEAP, STACK_ALLOC, NULL, (uintptr_t)mp->g0stack->lo, mp->g0stack->hi - mp->g0stack->lo, 0);
 	be_context_bounds(mp->g0, &lo, &hi);
 	mp->asan_lo = lo;
 	mp->asan_size = (size_t)((char *)hi - (char *)lo);
@@ -241,6 +243,8 @@ int rt_switch_attach(rt_m *mp, rt_g *gp)
 
 void rt_switch_detach(rt_m *mp, rt_g *gp)
 {
+	if (mp->g0stack != NULL)
+		RT_TRACE(mp, HEAP, STACK_FREE, NULL, (uintptr_t)mp->g0stack->lo, mp->g0stack->hi - mp->g0stack->lo, 0);
 	stack_unmake(mp->rt, NULL, mp->g0, mp->g0stack);
 	be_context_unadopt(gp->ctx);
 	gp->ctx = NULL;
@@ -251,6 +255,8 @@ void rt_switch_detach(rt_m *mp, rt_g *gp)
 bool rt_switch_make(rt_m *mp, rt_g *gp, void (*entry)(void *))
 {
 	gp->ctx = stack_make(mp->rt, &mp->p->stacks, rt_g_has_more(gp) ? gp->stack_size : 0, entry, gp, &gp->stack);
+	if (gp->stack != NULL)
+		RT_TRACE(mp, HEAP, STACK_ALLOC, gp, (uintptr_t)gp->stack->lo, gp->stack->hi - gp->stack->lo, 0);
 	return gp->ctx != NULL;
 }
 
@@ -258,6 +264,8 @@ void rt_switch_unmake(gort_runtime *rt, rt_stackcache *cache, rt_g *gp)
 {
 	if (gp->ctx == NULL || gp->attached)
 		return;
+	if (gp->stack != NULL) /* before another goroutine gets it */
+		RT_TRACE_HERE(rt, HEAP, STACK_FREE, gp, (uintptr_t)gp->stack->lo, gp->stack->hi - gp->stack->lo, 0);
 	stack_unmake(rt, cache, gp->ctx, gp->stack);
 	gp->ctx = NULL;
 	gp->stack = NULL;

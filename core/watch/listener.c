@@ -22,6 +22,7 @@
  */
 #include "core/watch/watch.h"
 
+#include "core/gc/figures.h"
 #include "core/sched/internal.h"
 
 #include <errno.h>
@@ -124,11 +125,8 @@ static bool is_live(const rt_g *gp)
 
 /* All creations first, then all states one tick later: so the array is sorted by time, and a reader
  * that sorts again does not part a goroutine's state from its creation. */
-static void fill(gort_runtime *rt, watch *w)
+static void add_goroutines(gort_runtime *rt, watch *w, int64_t now)
 {
-	int64_t now = rt->trace.now(&rt->trace);
-
-	w->nfirst = 0;
 	add(w, now, GORT_EV_PROCS)->args[0] = (uint64_t)rt_gomaxprocs(rt);
 	for (rt_g *gp = rt->sched.allg; gp != NULL; gp = gp->alllink)
 		if (is_live(gp))
@@ -138,11 +136,37 @@ static void fill(gort_runtime *rt, watch *w)
 			add_state(w, now + 1, gp);
 }
 
-/* The events that fill will make, at most. */
-static size_t count(gort_runtime *rt)
+/* Collections begin and end while the world is stopped: it stands for what it is asked here. */
+static void add_collection(gort_runtime *rt, watch *w, int64_t now)
 {
-	size_t n = 1;
+	uint64_t number, trigger;
+	gort_event *e;
 
+	if (!rt_gc_in_progress(rt, &number, &trigger))
+		return;
+	e = add(w, now, GORT_EV_GC_BEGIN);
+	e->args[0] = number;
+	e->args[1] = trigger;
+}
+
+static void fill(gort_runtime *rt, watch *w)
+{
+	int64_t now = rt->trace.now(&rt->trace);
+
+	w->nfirst = 0;
+	if (w->listener.groups & GORT_TRACE_SCHED)
+		add_goroutines(rt, w, now);
+	if (w->listener.groups & GORT_TRACE_GC)
+		add_collection(rt, w, now + 1);
+}
+
+/* The events that fill will make, at most. */
+static size_t count(gort_runtime *rt, unsigned groups)
+{
+	size_t n = 2; /* PROCS, GC_BEGIN */
+
+	if (!(groups & GORT_TRACE_SCHED))
+		return n;
 	for (rt_g *gp = rt->sched.allg; gp != NULL; gp = gp->alllink)
 		if (is_live(gp))
 			n += 2;
@@ -154,8 +178,8 @@ static bool open_locked(gort_runtime *rt, watch *w, size_t *want)
 {
 	unsigned groups = w->listener.groups;
 
-	if (groups & GORT_TRACE_SCHED) {
-		*want = count(rt);
+	if (groups & (GORT_TRACE_SCHED | GORT_TRACE_GC)) {
+		*want = count(rt, groups);
 		if (*want > w->cap)
 			return false;
 		fill(rt, w);

@@ -5,8 +5,9 @@
  * stops them all (process 3). A goroutine is a slice on the track of the P that runs it, from
  * GO_START to whatever takes it off; the slice is written when it ends, as one "complete" event, so
  * that a trace that begins in the middle has no half pairs. Who made a goroutine runnable is tied
- * to its next start by a flow arrow. All else is an instant event. Times count from the first
- * event.
+ * to its next start by a flow arrow. Collections are such slices, too: one that runs when the trace ends lasts until
+ * then, one that it has not seen begin from where it begins itself. What the heap holds, and may, are counters. All
+ * else is an instant event. Times count from the first event.
  *
  * The numbers of the format: microseconds with a fraction; addresses as strings, since a JSON
  * reader may keep numbers as doubles.
@@ -61,6 +62,8 @@ struct rt_tracewriter {
 	size_t nflows, flowcap; /* a power of two, at most half full; or 0 */
 	uint64_t naddresses;
 	uint64_t flowid;
+	bool collects, collected; /* a collection is in progress; one has been seen */
+	gort_event collection;    /* its beginning */
 	/* output */
 	size_t n;
 	char room[ROOM];
@@ -408,6 +411,15 @@ static void instant(rt_tracewriter *w, const gort_event *e)
 	put(w, "}}");
 }
 
+/* On the collector's track. */
+static void world_instant(rt_tracewriter *w, const gort_event *e)
+{
+	put_head(w, name_of(e), "i", WORLD, WORLD_GC, e->time);
+	put(w, ",\"s\":\"t\",\"cat\":\"%s\",\"args\":{", name_of(e));
+	put_args(w, e, "", 3);
+	put(w, "}}");
+}
+
 /* An event of a P. */
 static int add_on_track(rt_tracewriter *w, const gort_event *e)
 {
@@ -451,9 +463,39 @@ static int add_on_track(rt_tracewriter *w, const gort_event *e)
 	return err;
 }
 
+/* by: its GC_END; or why it has none. */
+static void collection_ends(rt_tracewriter *w, int64_t time, const gort_event *by, const char *why)
+{
+	int64_t since = w->collects ? w->collection.time : w->origin;
+
+	put_head(w, "collection", "X", WORLD, WORLD_GC, since);
+	put_time(w, "dur", time - since);
+	put(w, ",\"args\":{\"end\":\"%s\"", why);
+	put_args(w, by != NULL ? by : &w->collection, ",", 3);
+	if (by != NULL && w->collects)
+		put(w, ",\"trigger\":%" PRIu64, w->collection.args[1]);
+	put(w, "}}");
+	w->collects = false;
+}
+
 static void add_gc(rt_tracewriter *w, const gort_event *e)
 {
-	put_head(w, "collection", e->id == GORT_EV_GC_BEGIN ? "B" : "E", WORLD, WORLD_GC, e->time);
+	if (e->id == GORT_EV_GC_BEGIN) {
+		if (w->collects) /* events are missing, or another runtime reports, too */
+			collection_ends(w, e->time, NULL, "unknown");
+		w->collects = true;
+		w->collection = *e;
+	} else if (w->collects || !w->collected) {
+		collection_ends(w, e->time, e, name_of(e));
+	} else { /* nobody knows when it has begun */
+		world_instant(w, e);
+	}
+	w->collected = true;
+}
+
+static void add_heap(rt_tracewriter *w, const gort_event *e)
+{
+	put_head(w, name_of(e), "C", WORLD, 0, e->time);
 	put(w, ",\"args\":{");
 	put_args(w, e, "", 3);
 	put(w, "}}");
@@ -480,6 +522,10 @@ static int add_json(rt_tracewriter *w, const gort_event *e)
 	w->last = e->time;
 	if (e->id == GORT_EV_GC_BEGIN || e->id == GORT_EV_GC_END)
 		add_gc(w, e);
+	else if (e->id == GORT_EV_MARK_TERM)
+		world_instant(w, e);
+	else if (e->id == GORT_EV_HEAP_LIVE || e->id == GORT_EV_HEAP_GOAL)
+		add_heap(w, e);
 	else if (e->id == GORT_EV_STW_END)
 		add_stopped(w, e);
 	else if (e->p >= 0)
@@ -495,6 +541,8 @@ static void end_json(rt_tracewriter *w)
 		begin_json(w, 0);
 	for (size_t p = 0; p < w->ntracks; p++)
 		slice_end(w, &w->tracks[p], w->last, NULL);
+	if (w->collects)
+		collection_ends(w, w->last, NULL, "still running");
 	put(w, "\n]}\n");
 }
 
