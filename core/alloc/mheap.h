@@ -68,7 +68,7 @@ struct rt_mheap {
 		rt_atomic64 basis;     /* live when the ratio was set */
 		rt_atomic64 basispages; /* swept then */
 		rt_atomic64 ratio;     /* bits of a double: pages for each byte allocated; 0 = nothing is due */
-		rt_atomic64 reclaim;   /* page number that reclaiming has come to; SIZE_MAX: it is through */
+		rt_atomic64 reclaim;   /* page number that reclaiming has come to; from RT_RECLAIMED on: through */
 		rt_atomic64 credit;    /* pages that were reclaimed beyond need */
 	} sweep;
 	struct rt_scavstate {     /* scavenge.c */

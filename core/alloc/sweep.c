@@ -51,7 +51,7 @@ void rt_sweep_init(rt_mheap *h)
 {
 	rt_store32_rlx(&h->sweepgen, 2);
 	rt_store32_rlx(&h->sweep.active, DRAINED);
-	rt_store64_rlx(&h->sweep.reclaim, RT_NOPAGE);
+	rt_store64_rlx(&h->sweep.reclaim, RT_RECLAIMED);
 }
 
 bool rt_sweep_enter(rt_mheap *h)
@@ -388,12 +388,12 @@ static size_t take_credit(rt_mheap *h, size_t npages)
 static rt_arena *next_chunk(rt_mheap *h, unsigned *first)
 {
 	rt_arena *a = NULL;
-	size_t page;
+	uint64_t page;
 
 	do {
 		bool end;
 
-		if (rt_load64_rlx(&h->sweep.reclaim) == RT_NOPAGE)
+		if (rt_load64_rlx(&h->sweep.reclaim) >= RT_RECLAIMED)
 			return NULL;
 		page = rt_add64_full(&h->sweep.reclaim, RT_CHUNK_PAGES);
 		rt_lock(&h->lock, RT_RANK_mheap);
@@ -402,11 +402,11 @@ static rt_arena *next_chunk(rt_mheap *h, unsigned *first)
 			a = h->pages.arenas[page / RT_ARENA_PAGES];
 		rt_unlock(&h->lock, RT_RANK_mheap);
 		if (end) {
-			rt_store64_rlx(&h->sweep.reclaim, RT_NOPAGE);
+			rt_store64_rlx(&h->sweep.reclaim, RT_RECLAIMED);
 			return NULL;
 		}
 	} while (a == NULL);
-	*first = page % RT_ARENA_PAGES;
+	*first = (unsigned)(page % RT_ARENA_PAGES);
 	return a;
 }
 
@@ -440,7 +440,7 @@ void rt_sweep_reclaim(rt_mheap *h, rt_mcache *mc, size_t npages)
 	rt_arena *a;
 	unsigned first;
 
-	if (rt_load64_rlx(&h->sweep.reclaim) == RT_NOPAGE || !rt_sweep_enter(h))
+	if (rt_load64_rlx(&h->sweep.reclaim) >= RT_RECLAIMED || !rt_sweep_enter(h))
 		return;
 	npages -= take_credit(h, npages);
 	rt_stretch_begin(h, mc);

@@ -9,6 +9,10 @@
 
 #include "core/alloc/mcache.h"
 
+/* rt_sweepstate.reclaim from here on: all pages were looked at. Who looked before that and counts after it stays above,
+ * however many they are: SIZE_MAX would become a page number again. */
+#define RT_RECLAIMED (UINT64_C(1) << 63)
+
 /* Before marking begins: no span of any arena has a marked object. */
 void rt_mark_begin(rt_mheap *h);
 /* With the world stopped, marking done, everything swept before: sweepgen += 2, bit generations turn.

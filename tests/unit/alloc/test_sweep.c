@@ -380,6 +380,28 @@ static void test_proportional_sweep(void **state)
 	end(1);
 }
 
+/* Reclaiming has come to the end, and then those count who had looked before. */
+static void test_reclaimed_is_reclaimed(void **state)
+{
+	uint64_t end_of_all;
+
+	begin("", 1);
+	for (int i = 0; i < 6000; i++)
+		step(&procs[0]);
+	collect(1);
+	(void)rt_mcache_prepare(&procs[0].mc);
+	rt_sweep_reclaim(&h, &procs[0].mc, RT_PAGES_MAX);
+	assert_false(rt_sweep_done(&h));
+	for (int i = 0; i < 3; i++) {
+		rt_add64_full(&h.sweep.reclaim, RT_CHUNK_PAGES);
+		end_of_all = rt_load64_rlx(&h.sweep.reclaim);
+		rt_sweep_reclaim(&h, &procs[0].mc, RT_PAGES_MAX);
+		assert_int_equal(rt_load64_rlx(&h.sweep.reclaim), end_of_all);
+	}
+	check_exact(1);
+	end(1);
+}
+
 /* A single span, looked for by somebody who holds an object of it. */
 static void test_sweep_span(void **state)
 {
@@ -475,6 +497,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_clobber),
 		cmocka_unit_test(test_specials_are_asked_first),
 		cmocka_unit_test(test_proportional_sweep),
+		cmocka_unit_test(test_reclaimed_is_reclaimed),
 		cmocka_unit_test(test_sweep_span),
 		cmocka_unit_test(test_threads),
 	};
