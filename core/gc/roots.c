@@ -13,9 +13,11 @@
  *                 mark | 1        somebody scans it; nobody lets it run
  *                 mark            scanned: from now on it is black
  *
- * `mark` is the number of the collection, modulo 100, so that nothing needs to be cleared. A claim
- * that succeeds while marking says that the goroutine has not run since the world stopped. Where
- * its stack is depends on why it does not run:
+ * `mark` is the number of the collection, modulo 100 and even, so that nothing needs to be cleared. A claim
+ * that succeeds while marking says that the goroutine has not run since the world stopped. Or that it
+ * is DEAD: such records are passed by, but one may have run and died between our look and the claim.
+ * Whose record it becomes waits until it is given back (rt_gcscan_set), or its stack would be scanned,
+ * and trimmed, while it runs. Where a stack is depends on why its goroutine does not run:
  *   parked, or made runnable    its context is Saved: [be_context_sp, hi) holds its registers
  *   stands on its thread        registers in the signal's record, which lies on that stack; or in
  *          the thread's, and stack from
@@ -43,6 +45,7 @@
  * removed has been scanned before, and one that is added is scanned at once, whoever calls.
  */
 #include "core/gc/gc_impl.h"
+#include "core/sched/internal.h"
 
 enum { RED_ZONE = 128, BATCH = 16 };
 /* A stack that is given back costs a call of the system, and its pages a fault each when they are used again: not more
@@ -136,8 +139,15 @@ static void scan_once(rt_marker *k, rt_g *gp, bool idle)
 			be_thread_nap(GORT_MICROSECOND); /* a stack takes microseconds; the scanner waits for nobody */
 			continue;
 		}
+		if (rt_load32_acq(&gp->status) == RT_G_DEAD)
+			return;
 		if (!rt_cas8_full(&gp->gcscan, was, mark | 1))
 			continue;
+		if (RT_UNLIKELY(rt_load32_acq(&gp->status) == RT_G_DEAD)) {
+			/* Who is born with it outside, without a P, is still to be scanned. */
+			rt_store8_rel(&gp->gcscan, 0);
+			return;
+		}
 		rt_roots_goroutine(k, gp);
 		if (RT_UNLIKELY(idle && k->gc->trims != RT_TRIM_NONE))
 			trim(k->gc, gp);
@@ -159,10 +169,8 @@ void rt_roots_scan(rt_g *gp)
 
 void rt_roots_born(rt_g *gp)
 {
-	rt_gc *gc = rt_self()->rt->gc;
-
 	rt_gc_shade(gp->arg);
-	rt_store8_rel(&gp->gcscan, gc->mark);
+	rt_gcscan_set(gp, rt_self()->rt->gc->mark);
 }
 
 /* A batch of goroutines; false: all have been given out. */

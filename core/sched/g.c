@@ -145,6 +145,7 @@ static RT_NOINLINE void as_born(gort_runtime *rt, rt_g *gp)
 void rt_g_free(gort_runtime *rt, rt_p *pp, rt_g *gp)
 {
 	RT_ASSERT(gp->ctx == NULL);
+	rt_gcscan_set(gp, 0); /* first: a claim may be older than the death */
 	if (RT_UNLIKELY(rt_g_has_more(gp)))
 		as_born(rt, gp);
 	gp->fn = NULL;
@@ -153,7 +154,6 @@ void rt_g_free(gort_runtime *rt, rt_p *pp, rt_g *gp)
 	gp->waiting = NULL;
 	rt_claim_reset(gp);
 	rt_store8_rel(&gp->canceled, 0);
-	rt_store8_rel(&gp->gcscan, 0);
 	gp->scope = NULL;
 	gp->attached = gp->ismain = gp->system = gp->finalizes = false;
 	rt_store8_rlx(&gp->more, 0);

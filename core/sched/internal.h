@@ -144,6 +144,22 @@ static inline void rt_gc_before_run(gort_runtime *rt, rt_g *gp)
 		rt->up.gc_scan(gp);
 }
 
+/* gp is DEAD or as good as that, and the caller's: what the collector is to think of it from now on. A marker may have
+ * claimed it before that, which shows in an odd number (gc/roots.c). Then it does not scan it any more, and neither
+ * waits nor locks until it has given it back, so that this may wait for it with any lock and in a seeded run: at worst
+ * until the system runs that thread again. */
+static inline void rt_gcscan_set(rt_g *gp, uint8_t to)
+{
+	uint8_t was;
+
+	while ((was = rt_load8_acq(&gp->gcscan)) != to) {
+		if (RT_UNLIKELY((was & 1) != 0))
+			be_thread_nap(GORT_MICROSECOND);
+		else if (rt_cas8_full(&gp->gcscan, was, to))
+			return;
+	}
+}
+
 /* preempt.c */
 int rt_preempt_acquire(void);             /* of the process */
 void rt_preempt_release(void);
