@@ -231,7 +231,7 @@ void rt_roots_alarms(rt_gc *gc, rt_gcw *w, rt_p *pp)
 
 /* ---- Registered roots ------------------------------------------------------------------------------ */
 
-/* One block; false: none is left. */
+/* One block; false: none is left. It ends between two words, wherever the root begins. */
 static bool root_block(rt_marker *k)
 {
 	rt_gc *gc = k->gc;
@@ -243,8 +243,12 @@ static bool root_block(rt_marker *k)
 	rt_lock(&gc->rootlock, RT_RANK_gcroots);
 	r = gc->rootnext;
 	if (r != NULL) {
-		n = r->size - gc->rootat < RT_ROOT_BLOCK ? r->size - gc->rootat : RT_ROOT_BLOCK;
-		rt_gc_scan_words(k, r->start + gc->rootat, r->start + gc->rootat + n);
+		const char *from = r->start + gc->rootat;
+
+		n = r->size - gc->rootat;
+		if (n > RT_ROOT_BLOCK)
+			n = RT_ROOT_BLOCK - (uintptr_t)from % sizeof(void *);
+		rt_gc_scan_words(k, from, from + n);
 		k->globals += n;
 		gc->rootat += n;
 		if (gc->rootat == r->size) {

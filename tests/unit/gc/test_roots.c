@@ -1,7 +1,52 @@
-/* Dead goroutines' records, which a marker may have claimed when they are used again. */
+/* Roots that begin between two words; and dead goroutines' records, which a marker may have claimed when they are used
+ * again. */
 #include "tests/support/garbage.h"
 
 #include "core/sched/internal.h"
+
+#include <stdlib.h>
+
+/* ---- Registered roots ------------------------------------------------------------------------------ */
+
+enum { SIZE = 5 * RT_ROOT_BLOCK };
+
+static RT_NOINLINE void fill(char *room, size_t n, uintptr_t *hidden)
+{
+	for (size_t i = 0; i < n; i++) {
+		void *o = gort_alloc(64, GORT_NOSCAN);
+
+		memset(o, 1, 64);
+		hidden[i] = hide(o);
+		gort_store((void **)room + i, o);
+	}
+}
+
+/* Each aligned word that lies inside counts, also those around the ends of blocks. */
+static void unaligned(void *arg)
+{
+	const size_t n = SIZE / sizeof(void *);
+	char *room = aligned_alloc(64, SIZE);
+	uintptr_t *hidden = calloc(n, sizeof *hidden);
+
+	(void)arg;
+	for (size_t off = 1; off < sizeof(void *); off += 3) {
+		memset(room, 0, SIZE);
+		CHECK(gort_root_add(gort_self(), room + off, SIZE - off) == 0);
+		fill(room, n, hidden);
+		collect();
+		collect();
+		CHECK(freed(hidden + 1, (int)n - 1) == 0);
+		CHECK(gort_root_remove(gort_self(), room + off) == 0);
+	}
+	free(hidden);
+	free(room);
+}
+
+static void test_unaligned(void **state)
+{
+	(void)state;
+	in_program(unaligned, NULL);
+}
 
 /* ---- Dead goroutines ------------------------------------------------------------------------------- */
 
@@ -126,6 +171,7 @@ static void test_passed_by(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_unaligned),
 		cmocka_unit_test(test_reborn),
 		cmocka_unit_test(test_passed_by),
 	};
