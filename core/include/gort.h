@@ -822,7 +822,8 @@ enum { /* formats of gort_trace_buffer_write */
 	GORT_TRACE_TEXT = 1,    /* a line each */
 	GORT_TRACE_CHROME = 2,  /* JSON for Chrome and Perfetto */
 	GORT_TRACE_SCHEDULE = 3 /* a line for each event of goroutines, channels and timers, without time, thread and
-	                         * P, addresses numbered as they come up: of seeded runs equal if the schedules are */
+	                         * P, addresses numbered as they come up: of seeded runs equal if the schedules are.
+	                         * Of the groups SCHED, SYNC, TIMER and USER: with others events may come too fast */
 };
 GORT_API int gort_trace_buffer_new(gort_trace_buffer **out, size_t max);
 /* For gort_trace_start; change groups in a copy to see less. Events of runtimes that report to one buffer at the same

@@ -376,10 +376,10 @@ void rt_g_walk(const rt_g *gp, be_fault_trace *t)
 	walk_faults(gp, lo, hi, t);
 }
 
-/* Stopped in place, by its M's backend. */
-static bool stands(const rt_g *gp)
+/* Stopped in place, by its M's backend. Not one in a system call: it comes back when it likes, and leaves its M. */
+static bool stands(const rt_g *gp, uint32_t status)
 {
-	return gp->m != NULL && gp->m->curg == gp && gp->m->standing == RT_STANDS_STOPPED;
+	return status == RT_G_RUNNING && gp->m != NULL && gp->m->curg == gp && gp->m->standing == RT_STANDS_STOPPED;
 }
 
 static void walk_standing(const rt_g *gp, be_fault_trace *t)
@@ -418,19 +418,25 @@ void rt_report_note(rt_report *r, const char *note)
 
 void rt_report_g(rt_report *r, rt_g *gp, int64_t now)
 {
-	uint32_t status = rt_load32_acq(&gp->status);
-	rt_gstate s = state_of(gp);
-	bool parked = (status == RT_G_WAITING || status == RT_G_RUNNABLE) && gp->m == NULL;
-	bool self = gp == rt_curg();
-	int64_t since = status == RT_G_WAITING ? gp->since : 0;
+	uint32_t status;
+	rt_gstate s;
+	bool parked, self = gp == rt_curg();
+	int64_t since;
 
+	/* As one that comes out of a system call has no P that would be stopped, and leaves its M. */
+	rt_lock(&gp->rt->sched.lock, RT_RANK_sched);
+	status = rt_load32_acq(&gp->status);
+	s = state_of(gp);
+	rt_unlock(&gp->rt->sched.lock, RT_RANK_sched);
+	parked = (status == RT_G_WAITING || status == RT_G_RUNNABLE) && s.m == NULL;
+	since = status == RT_G_WAITING ? gp->since : 0;
 	if (status == RT_G_DEAD)
 		return;
 	add_header(r, &s, status_text(status, gp->waitreason), since > 0 ? now - since : 0);
 	r->trace.n = 0;
 	if (self)
 		walk_self(gp, &r->trace);
-	else if (stands(gp))
+	else if (stands(gp, status))
 		walk_standing(gp, &r->trace);
 	else if (parked && gp->ctx != NULL)
 		rt_g_walk(gp, &r->trace);

@@ -20,9 +20,9 @@ static size_t stack_used(const rt_g *gp, uint32_t status)
 	rt_g_bounds(gp, &lo, &hi);
 	if (gp == rt_curg())
 		sp = &here;
-	else if (gp->m != NULL && gp->m->standing == RT_STANDS_STOPPED)
+	else if (status == RT_G_RUNNING && gp->m != NULL && gp->m->standing == RT_STANDS_STOPPED)
 		sp = (char *)gp->m->stopat.sp;
-	else if (gp->ctx != NULL && gp->m == NULL && (status == RT_G_WAITING || status == RT_G_RUNNABLE))
+	else if ((status == RT_G_WAITING || status == RT_G_RUNNABLE) && gp->ctx != NULL && gp->m == NULL)
 		sp = be_context_sp(gp->ctx);
 	return sp >= (char *)lo && sp < (char *)hi ? (size_t)((char *)hi - sp) : 0;
 }
@@ -38,11 +38,16 @@ static const void *object_of(const rt_g *gp)
 	return rt_sema_shown(w->on, gp->waitreason);
 }
 
+/* Under the lock, as one that comes out of a system call has no P that would be stopped, and leaves its M. */
 static void fill(gort_goroutine *to, const rt_g *gp)
 {
-	uint32_t status = rt_load32_acq(&gp->status);
-	const rt_m *on = gp->m != NULL ? gp->m : gp->lockedm;
+	rt_mutex *lock = &gp->rt->sched.lock;
+	uint32_t status;
+	const rt_m *on;
 
+	rt_lock(lock, RT_RANK_sched);
+	status = rt_load32_acq(&gp->status);
+	on = gp->m != NULL ? gp->m : gp->lockedm;
 	memset(to, 0, sizeof *to);
 	to->goid = gp->goid;
 	to->parent = gp->parent;
@@ -61,6 +66,7 @@ static void fill(gort_goroutine *to, const rt_g *gp)
 	to->system = gp->system;
 	if (gp->name != NULL)
 		memcpy(to->name, gp->name, sizeof to->name);
+	rt_unlock(lock, RT_RANK_sched);
 }
 
 /* Row i of the caller's, whose rows have another size if its header is another one. */

@@ -26,7 +26,7 @@ static void hashed(void *arg)
 	uint64_t one = HASH_BEGIN;
 
 	if (gort_trace_buffer_new(&buffer, 0) != 0 ||
-	    gort_trace_start(gort_self(), gort_trace_buffer_listener(buffer)) != 0)
+	    start_schedule_trace(gort_self(), buffer) != 0)
 		abort();
 	h->main(NULL);
 	if (gort_trace_stop(gort_self()) != 0 ||

@@ -353,6 +353,14 @@ int hash_writer(void *data, const void *text, size_t n)
 	return 0;
 }
 
+int start_schedule_trace(gort_runtime *rt, gort_trace_buffer *buffer)
+{
+	gort_trace_listener l = *gort_trace_buffer_listener(buffer);
+
+	l.groups = GORT_TRACE_SCHED | GORT_TRACE_SYNC | GORT_TRACE_TIMER | GORT_TRACE_USER;
+	return gort_trace_start(rt, &l);
+}
+
 int run_written(gort_func main, uint64_t seed, const char *options, gort_writer write, void *data)
 {
 	gort_trace_buffer *buffer;
@@ -371,7 +379,7 @@ int run_written(gort_func main, uint64_t seed, const char *options, gort_writer 
 	err = gort_trace_buffer_new(&buffer, 0);
 	if (err != 0)
 		return err;
-	err = gort_trace_start(rt, gort_trace_buffer_listener(buffer));
+	err = start_schedule_trace(rt, buffer);
 	r = gort_runtime_run(rt, main, NULL);
 	if (err == 0)
 		err = gort_trace_stop(rt);
