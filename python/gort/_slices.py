@@ -27,8 +27,7 @@ _NEXT = {
     BLOCKED: {RUNNABLE, GONE}, IN_SYSCALL: {RUNNING, RUNNABLE, GONE}, GONE: set(),
 }
 
-_WITHIN = {lib.GORT_EV_GC_BEGIN: "GC", lib.GORT_EV_STW_BEGIN: "stop the world",
-           lib.GORT_EV_MARK_TERM: "mark termination"}
+_WITHIN = {lib.GORT_EV_GC_BEGIN: "GC", lib.GORT_EV_STW_BEGIN: "stop the world"}
 _WITHIN_END = {lib.GORT_EV_GC_END: "GC", lib.GORT_EV_STW_END: "stop the world"}
 
 
@@ -72,12 +71,14 @@ class Slices:
         self.counts: Dict[int, Counter] = {}
         self.spans: List[Tuple[str, int, int]] = []
         self.marks: List[Tuple[int, int, int]] = []  # time, address of the text, value
+        self.instants: List[Tuple[int, str, int]] = []  # the same of the runtime itself; its name
         self.first: Optional[int] = None
         self.last = 0
         self._reasons: Dict[int, int] = {}
         self._on: Dict[int, _Open] = {}    # by P
         self._where: Dict[int, int] = {}   # goid -> P, while a slice is open
         self._began: Dict[str, int] = {}
+        self._ended: Set[str] = set()
         handlers = self._handlers()
         for raw in events:
             time, goid, _, p, kind = raw[:5]
@@ -113,10 +114,12 @@ class Slices:
             lib.GORT_EV_SYSCALL_BEGIN: self._syscall_begin,
             lib.GORT_EV_SYSCALL_END: self._syscall_end,
             lib.GORT_EV_PROC_STOP: lambda t, g, p, raw: self._close_p(t, p, UNKNOWN),
+            lib.GORT_EV_MARK_TERM:
+                lambda t, g, p, raw: self.instants.append((t, "mark termination", raw[6])),
             lib.GORT_EV_USER: lambda t, g, p, raw: self.marks.append((t, raw[9], raw[6])),
         }
         for kind, name in _WITHIN.items():
-            out[kind] = lambda t, g, p, raw, name=name: self._began.setdefault(name, t)
+            out[kind] = lambda t, g, p, raw, name=name: self._began.__setitem__(name, t)
         for kind, name in _WITHIN_END.items():
             out[kind] = lambda t, g, p, raw, name=name: self._span_ends(name, t)
         return out
@@ -166,9 +169,10 @@ class Slices:
             self._open(time, goid, p, False)
 
     def _span_ends(self, name: str, time: int) -> None:
-        if name == "GC" and "mark termination" in self._began:
-            self._span_ends("mark termination", time)
-        self.spans.append((name, self._began.pop(name, self.first), time))
+        # The first began before the trace; of another nobody knows when, since events are missing.
+        unseen = time if name in self._ended else self.first
+        self.spans.append((name, self._began.pop(name, unseen), time))
+        self._ended.add(name)
 
     # ---- Slices ----
 

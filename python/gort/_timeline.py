@@ -40,6 +40,7 @@ def data(trace: Trace, title: str) -> Dict[str, Any]:
     """What the script draws. Times are nanoseconds since the first event."""
     slices = _slices.Slices(trace._raw(), trace.lost)
     shown, hidden = _newest(slices.procs)
+    marks = sorted([(t, trace._texts.get(text, ""), value) for t, text, value in slices.marks] + slices.instants)
     reasons: Dict[int, int] = {}
     return {
         "title": title,
@@ -53,9 +54,8 @@ def data(trace: Trace, title: str) -> Dict[str, Any]:
         "lanes": _lanes(trace, slices, reasons),
         "reasons": {number: wait_reason(number) for number in reasons},
         "spans": [[name, a - slices.first, b - slices.first] for name, a, b in slices.spans],
-        "marks": [[t - slices.first, trace._texts.get(text, ""), value]
-                  for t, text, value in slices.marks[-MAX_MARKS:]],
-        "hiddenMarks": max(0, len(slices.marks) - MAX_MARKS),
+        "marks": [[t - slices.first, name, value] for t, name, value in marks[-MAX_MARKS:]],
+        "hiddenMarks": max(0, len(marks) - MAX_MARKS),
     }
 
 

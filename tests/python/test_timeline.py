@@ -90,6 +90,45 @@ def test_states():
                         [6, _slices.IN_SYSCALL, 0], [7, _slices.RUNNABLE, 0], [8, _slices.GONE, 0]]}
 
 
+def test_collections():
+    """One is under way when the trace begins, and one when it ends; the end of one was lost."""
+    s = _slices.Slices([
+        event(0, "GO_START", 1), event(10, "MARK_TERM", 2, 0, 3), event(12, "GC_END", 2, 0, 3, 100),
+        event(20, "GC_BEGIN", 2, 0, 4, 2), event(30, "GC_BEGIN", 2, 0, 5, 0), event(40, "GC_END", 2, 0, 5, 90),
+        event(50, "GC_END", 2, 0, 6, 90), event(60, "GC_BEGIN", 2, 0, 7, 0), event(70, "GO_END", 1)], lost=2)
+    assert s.spans == [("GC", 0, 12), ("GC", 30, 40), ("GC", 50, 50), ("GC", 60, 70)]
+    assert s.instants == [(10, "mark termination", 3)]
+
+
+@pytest.mark.parametrize("collector", ["concurrent", "stw"])
+def test_collections_of_a_run(collector, tmp_path):
+    with gort.Runtime(procs=2, trace=True, collector=collector) as rt:
+        trace = rt.run("gc_churn", live=4, churn=16, workers=2).trace
+    assert trace.counts["gc_begin"] == trace.counts["gc_end"] >= trace.counts["mark_term"] > 1
+    assert trace.lost == 0 and trace.counts["sweep_begin"] == trace.counts["sweep_end"] > 0
+    numbers = [e.args[0] for e in trace if e.event == "mark_term"]
+    assert numbers == list(range(1, len(numbers) + 1))
+    # In the page.
+    trace.to_html(tmp_path / "t.html")
+    d = page_data((tmp_path / "t.html").read_text(encoding="utf-8"))
+    spans = [(a, b) for name, a, b in d["spans"] if name == "GC"]
+    assert len(spans) == trace.counts["gc_begin"]
+    assert all(a <= b for a, b in spans) and all(x[1] < y[0] for x, y in zip(spans, spans[1:]))
+    ends = [(t, number) for t, name, number in d["marks"] if name == "mark termination"]
+    assert [number for _, number in ends] == numbers
+    assert all(any(a <= t <= b for a, b in spans) for t, _ in ends)
+    # In the JSON.
+    trace.to_chrome(tmp_path / "t.json")
+    rows = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))["traceEvents"]
+    collections = [r for r in rows if r["name"] == "collection"]
+    assert len(collections) == len(spans) and {r["ph"] for r in collections} == {"X"}
+    assert not {"B", "E"} & {r["ph"] for r in rows}, "no half pairs"
+    live = [r["args"]["bytes"] for r in rows if r["name"] == "heap_live" and r["ph"] == "C"]
+    goals = [r["args"]["bytes"] for r in rows if r["name"] == "heap_goal" and r["ph"] == "C"]
+    assert len(live) == trace.counts["heap_live"] and max(live) > 4 << 20
+    assert len(goals) == trace.counts["heap_goal"] > 1
+
+
 @pytest.mark.parametrize("program, params", [
     ("skynet", {"n": 300}), ("ring", {"n": 10, "rounds": 30}), ("mergesort", {"n": 20_000})])
 def test_slices_of_a_run(traced, program, params):

@@ -400,6 +400,47 @@ static void test_chrome_slices(void **state)
 	gort_trace_buffer_free(b);
 }
 
+/* One was under way when the trace began, one lasts longer than it; of two neither end nor beginning is there. */
+static void test_chrome_collections(void **state)
+{
+	gort_trace_buffer *b = make(0);
+	char *s;
+
+	(void)state;
+	feed_one(b, (gort_event){ .time = 1000, .id = GORT_EV_PROCS, .p = -1, .args = { 2 } });
+	feed_one(b, (gort_event){ .time = 2000, .goid = 2, .id = GORT_EV_MARK_TERM, .args = { 7 } });
+	feed_one(b, (gort_event){ .time = 3000, .goid = 2, .id = GORT_EV_GC_END, .args = { 7, 4096 } });
+	feed_one(b, (gort_event){ .time = 3500, .goid = 1, .id = GORT_EV_HEAP_LIVE, .args = { 8192 } });
+	feed_one(b, (gort_event){ .time = 4000, .goid = 2, .id = GORT_EV_GC_BEGIN, .args = { 8, 2 } });
+	feed_one(b, (gort_event){ .time = 5000, .goid = 2, .id = GORT_EV_GC_END, .args = { 8, 5000 } });
+	feed_one(b, (gort_event){ .time = 6000, .goid = 2, .id = GORT_EV_GC_BEGIN, .args = { 9, 0 } });
+	feed_one(b, (gort_event){ .time = 7000, .goid = 2, .id = GORT_EV_GC_BEGIN, .args = { 10, 1 } });
+	feed_one(b, (gort_event){ .time = 8000, .goid = 2, .id = GORT_EV_GC_END, .args = { 10, 5001 } });
+	feed_one(b, (gort_event){ .time = 8500, .goid = 2, .id = GORT_EV_GC_END, .args = { 11, 5002 } });
+	feed_one(b, (gort_event){ .time = 9000, .goid = 2, .id = GORT_EV_GC_BEGIN, .args = { 12, 0 } });
+	feed_one(b, (gort_event){ .time = 9700, .goid = 2, .id = GORT_EV_HEAP_GOAL, .args = { 9999 } });
+	s = chrome(b);
+#define GC "{\"name\":\"collection\",\"ph\":\"X\",\"pid\":3,\"tid\":2,"
+	assert_non_null(strstr(s, GC "\"ts\":0.000,\"dur\":2.000,\"args\":{\"end\":\"gc_end\",\"cycle\":7,"
+	                             "\"marked\":4096}}"));
+	assert_non_null(strstr(s, GC "\"ts\":3.000,\"dur\":1.000,\"args\":{\"end\":\"gc_end\",\"cycle\":8,"
+	                             "\"marked\":5000,\"trigger\":2}}"));
+	assert_non_null(strstr(s, GC "\"ts\":5.000,\"dur\":1.000,\"args\":{\"end\":\"unknown\",\"cycle\":9,"
+	                             "\"trigger\":0}}"));
+	assert_non_null(strstr(s, GC "\"ts\":6.000,\"dur\":1.000,"));
+	assert_non_null(strstr(s, GC "\"ts\":8.000,\"dur\":0.700,\"args\":{\"end\":\"still running\",\"cycle\":12,"
+	                             "\"trigger\":0}}"));
+#undef GC
+	assert_int_equal(occurrences(s, "\"collection\""), 5);
+	assert_non_null(strstr(s, "{\"name\":\"gc_end\",\"ph\":\"i\",\"pid\":3,\"tid\":2,\"ts\":7.500,"));
+	assert_non_null(strstr(s, "{\"name\":\"mark_term\",\"ph\":\"i\",\"pid\":3,\"tid\":2,\"ts\":1.000,"));
+	assert_non_null(strstr(s, "{\"name\":\"heap_live\",\"ph\":\"C\",\"pid\":3,\"tid\":0,\"ts\":2.500,"
+	                          "\"args\":{\"bytes\":8192}}"));
+	assert_non_null(strstr(s, "{\"name\":\"heap_goal\",\"ph\":\"C\""));
+	free(s);
+	gort_trace_buffer_free(b);
+}
+
 /* What a limit or a full ring tears apart must still be JSON, and no slice may end before it began.
  *  */
 static void test_chrome_of_torn_traces(void **state)
@@ -452,6 +493,7 @@ int main(void)
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_writer_errors),
 		cmocka_unit_test(test_chrome_slices),
+		cmocka_unit_test(test_chrome_collections),
 		cmocka_unit_test(test_chrome_of_torn_traces),
 		cmocka_unit_test(test_names),
 	};
