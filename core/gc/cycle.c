@@ -215,7 +215,7 @@ void rt_gc_trigger(rt_gc *gc)
 	/* The program has its turn. Not if GOGC says when: its bound on the heap holds however slow the machine is. */
 	if (rt_load32_rlx(&gc->full) && rt_load32_rlx(&gc->bylimit) && gc->stress == 0)
 		return;
-	if (!gc->kind->concurrent && may_park(rt_self())) {
+	if (!gc->kind->concurrent && may_park(rt_self()) && !rt_g_released(rt_curg())) {
 		rt_gc_wait(gc, false);
 		return;
 	}

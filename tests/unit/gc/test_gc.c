@@ -469,6 +469,62 @@ static void test_attached(void **state)
 	in_program(with_guest, &g);
 }
 
+/* Who stays when the run has ended is not parked any more, but what he makes is collected all the same: three times in
+ * the course of a GiB. */
+static void stays(void *arg)
+{
+	guest *g = arg;
+	uint32_t was;
+
+	if (gort_attach(g->rt) != 0)
+		abort();
+	rt_store32_rel(&g->ready, 1);
+	gort_entersyscall();
+	while (rt_load32_acq(&g->stop) == 0)
+		be_thread_nap(GORT_MILLISECOND);
+	gort_exitsyscall();
+	was = rt_load32_acq(&g->rt->gc->ended);
+	for (int i = 0; g->bad && i < 1 << 14; i++) {
+		(void)gort_alloc(64 << 10, GORT_NOSCAN | GORT_NOZERO);
+		g->bad = rt_load32_acq(&g->rt->gc->ended) - was < 3;
+		if (i % 16 == 0) { /* the collector's thread may have to come first */
+			gort_entersyscall();
+			be_thread_nap(GORT_MILLISECOND);
+			gort_exitsyscall();
+		}
+	}
+	(void)gort_detach();
+}
+
+static void waits_for_guest(void *arg)
+{
+	guest *g = arg;
+
+	wait_for(&g->ready, 1);
+}
+
+static void test_attached_without_a_run(void **state)
+{
+	static const char *const names[] = { "stw", "concurrent" };
+	static guest g;
+	gort_config cfg;
+	be_thread t;
+
+	(void)state;
+	gort_config_init(&cfg);
+	for (int c = 0; c < 2; c++) {
+		cfg.collector = names[c];
+		g = (guest){ .bad = 1 };
+		assert_int_equal(gort_runtime_new(&g.rt, &cfg), 0);
+		assert_int_equal(be_thread_start(&t, stays, &g, 0), 0);
+		assert_int_equal(gort_runtime_run(g.rt, waits_for_guest, &g), 0);
+		rt_store32_rel(&g.stop, 1);
+		be_thread_join(&t);
+		assert_int_equal(g.bad, 0);
+		assert_int_equal(gort_runtime_free(g.rt), 0);
+	}
+}
+
 /* ---- Life ---------------------------------------------------------------------------------------- */
 
 static void churn(void *arg)
@@ -733,7 +789,8 @@ int main(void)
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_registered), cmocka_unit_test(test_goroutines),
 		cmocka_unit_test(test_chans_and_timers), cmocka_unit_test(test_pools),
-		cmocka_unit_test(test_attached), cmocka_unit_test(test_runs_end_anywhere),
+		cmocka_unit_test(test_attached), cmocka_unit_test(test_attached_without_a_run),
+		cmocka_unit_test(test_runs_end_anywhere),
 		cmocka_unit_test(test_gomaxprocs_changes), cmocka_unit_test(test_settings),
 		cmocka_unit_test(test_no_work_buffers), cmocka_unit_test(test_by_the_clock),
 		cmocka_unit_test(test_limiter), cmocka_unit_test(test_limit_after_marking),
