@@ -7,6 +7,7 @@
  */
 #include "core/builtin/type_impl.h"
 
+#include "core/alloc/sizeclass.h"
 #include "core/base/atomic.h"
 #include "core/base/check.h"
 #include "core/sched/sched_inline.h"
@@ -17,6 +18,7 @@
 
 /* ---- Scalars -------------------------------------------------------------------------------- */
 
+_Static_assert(RT_PAGE == 8192, "a message says so, and gort.h");
 _Static_assert(sizeof(int) == 4 && sizeof(unsigned) == 4, "int is Go's int32 here");
 
 const size_t rt_pointer_at_0[1] = { 0 };
@@ -101,8 +103,10 @@ static void check_whole(const shape *s)
 			malformed(s, NULL, "alignment 0");
 		return;
 	}
-	if ((def->align & (def->align - 1)) != 0 || def->align > (1u << 30))
+	if ((def->align & (def->align - 1)) != 0)
 		malformed(s, NULL, "the alignment is no power of two");
+	if (def->align > RT_PAGE) /* nor is an object of the heap aligned to more */
+		malformed(s, NULL, "the alignment is above 8192");
 	if (def->size % def->align != 0)
 		malformed(s, NULL, "the size is no multiple of the alignment");
 }

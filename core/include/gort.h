@@ -562,7 +562,7 @@ typedef struct gort_member {
 } gort_member;
 typedef struct gort_type_def {
 	const char *name;
-	size_t size, align;             /* 0, 0: an interface */
+	size_t size, align;             /* 0, 0: an interface; align: 8192 at most */
 	const gort_member *members;
 	size_t n;
 	void *cache;                    /* the library's */
@@ -868,7 +868,8 @@ GORT_API void gort_trace_buffer_free(gort_trace_buffer *b);
  *   GORT_DEFINE_TYPE(node, GORT_PTR(node, left), GORT_PTR(node, right), GORT_FIELD(node, key, int));
  * Name every field that may hold a heap pointer. Equality and hashing look at the named fields in
  * order, as in Go; what is not named is like a blank field. A type that names none, by
- * GORT_NO_FIELDS, holds no pointers and is not comparable. */
+ * GORT_NO_FIELDS, holds no pointers and is not comparable. One aligned to more than 8192 bytes, as no
+ * heap object is, is refused with a message, as are fields that do not fit. */
 #define GORT_DEFINE_TYPE(T, ...) GORT_DEFINE_(T, sizeof(T), GORT_ALIGNOF(T), __VA_ARGS__)
 #define GORT_FIELD(T, f, type) { #f, offsetof(T, f), gort_type_of_##type, NULL }
 #define GORT_PTR(T, f) { #f, offsetof(T, f), gort_type_of_void_ptr, NULL }

@@ -278,6 +278,7 @@ static void test_malformed(void **state)
 		{ { "T", 0, 0, beyond, 1, NULL },
 		  "T.a: an interface has methods without code only" },
 		{ { "T", 8, 3, NULL, 0, NULL }, "T: the alignment is no power of two" },
+		{ { "T", 16384, 16384, NULL, 0, NULL }, "T: the alignment is above 8192" },
 		{ { "T", 9, 4, NULL, 0, NULL }, "T: the size is no multiple of the alignment" },
 		{ { "T", 9, 0, NULL, 0, NULL }, "T: alignment 0" },
 		{ { "T", 8, 4, NULL, 1, NULL }, "T: members are missing" },
