@@ -94,6 +94,17 @@ static RT_NOINLINE void *new_large(size_t size, const gort_type *t, bool zero, e
 
 static char nothing[16]; /* every object of no size */
 
+/* Classes are aligned to 8 or 16 at least; more is had by a larger class. */
+static size_t aligned_size(const gort_type *t, size_t size)
+{
+	unsigned class;
+
+	if (RT_LIKELY(t->align <= 8) || size > RT_SMALL_MAX)
+		return size;
+	class = rt_sizeclass_aligned(size, t->align);
+	return class != 0 ? rt_class_bytes[class] : (size_t)RT_SMALL_MAX + 1;
+}
+
 /* mask: of the first 64 words; t: for larger objects. */
 static inline void *new_scan(rt_m *mp, size_t size, uint64_t mask, const gort_type *t, enum maker by)
 {
@@ -103,7 +114,7 @@ static inline void *new_scan(rt_m *mp, size_t size, uint64_t mask, const gort_ty
 	if (RT_LIKELY(size <= p->bitmap_max))
 		return done(mp, mc, rt_malloc_bitmap(mc, size, mask), by);
 	if (RT_UNLIKELY(size <= RT_BITMAP_MAX))
-		size = RT_BITMAP_MAX + 1;
+		size = rt_type_untyped(t) ? RT_BITMAP_MAX + 1 : aligned_size(t, RT_BITMAP_MAX + 1);
 	if (size <= RT_SMALL_MAX)
 		return done(mp, mc, rt_malloc_typed(mc, size, t), by);
 	return new_large(size, t, true, by);
@@ -118,17 +129,6 @@ static inline void *new_noscan(rt_m *mp, size_t size, bool zero)
 	if (size <= RT_SMALL_MAX)
 		return done(mp, mc, rt_malloc_noscan(mc, size, zero), RUNTIME);
 	return new_large(size, NULL, zero, RUNTIME);
-}
-
-/* Classes are aligned to 8 or 16 at least; more is had by a larger class. */
-static size_t aligned_size(const gort_type *t, size_t size)
-{
-	unsigned class;
-
-	if (RT_LIKELY(t->align <= 8) || size > RT_SMALL_MAX)
-		return size;
-	class = rt_sizeclass_aligned(size, t->align);
-	return class != 0 ? rt_class_bytes[class] : (size_t)RT_SMALL_MAX + 1;
 }
 
 /* It has pointers; with heaptypes=1 also what has none, for its type. */

@@ -103,10 +103,45 @@ static void test_objects(void **state)
 	run_all(objects);
 }
 
+#define ALIGNED(n, inside)                                                                         \
+	typedef struct a##n##inside { _Alignas(n) void *p; char more[inside]; } a##n##inside;      \
+	GORT_DEFINE_TYPE(a##n##inside, GORT_PTR(a##n##inside, p))
+ALIGNED(16, 1);
+ALIGNED(64, 1);
+ALIGNED(128, 1);
+ALIGNED(256, 300);
+ALIGNED(1024, 1);
+ALIGNED(8192, 1);
+ALIGNED(8192, 40000);
+
+static void aligned(void *arg)
+{
+	const gort_type *const types[] = { GORT_TYPE(a161), GORT_TYPE(a641), GORT_TYPE(a1281), GORT_TYPE(a256300),
+		                           GORT_TYPE(a10241), GORT_TYPE(a81921), GORT_TYPE(a819240000) };
+
+	(void)arg;
+	for (size_t t = 0; t < RT_NELEM(types); t++)
+		for (size_t i = 0; i < 50; i++) {
+			CHECK((uintptr_t)gort_new(types[t]) % gort_type_align(types[t]) == 0);
+			CHECK((uintptr_t)gort_new_array(types[t], 1 + i % 9) % gort_type_align(types[t]) == 0);
+		}
+}
+
+/* Also where what is small gets a type beside it. */
+static void test_aligned(void **state)
+{
+	static const char *const debugs[] = { NULL, "gccheckmark=1", "heaptypes=1" };
+
+	(void)state;
+	for (size_t i = 0; i < RT_NELEM(debugs); i++)
+		if (try_on(2, debugs[i], aligned, NULL) != 0)
+			fail_msg("%s: %s", debugs[i], first_failure);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_objects),
-		cmocka_unit_test(test_cleared) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_objects), cmocka_unit_test(test_cleared),
+		cmocka_unit_test(test_aligned) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
