@@ -66,9 +66,9 @@ static void system_bytes(rt_gc *gc, gort_mem_stats *out)
 	out->mspan_inuse = rt_load64_rlx(&h->spans.inuse) * sizeof(rt_span);
 	out->mspan_sys = rt_load64_rlx(&h->mem.ready[RT_MEM_SPANS]);
 	out->mcache_inuse = (uint64_t)rt_gomaxprocs(rt) * sizeof(rt_gcp);
-	out->mcache_sys = (uint64_t)rt->sched.nallp * sizeof(rt_gcp);
-	out->gc_sys = rt_load64_rlx(&h->mem.ready[RT_MEM_BITS]) + rt_load64_rlx(&h->mem.ready[RT_MEM_META]) +
-	              rt_workpool_bytes(&gc->pool);
+	out->mcache_sys = (uint64_t)rt->sched.nallp * rt_sys_round(sizeof(rt_gcp)); /* those of the dead, too */
+	out->gc_sys = rt_load64_rlx(&h->mem.ready[RT_MEM_BITS]) + rt_load64_rlx(&h->mem.ready[RT_MEM_META]) -
+	              out->mcache_sys + rt_workpool_bytes(&gc->pool);
 	out->other_sys = records(&rt->sched.gs) + records(&rt->sched.ms) + records(&rt->sched.names) +
 	                 records(&rt->defers) + records(&h->specials) + records(&h->records) +
 	                 records(&gc->rootrecords);
