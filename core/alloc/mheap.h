@@ -57,7 +57,7 @@ struct rt_mheap {
 	rt_atomic64 inuse;        /* bytes in spans. inuse + free + released = Prepared */
 	rt_atomic64 free;         /* Ready bytes in no span */
 	rt_atomic64 released;     /* Prepared, not Ready */
-	rt_atomic64 limit;        /* memory limit; INT64_MAX = none */
+	rt_atomic64 limit;        /* its part of the memory limit; INT64_MAX = none */
 	rt_atomic32 limiting;  /* 1: by the CPU limiter; allocations give nothing back then */
 	rt_memcounters global;    /* by threads without a cache, and of caches that are gone */
 

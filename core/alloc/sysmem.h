@@ -7,7 +7,7 @@
  * becomes Ready. How that is had is the arena slot's business: where committed memory is free
  * until touched, map commits and used only counts; elsewhere map only counts and used commits.
  * Every failure is passed on, nothing is half done. Ready bytes of all purposes are what the
- * memory limit is compared with. */
+ * heap's part of the memory limit is compared with (gc/pace.c). */
 #ifndef CORE_ALLOC_SYSMEM_H
 #define CORE_ALLOC_SYSMEM_H
 

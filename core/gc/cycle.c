@@ -390,6 +390,7 @@ static void learn(rt_gc *gc)
 	gc->lastinuse = rt_load64_rlx(&gc->heap.inuse);
 	rt_pacer_end(&gc->pacer, &c);
 	rt_pacer_commit(&gc->pacer, c.marked, false);
+	rt_gc_count_outside(gc);
 	rt_gc_repace(gc);
 	rt_gc_pace_scavenger(gc);
 	trigger = rt_load64_rlx(&gc->trigger);

@@ -39,6 +39,7 @@ typedef struct rt_marker {
 	rt_gcw *w;
 	uint64_t marked;         /* bytes of objects turned black or grey by it, not yet told */
 	uint64_t heap, stack, globals; /* scan work, not yet told */
+	uint64_t held;           /* bytes of the pages under that of stacks, not yet told */
 	bool whole;              /* large objects are scanned at once, not in pieces that are queued */
 	void (*found)(struct rt_marker *k, rt_span *s, uint32_t index, uintptr_t obj); /* instead of marking; or NULL */
 	uintptr_t from;          /* the object that is scanned, for check.c */
@@ -124,6 +125,8 @@ typedef struct rt_gc {
 	rt_atomic64 assist_ratio; /* bits of a double: scan work for each byte allocated; while marking */
 	rt_atomic64 credit;      /* scan work done in the background, for assists to take */
 	rt_atomic64 marked, heap_scan, stack_scan, globals_scan; /* so far, as far as told */
+	rt_atomic64 stack_held;  /* the same: pages of goroutines' stacks down to where they were used */
+	rt_atomic64 outside;     /* what counts for the memory limit beside heap.mem, when that was last seen: pace.c */
 	rt_atomic64 assist_ns, idle_ns, worker_ns; /* CPU, from the beginning on */
 	rt_atomic64 pause_ns;    /* by the clock, of all that have ended: world stopped */
 	rt_atomic32 full;        /* 1: the CPU limiter lets none begin because the heap has grown to the memory limit */
@@ -296,6 +299,8 @@ void rt_shadow_fini(rt_gc *gc);
 
 /* ---- pace.c -------------------------------------------------------------------------------------- */
 
+uint64_t rt_gc_record_bytes(rt_gc *gc);                  /* stats.c: what records of fixed size have taken */
+void rt_gc_count_outside(rt_gc *gc);                     /* world stopped: `outside`, and what the heap may have */
 void rt_gc_repace(rt_gc *gc);                            /* goal, trigger and assists from what is known now */
 void rt_gc_pace_scavenger(rt_gc *gc);                    /* world stopped, or at boot: what the heap may keep */
 

@@ -346,7 +346,9 @@ void rt_gc_tell(rt_marker *k)
 		rt_add64_full(&gc->stack_scan, k->stack);
 	if (k->globals != 0)
 		rt_add64_full(&gc->globals_scan, k->globals);
-	k->marked = k->heap = k->stack = k->globals = 0;
+	if (k->held != 0)
+		rt_add64_full(&gc->stack_held, k->held);
+	k->marked = k->heap = k->stack = k->globals = k->held = 0;
 }
 
 static uint64_t work_of(const rt_marker *k)

@@ -3,6 +3,8 @@
  */
 #include "core/gc/gc_impl.h"
 
+#include "backends/arena/arena.h"
+
 /* Dead objects take memory until they are swept; otherwise they would count as what is no heap, and the memory limit
  * would seem to leave next to nothing for it. Whoever comes here while the world runs comes while a collection marks,
  * when all is swept. */
@@ -12,8 +14,34 @@ static rt_pacer_memory memory_of(rt_gc *gc)
 
 	if (!rt_sweep_done(&gc->heap) && gc->live1 > gc->pacer.heap_marked)
 		dead = gc->live1 - gc->pacer.heap_marked;
-	return (rt_pacer_memory){ rt_load64_rlx(&gc->heap.mem.total), rt_load64_rlx(&gc->heap.free),
-		                  rt_load64_rlx(&gc->heap.live) + dead };
+	return (rt_pacer_memory){ rt_load64_rlx(&gc->heap.mem.total) + rt_load64_rlx(&gc->outside),
+		                  rt_load64_rlx(&gc->heap.free), rt_load64_rlx(&gc->heap.live) + dead };
+}
+
+/* The heap gives back what is beyond its part of the limit. */
+static void limit_heap(rt_gc *gc)
+{
+	uint64_t limit = gc->pacer.limit, outside = rt_load64_rlx(&gc->outside);
+
+	if (limit < INT64_MAX)
+		limit = limit > outside ? limit - outside : 0;
+	rt_store64_rlx(&gc->heap.limit, limit);
+}
+
+/* Stacks are memory as far as somebody has touched them, which only the system knows. So what counts is what the last
+ * collection saw of each, whole pages from where it was used; a page of each at least, for those that came since, and
+ * of those that are free and hot. Left out is what was needed before and not given back yet (roots.c). */
+void rt_gc_count_outside(rt_gc *gc)
+{
+	uint64_t page = be_arena_query()->page, held = rt_load64_rlx(&gc->stack_held);
+	rt_stackstats s;
+
+	rt_stackpool_stats(gc->rt->stacks, &s);
+	if (held < s.inuse * page)
+		held = s.inuse * page;
+	rt_store64_rlx(&gc->outside,
+	               held + s.hot * page + rt_gc_record_bytes(gc) + rt_workpool_bytes(&gc->pool));
+	limit_heap(gc);
 }
 
 void rt_gc_repace(rt_gc *gc)
@@ -52,7 +80,7 @@ static void settings(rt_gc *gc, int percent, int64_t limit)
 {
 	gc->pacer.percent = percent;
 	gc->pacer.limit = (uint64_t)limit;
-	rt_store64_rlx(&gc->heap.limit, (uint64_t)limit);
+	rt_gc_count_outside(gc);
 	rt_pacer_commit(&gc->pacer, rt_load64_rlx(&gc->heap.live), rt_sweep_done(&gc->heap));
 	rt_gc_repace(gc);
 	rt_gc_pace_scavenger(gc);

@@ -45,6 +45,8 @@
  * removed has been scanned before, and one that is added is scanned at once, whoever calls.
  */
 #include "core/gc/gc_impl.h"
+
+#include "backends/arena/arena.h"
 #include "core/sched/internal.h"
 
 enum { RED_ZONE = 128, BATCH = 16 };
@@ -66,6 +68,13 @@ static void scan_stack(rt_marker *k, const void *from, const void *to)
 		return;
 	rt_gc_scan_words(k, from, to);
 	k->stack += (uint64_t)((const char *)to - (const char *)from);
+}
+
+static uint64_t page_bytes(const void *from, const void *to)
+{
+	uintptr_t page = be_arena_query()->page;
+
+	return ((uintptr_t)to + page - 1) / page * page - (uintptr_t)from / page * page;
 }
 
 /* It stands on mp: copies what is there, under the lock. Returns where its stack begins. */
@@ -113,6 +122,8 @@ void rt_roots_goroutine(rt_marker *k, rt_g *gp)
 	if (from == NULL && gp->ctx != NULL)
 		from = be_context_sp(gp->ctx);
 	scan_stack(k, from, hi);
+	if (gp->stack != NULL && from != NULL)
+		k->held += page_bytes(from, hi);
 }
 
 /* The caller has claimed gp. Runs are counted when one begins, by who had to claim it before. */
@@ -352,6 +363,7 @@ void rt_roots_prepare(rt_marker *k)
 	rt_sched *sc = &gc->rt->sched;
 
 	choose_trims(gc);
+	rt_store64_rlx(&gc->stack_held, 0);
 	gc->alarmjobs = (uint32_t)rt_gomaxprocs(gc->rt);
 	rt_store32_rlx(&gc->njobs, gc->alarmjobs + rt_special_parts(&gc->heap));
 	rt_store32_rlx(&gc->jobs, 0);

@@ -48,6 +48,15 @@ static uint64_t records(rt_fixalloc *f)
 	return n;
 }
 
+uint64_t rt_gc_record_bytes(rt_gc *gc)
+{
+	gort_runtime *rt = gc->rt;
+	rt_mheap *h = &gc->heap;
+
+	return records(&rt->sched.gs) + records(&rt->sched.ms) + records(&rt->sched.names) + records(&rt->defers) +
+	       records(&h->specials) + records(&h->records) + records(&gc->rootrecords);
+}
+
 static void system_bytes(rt_gc *gc, gort_mem_stats *out)
 {
 	gort_runtime *rt = gc->rt;
@@ -69,9 +78,7 @@ static void system_bytes(rt_gc *gc, gort_mem_stats *out)
 	out->mcache_sys = (uint64_t)rt->sched.nallp * rt_sys_round(sizeof(rt_gcp)); /* those of the dead, too */
 	out->gc_sys = rt_load64_rlx(&h->mem.ready[RT_MEM_BITS]) + rt_load64_rlx(&h->mem.ready[RT_MEM_META]) -
 	              out->mcache_sys + rt_workpool_bytes(&gc->pool);
-	out->other_sys = records(&rt->sched.gs) + records(&rt->sched.ms) + records(&rt->sched.names) +
-	                 records(&rt->defers) + records(&h->specials) + records(&h->records) +
-	                 records(&gc->rootrecords);
+	out->other_sys = rt_gc_record_bytes(gc);
 	out->sys = out->heap_sys + out->stack_sys + out->mspan_sys + out->mcache_sys + out->gc_sys + out->other_sys;
 }
 

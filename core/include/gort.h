@@ -491,7 +491,8 @@ GORT_API int gort_root_remove(gort_runtime *rt, void *start);
 GORT_API void gort_gc(void);
 /* debug.SetGCPercent; returns the value before. Negative = off. */
 GORT_API int gort_set_gc_percent(int percent);
-/* debug.SetMemoryLimit; returns the value before. Negative only reads. */
+/* debug.SetMemoryLimit; returns the value before. Negative only reads. What counts: the heap with its tables, records,
+ * and stacks as far as goroutines used them when the last collection looked (what C code allocates does not). */
 GORT_API int64_t gort_set_memory_limit(int64_t bytes);
 /* debug.FreeOSMemory: collects and returns all it can to the system, also what parked goroutines no longer use of their
  * stacks (not on Windows). */

@@ -1,4 +1,5 @@
-/* The collector gives back the pages that parked goroutines once needed, and nothing that they still need. */
+/* The collector gives back the pages that parked goroutines once needed, and nothing that they still need. Those count
+ * for the memory limit. */
 #include "tests/support/garbage.h"
 
 #include "backends/arena/arena.h"
@@ -158,6 +159,68 @@ static void refused(void *arg)
 	end();
 }
 
+/* ---- The memory limit ------------------------------------------------------------------------------ */
+
+enum { DEEP_ONES = 200, LIMIT = 128 << 20 };
+
+static gort_chan *over;
+static rt_atomic32 there;
+
+static void stays_deep(void *arg)
+{
+	unsigned char frame[DEEP];
+	volatile unsigned char *p = frame;
+
+	(void)arg;
+	for (size_t i = 0; i < DEEP; i++)
+		p[i] = PATTERN;
+	rt_add32_full(&there, 1);
+	gort_chan_recv(over, NULL);
+	CHECK(p[DEEP / 2] == PATTERN);
+	rt_add32_full(&there, (uint32_t)-1);
+}
+
+/* What goroutines use of their stacks is not the heap's any more, and is again when they have ended. */
+static void limited(void *arg)
+{
+	rt_gc *gc = gort_self()->gc;
+	const uint64_t stacks = (uint64_t)DEEP_ONES * DEEP, slack = 4 << 20;
+	gort_chan *keep = over = gort_chan_make(GORT_TYPE(int64_t), 0);
+	uint64_t goal, heap;
+
+	(void)arg;
+	rt_store32_rel(&there, 0);
+	gort_set_gc_percent(-1);
+	gort_set_memory_limit(LIMIT);
+	gort_gc();
+	goal = rt_load64_rlx(&gc->goal);
+	heap = rt_load64_rlx(&gc->heap.limit);
+	CHECK(heap < LIMIT && heap > LIMIT - slack && goal < heap);
+	for (int i = 0; i < DEEP_ONES; i++)
+		CHECK(gort_go(stays_deep, NULL) == 0);
+	YIELD_UNTIL(rt_load32_acq(&there) == DEEP_ONES);
+	gort_gc();
+	CHECK(rt_load64_rlx(&gc->goal) <= goal - stacks && rt_load64_rlx(&gc->goal) > goal - stacks - slack);
+	CHECK(rt_load64_rlx(&gc->heap.limit) <= heap - stacks);
+	gort_set_memory_limit(1 << 20); /* less than they have */
+	CHECK(rt_load64_rlx(&gc->heap.limit) == 0 && rt_load64_rlx(&gc->goal) == gc->pacer.heap_marked);
+	gort_set_memory_limit(LIMIT);
+	gort_chan_close(over);
+	YIELD_UNTIL(rt_load32_acq(&there) == 0);
+	gort_gosched();
+	gort_gc();
+	CHECK(rt_load64_rlx(&gc->goal) > goal - slack);
+	gort_set_memory_limit(INT64_MAX);
+	CHECK(rt_load64_rlx(&gc->heap.limit) == INT64_MAX);
+	gort_keep_alive(keep);
+}
+
+static void test_limited(void **state)
+{
+	(void)state;
+	in_program(limited, NULL);
+}
+
 static void test_by_itself(void **state)
 {
 	(void)state;
@@ -185,6 +248,7 @@ int main(void)
 		cmocka_unit_test(test_by_itself),
 		cmocka_unit_test(test_when_asked),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_limited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
