@@ -39,6 +39,7 @@ enum { RECORDS = RT_SPARE_SPANS / 2, HINTS = 64, HINT_TRIES = 8 };
 void rt_mheap_init(rt_mheap *h, rt_debugvars *debug)
 {
 	memset(h, 0, sizeof *h);
+	h->hooks.traced = &h->untraced;
 	rt_sysmem_init(&h->mem, debug);
 	rt_spantable_init(&h->spans, &h->mem);
 	rt_gcbits_init(&h->bits, &h->mem);

@@ -30,7 +30,7 @@ typedef struct rt_heaphooks {
 	void (*specials)(rt_mheap *h, rt_mcache *mc, rt_span *s);
 	/* An event of this thread's, any, which holds no lock of a rank from `tracebuf` on. */
 	void (*trace)(rt_mheap *h, unsigned event, uint64_t a0, uint64_t a1, uint64_t a2);
-	const rt_atomic32 *traced; /* the groups of events that are, GORT_TRACE_* */
+	const rt_atomic32 *traced; /* the groups of events that are, GORT_TRACE_*; never NULL */
 	void *data;
 } rt_heaphooks;
 
@@ -41,6 +41,7 @@ struct rt_mheap {
 	rt_gcbits bits;
 	rt_fixalloc specials;     /* records of special.h */
 	rt_heaphooks hooks;       /* set once */
+	rt_atomic32 untraced;     /* hooks.traced of a heap without a runtime: 0 */
 	bool clobberfree;         /* set once: sweeping fills free slots with 0xdeadbeef */
 
 	/* set with the world stopped; read by anybody */
@@ -101,9 +102,7 @@ void rt_span_note_specials(rt_mheap *h, rt_span *s);
 
 static inline bool rt_heap_traced(const rt_mheap *h, uint32_t groups)
 {
-	const rt_atomic32 *traced = h->hooks.traced;
-
-	return RT_UNLIKELY(traced != NULL && (rt_load32_rlx(traced) & groups) != 0);
+	return RT_UNLIKELY((rt_load32_rlx(h->hooks.traced) & groups) != 0);
 }
 
 /* RT_HEAP_TRACE(h, HEAP, SCAVENGE, a0, a1, a2): two loads when off. Holds no lock of a rank from `tracebuf` on. */

@@ -118,26 +118,18 @@ void rt_sweep_begin(rt_mheap *h)
 
 /* ---- What is told of it --------------------------------------------------------------------- */
 
-void rt_stretch_begin(rt_mheap *h, rt_mcache *mc)
+RT_COLD void rt_stretch_note(rt_mheap *h, rt_mcache *mc, bool on)
 {
-	if (mc == NULL || !rt_heap_traced(h, GORT_TRACE_GC))
-		return;
-	RT_ASSERT(!mc->stretch.on);
-	mc->stretch.on = true;
-	mc->stretch.swept = mc->stretch.freed = 0;
-}
-
-void rt_stretch_end(rt_mheap *h, rt_mcache *mc)
-{
-	if (mc == NULL || RT_LIKELY(!mc->stretch.on))
-		return;
-	mc->stretch.on = false;
-	if (mc->stretch.swept > 0)
+	RT_ASSERT(mc->stretch.on != on); /* one does not begin in another */
+	mc->stretch.on = on;
+	if (on)
+		mc->stretch.swept = mc->stretch.freed = 0;
+	else if (mc->stretch.swept > 0)
 		RT_HEAP_TRACE(h, GC, SWEEP_END, mc->stretch.swept, mc->stretch.freed, 0);
 }
 
 /* One span of it. */
-static RT_NOINLINE void stretch_tell(rt_mheap *h, rt_mcache *mc, const rt_span *s, unsigned freed)
+static RT_NOINLINE RT_COLD void stretch_tell(rt_mheap *h, rt_mcache *mc, const rt_span *s, unsigned freed)
 {
 	if (mc->stretch.swept == 0)
 		RT_HEAP_TRACE(h, GC, SWEEP_BEGIN, 0, 0, 0);

@@ -43,8 +43,17 @@ void rt_sweep_reclaim(rt_mheap *h, rt_mcache *mc, size_t npages);
 /* Around a stretch of sweeping by who has mc, or has stopped the world; he does not park in between. What is swept in
  * it a trace sees as one pair of events; nothing swept: none. The functions above, and allocation, make stretches
  * of their own, but for rt_sweep_one: there the caller says how far one goes. mc may be NULL: nobody is told. */
-void rt_stretch_begin(rt_mheap *h, rt_mcache *mc);
-void rt_stretch_end(rt_mheap *h, rt_mcache *mc);
+void rt_stretch_note(rt_mheap *h, rt_mcache *mc, bool on);
+static inline void rt_stretch_begin(rt_mheap *h, rt_mcache *mc)
+{
+	if (rt_heap_traced(h, GORT_TRACE_GC) && mc != NULL)
+		rt_stretch_note(h, mc, true);
+}
+static inline void rt_stretch_end(rt_mheap *h, rt_mcache *mc)
+{
+	if (mc != NULL && RT_UNLIKELY(mc->stretch.on))
+		rt_stretch_note(h, mc, false);
+}
 
 /* s is owned by the caller: sweepgen h-1. Frees what is not marked. keep: the caller goes on
  * owning s, which is in no list; else s goes where it belongs. True: its pages were freed, s is

@@ -693,7 +693,7 @@ static void tell(rt_mheap *h, unsigned event, uint64_t a0, uint64_t a1, uint64_t
 {
 	const rt_gc *gc = h->hooks.data;
 
-	rt_trace_emit_here(gc->rt, event, NULL, a0, a1, a2);
+	rt_trace_emit_here(gc->rt, event, a0, a1, a2);
 }
 
 static size_t p_bytes(void)

@@ -52,7 +52,7 @@ void rt_gc_repace(rt_gc *gc)
 
 	rt_store64_rlx(&gc->goal, goal);
 	if (!marks || goal != was) /* allocations come here while one marks, mostly with nothing new */
-		RT_TRACE_HERE(gc->rt, HEAP, HEAP_GOAL, NULL, goal, 0, 0);
+		RT_TRACE_HERE(gc->rt, HEAP, HEAP_GOAL, goal, 0, 0);
 	rt_store32_rlx(&gc->bylimit, goal < gc->pacer.percent_goal);
 	if (marks) {
 		rt_pacer_progress now = { m.heap_alloc,

@@ -477,19 +477,19 @@ static inline bool rt_traced(gort_runtime *rt, uint32_t groups)
 			rt_trace_emit_outside((rt), GORT_EV_##event, (gp), (uint64_t)(a0),         \
 			                      (uint64_t)(a1), (uint64_t)(a2));                     \
 	} while (0)
-/* The same on any thread; gp NULL: the goroutine that does it, if one does. */
-#define RT_TRACE_HERE(rt, group, event, gp, a0, a1, a2)                                            \
+/* The same on any thread, about whoever it runs. */
+#define RT_TRACE_HERE(rt, group, event, a0, a1, a2)                                                \
 	do {                                                                                       \
 		if (rt_traced((rt), GORT_TRACE_##group))                                           \
-			rt_trace_emit_here((rt), GORT_EV_##event, (gp), (uint64_t)(a0),            \
-			                   (uint64_t)(a1), (uint64_t)(a2));                        \
+			rt_trace_emit_here((rt), GORT_EV_##event, (uint64_t)(a0), (uint64_t)(a1),  \
+			                   (uint64_t)(a2));                                        \
 	} while (0)
 /* sched/trace.c. gp: the goroutine that it is about, which the caller owns, or NULL. For GO_CREATE and
  * GO_UNBLOCK that is the goroutine created or made runnable, and who did it is mp->curg. */
 void rt_trace_emit(rt_m *mp, unsigned event, rt_g *gp, uint64_t a0, uint64_t a1, uint64_t a2);
 void rt_trace_emit_outside(gort_runtime *rt, unsigned event, rt_g *gp, uint64_t a0, uint64_t a1,
                            uint64_t a2);
-void rt_trace_emit_here(gort_runtime *rt, unsigned event, rt_g *gp, uint64_t a0, uint64_t a1, uint64_t a2);
+void rt_trace_emit_here(gort_runtime *rt, unsigned event, uint64_t a0, uint64_t a1, uint64_t a2);
 /* The same by who has stopped the world: after all that Ps have done. */
 void rt_trace_emit_stopped(gort_runtime *rt, unsigned event, rt_g *gp, uint64_t a0, uint64_t a1);
 void rt_trace_emit_user(rt_m *mp, const char *name, uint64_t value); /* GORT_EV_USER */

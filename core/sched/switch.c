@@ -117,6 +117,13 @@ static void stack_unmake(gort_runtime *rt, rt_stackcache *cache, be_context *c, 
 	}
 }
 
+/* By mp, which is not this thread's M yet if that attaches. s NULL: there is no slot of the pool. */
+static RT_NOINLINE RT_COLD void stack_tell(rt_m *mp, unsigned event, rt_g *gp, const rt_stack *s)
+{
+	if (s != NULL)
+		rt_trace_emit(mp, event, gp, (uintptr_t)s->lo, (uint64_t)(s->hi - s->lo), 0);
+}
+
 int rt_switch_init(rt_m *mp)
 {
 	void *lo = NULL, *hi = NULL;
@@ -225,8 +232,8 @@ int rt_switch_attach(rt_m *mp, rt_g *gp)
 		gp->ctx = NULL;
 		return -ENOMEM;
 	}
-	if (mp->g0stack != NULL)
-		RT_TRACE(mp, HEAP, STACK_ALLOC, NULL, (uintptr_t)mp->g0stack->lo, mp->g0stack->hi - mp->g0stack->lo, 0);
+	if (rt_traced(mp->rt, GORT_TRACE_HEAP))
+		stack_tell(mp, GORT_EV_STACK_ALLOC, NULL, mp->g0stack);
 	be_context_bounds(mp->g0, &lo, &hi);
 	mp->asan_lo = lo;
 	mp->asan_size = (size_t)((char *)hi - (char *)lo);
@@ -243,8 +250,8 @@ int rt_switch_attach(rt_m *mp, rt_g *gp)
 
 void rt_switch_detach(rt_m *mp, rt_g *gp)
 {
-	if (mp->g0stack != NULL)
-		RT_TRACE(mp, HEAP, STACK_FREE, NULL, (uintptr_t)mp->g0stack->lo, mp->g0stack->hi - mp->g0stack->lo, 0);
+	if (rt_traced(mp->rt, GORT_TRACE_HEAP))
+		stack_tell(mp, GORT_EV_STACK_FREE, NULL, mp->g0stack);
 	stack_unmake(mp->rt, NULL, mp->g0, mp->g0stack);
 	be_context_unadopt(gp->ctx);
 	gp->ctx = NULL;
@@ -255,8 +262,8 @@ void rt_switch_detach(rt_m *mp, rt_g *gp)
 bool rt_switch_make(rt_m *mp, rt_g *gp, void (*entry)(void *))
 {
 	gp->ctx = stack_make(mp->rt, &mp->p->stacks, rt_g_has_more(gp) ? gp->stack_size : 0, entry, gp, &gp->stack);
-	if (gp->stack != NULL)
-		RT_TRACE(mp, HEAP, STACK_ALLOC, gp, (uintptr_t)gp->stack->lo, gp->stack->hi - gp->stack->lo, 0);
+	if (rt_traced(mp->rt, GORT_TRACE_HEAP))
+		stack_tell(mp, GORT_EV_STACK_ALLOC, gp, gp->stack);
 	return gp->ctx != NULL;
 }
 
@@ -264,8 +271,8 @@ void rt_switch_unmake(gort_runtime *rt, rt_stackcache *cache, rt_g *gp)
 {
 	if (gp->ctx == NULL || gp->attached)
 		return;
-	if (gp->stack != NULL) /* before another goroutine gets it */
-		RT_TRACE_HERE(rt, HEAP, STACK_FREE, gp, (uintptr_t)gp->stack->lo, gp->stack->hi - gp->stack->lo, 0);
+	if (rt_traced(rt, GORT_TRACE_HEAP)) /* before another goroutine gets it */
+		stack_tell(rt_self(), GORT_EV_STACK_FREE, gp, gp->stack);
 	stack_unmake(rt, cache, gp->ctx, gp->stack);
 	gp->ctx = NULL;
 	gp->stack = NULL;

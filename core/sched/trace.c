@@ -70,15 +70,14 @@ void rt_trace_emit_user(rt_m *mp, const char *name, uint64_t value)
 	emit(mp, mp->curg, &e);
 }
 
-RT_NOINLINE void rt_trace_emit_here(gort_runtime *rt, unsigned event, rt_g *gp, uint64_t a0, uint64_t a1,
-                                    uint64_t a2)
+RT_NOINLINE void rt_trace_emit_here(gort_runtime *rt, unsigned event, uint64_t a0, uint64_t a1, uint64_t a2)
 {
 	rt_m *mp = rt_self();
 
 	if (mp != NULL && mp->rt == rt)
-		rt_trace_emit(mp, event, gp != NULL ? gp : mp->curg, a0, a1, a2);
+		rt_trace_emit(mp, event, mp->curg, a0, a1, a2);
 	else
-		rt_trace_emit_outside(rt, event, gp, a0, a1, a2);
+		rt_trace_emit_outside(rt, event, NULL, a0, a1, a2);
 }
 
 void rt_trace_emit_stopped(gort_runtime *rt, unsigned event, rt_g *gp, uint64_t a0, uint64_t a1)
