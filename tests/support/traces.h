@@ -95,7 +95,7 @@ enum { MAXG = 200000, MAXP = 64 };
 static model_g *gs;              /* by goid */
 static uint64_t running[MAXP];   /* goid, by P */
 static int64_t plast[MAXP];
-static uint64_t counts[GORT_EV_USER + 1];
+static uint64_t counts[GORT_EV_UNLOCK + 1];
 static uint64_t ended_in_calls;  /* dropped there, at the end of a run */
 
 static inline void complain(const gort_event *e, const char *what)
