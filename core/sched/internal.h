@@ -214,6 +214,7 @@ void rt_timerheap_init(rt_timerheap *h);
 void rt_timerheap_fini(rt_timerheap *h);
 void rt_timers_run(rt_p *pp, int64_t now); /* those that are due, of any P */
 int64_t rt_timers_next(gort_runtime *rt);  /* the earliest of all Ps; INT64_MAX */
+int64_t rt_real_moment(gort_runtime *rt, int64_t when); /* proc.c */
 bool rt_timers_reserve(gort_runtime *rt, rt_p *pp, uint32_t more); /* world stopped. False: no memory */
 void rt_timers_move(rt_p *from, rt_p *to); /* world stopped; room was reserved */
 void rt_timers_drop(gort_runtime *rt);     /* the end of a run, world stopped */

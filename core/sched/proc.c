@@ -275,12 +275,22 @@ void rt_m_born_spinning(rt_m *mp)
 		(void)spinning_end(mp); /* then it looks at the queues once more, without a P */
 }
 
-/* The moment of the earliest timer, by the real clock; INT64_MAX: there is none. */
+/* A moment of rt's as one of the real clock, for who waits in the system; INT64_MAX: never. */
+int64_t rt_real_moment(gort_runtime *rt, int64_t when)
+{
+	int64_t now;
+
+	if (when == INT64_MAX || RT_LIKELY(rt->seeded == NULL))
+		return when;
+	now = be_nanotime();
+	when -= rt_seeded_now(rt);
+	return when < INT64_MAX - 1 - now ? now + when : INT64_MAX - 1;
+}
+
+/* That of the earliest timer. */
 static int64_t timers_due(gort_runtime *rt)
 {
-	int64_t when = rt_timers_next(rt);
-
-	return when == INT64_MAX || RT_LIKELY(rt->seeded == NULL) ? when : be_nanotime() + when - rt_seeded_now(rt);
+	return rt_real_moment(rt, rt_timers_next(rt));
 }
 
 /* The host's thread gets its slack back: goroutines that run on it may sleep in the host's code. */

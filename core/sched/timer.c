@@ -316,7 +316,7 @@ static void tell(int64_t when)
 	rt_fence_full(); /* pairs with the fence in poll_wait */
 	until = (int64_t)rt_load64_rlx(&sc->polluntil);
 	if (rt_load32_rlx(&sc->polling)) {
-		if (when < until)
+		if (rt_real_moment(rt, when) < until)
 			be_netpoll_break(&sc->poll);
 	} else {
 		rt_wakep(rt); /* somebody has to wait for it */

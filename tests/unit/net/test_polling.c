@@ -379,6 +379,56 @@ static void test_who_asks_under_a_seed(void **state)
 	}
 }
 
+/* A timer at the end of time, and one that comes from a thread while somebody waits in the system. */
+static gort_runtime *seeded;
+
+static void sleeps_for_ever(void *arg)
+{
+	(void)arg;
+	gort_sleep(INT64_MAX);
+}
+
+static void sleeps_then_writes(void *arg)
+{
+	(void)arg;
+	while (rt_load32_acq(&seeded->sched.polling) == 0)
+		be_thread_yield();
+	if (gort_attach(seeded) != 0)
+		abort();
+	gort_sleep(GORT_MILLISECOND);
+	CHECK(gort_conn_write(ends.here, "x", 1) == 1);
+	(void)gort_detach();
+}
+
+static void reads_beside_a_far_timer(void *arg)
+{
+	be_thread *t = arg;
+	char b;
+
+	ends = connect_pair();
+	CHECK(gort_go(sleeps_for_ever, NULL) == 0);
+	if (be_thread_start(t, sleeps_then_writes, NULL, 0) != 0)
+		abort();
+	CHECK(gort_conn_read(ends.there, &b, 1) == 1);
+	close_pair(&ends);
+}
+
+static void test_far_timer_under_a_seed(void **state)
+{
+	gort_config cfg;
+	be_thread t;
+
+	(void)state;
+	rt_store32_rlx(&failures, 0);
+	gort_config_init(&cfg);
+	cfg.seed = 7;
+	assert_int_equal(gort_runtime_new(&seeded, &cfg), 0);
+	assert_int_equal(gort_runtime_run(seeded, reads_beside_a_far_timer, &t), 0);
+	be_thread_join(&t);
+	assert_int_equal(gort_runtime_free(seeded), 0);
+	assert_int_equal(rt_load32_acq(&failures), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -386,6 +436,7 @@ int main(void)
 		cmocka_unit_test(test_timer_beside),
 		cmocka_unit_test(test_crowd),
 		cmocka_unit_test(test_who_asks_under_a_seed),
+		cmocka_unit_test(test_far_timer_under_a_seed),
 #ifndef _WIN32 /* there a pipe is no descriptor that can be waited for */
 		cmocka_unit_test(test_closed_in_a_try),
 #endif
