@@ -56,6 +56,46 @@ uint64_t rt_forks(void)
 	return rt_load64_rlx(&process.forkgen);
 }
 
+/* rt, if it lives, stays until leave: for calls that others may overtake, who end its run and free it. Such a call is
+ * short: it blocks on nothing but locks. 0, GORT_EINVAL, GORT_EFORKED. */
+static int visit(gort_runtime *rt)
+{
+	rt_m *self = rt_hold();
+	int r = GORT_EINVAL;
+
+	rt_lock(&process.lock, RT_RANK_registry);
+	if (rt != NULL && *find_locked(rt) != NULL)
+		r = same_process(rt) ? 0 : GORT_EFORKED;
+	if (r == 0)
+		rt_store32_rlx(&rt->visitors, rt_load32_rlx(&rt->visitors) + 1);
+	rt_unlock(&process.lock, RT_RANK_registry);
+	rt_unhold(self);
+	return r;
+}
+
+static void leave(gort_runtime *rt)
+{
+	rt_m *self = rt_hold();
+	uint32_t left;
+
+	rt_lock(&process.lock, RT_RANK_registry);
+	left = rt_load32_rlx(&rt->visitors) - 1;
+	rt_store32_rel(&rt->visitors, left); /* the last that is seen of rt here */
+	rt_unlock(&process.lock, RT_RANK_registry);
+	if (left == 0)
+		be_thread_wake(&rt->visitors, INT32_MAX);
+	rt_unhold(self);
+}
+
+/* It is on the list no more: nobody comes. */
+static void wait_for_visitors(gort_runtime *rt)
+{
+	uint32_t n;
+
+	while ((n = rt_load32_acq(&rt->visitors)) != 0)
+		(void)be_thread_park(&rt->visitors, n, -1);
+}
+
 int rt_runtime_alive(gort_runtime *rt)
 {
 	rt_m *self = rt_hold();
@@ -240,18 +280,11 @@ static void enlist(gort_runtime *rt)
 	rt_unhold(self);
 }
 
-GORT_API int gort_runtime_new(gort_runtime **out, const gort_config *cfg)
+static int make_runtime(gort_runtime **out, const gort_config *cfg)
 {
-	gort_runtime *rt;
+	gort_runtime *rt = calloc(1, sizeof *rt);
 	int r;
 
-	if (out == NULL)
-		return GORT_EINVAL;
-	*out = NULL;
-	r = cfg != NULL ? rt_config_check(cfg) : 0;
-	if (r != 0)
-		return r;
-	rt = calloc(1, sizeof *rt);
 	if (rt == NULL)
 		return GORT_ENOMEM;
 	rt->up.goroutine_main = rt_goroutine_main;
@@ -279,6 +312,25 @@ GORT_API int gort_runtime_new(gort_runtime **out, const gort_config *cfg)
 	enlist(rt);
 	*out = rt;
 	return 0;
+}
+
+/* By a goroutine in a system call of its own, as is free: it holds locks of the other runtime and of the process, and
+ * must be neither stopped nor dropped half-way. */
+GORT_API int gort_runtime_new(gort_runtime **out, const gort_config *cfg)
+{
+	bool aside;
+	int r;
+
+	if (out == NULL)
+		return GORT_EINVAL;
+	*out = NULL;
+	r = cfg != NULL ? rt_config_check(cfg) : 0;
+	if (r != 0)
+		return r;
+	aside = rt_look_enter(NULL, __func__);
+	r = make_runtime(out, cfg);
+	rt_look_leave(aside);
+	return r;
 }
 
 /* Every worker ends; the world is stopped and all goroutines are dropped. */
@@ -387,13 +439,10 @@ static void check_stacks(gort_runtime *rt)
  * blocks there is reported. */
 enum { FREE_WAIT = 100 * 1000 * 1000 }; /* ns */
 
-GORT_API int gort_runtime_free(gort_runtime *rt)
+static int end_runtime(gort_runtime *rt)
 {
-	int r;
+	int r = delist(rt);
 
-	if (rt == NULL)
-		return 0;
-	r = delist(rt);
 	if (r != 0)
 		return r;
 	if (!same_process(rt)) {
@@ -401,6 +450,7 @@ GORT_API int gort_runtime_free(gort_runtime *rt)
 		unboot(rt);
 		return 0;
 	}
+	wait_for_visitors(rt);
 	rt_watch_close(rt);
 	rt_stop_world(rt, RT_STW_END_OF_RUN);
 	rt_drop_all(rt);
@@ -422,16 +472,43 @@ GORT_API int gort_runtime_free(gort_runtime *rt)
 	return 0;
 }
 
+GORT_API int gort_runtime_free(gort_runtime *rt)
+{
+	bool aside;
+	int r;
+
+	if (rt == NULL)
+		return 0;
+	aside = rt_look_enter(rt, __func__);
+	r = end_runtime(rt);
+	rt_look_leave(aside);
+	return r;
+}
+
 /* ---- Runs ----------------------------------------------------------------------------------- */
+
+/* Stdio's files are flushed at the end, one after another, and a goroutine that was dropped in the middle of a read
+ * has the lock of its file. So the text comes first, and the rest may take a second. */
+static void ends_the_process(void *crash)
+{
+	be_thread_nap(GORT_SECOND);
+	if (*(bool *)crash)
+		abort();
+	_Exit(2);
+}
 
 static void exit_on_fatal(gort_runtime *rt)
 {
+	be_thread t;
+
 	if (!(rt->cfg.flags & GORT_EXIT_ON_FATAL) || rt->error.n == 0)
 		return;
-	fflush(NULL);
 	rt_print_bytes(rt->error.p, rt->error.n);
-	if (rt->traceback.crash)
+	(void)be_thread_start(&t, ends_the_process, &rt->traceback.crash, 0);
+	if (rt->traceback.crash) {
+		fflush(NULL);
 		abort();
+	}
 	exit(2);
 }
 
@@ -461,44 +538,57 @@ GORT_API int gort_runtime_run(gort_runtime *rt, gort_func main, void *arg)
 	return r;
 }
 
+static bool is_goroutine_of(gort_runtime *rt)
+{
+	const rt_m *mp = rt_self();
+
+	return mp != NULL && mp->rt == rt && mp->curg != NULL && mp->locks == 0;
+}
+
 GORT_API int gort_runtime_go(gort_runtime *rt, gort_func fn, void *arg)
 {
-	rt_m *mp = rt_self();
-	int r = rt_runtime_alive(rt);
+	int r = visit(rt);
+	rt_m *mp;
 
 	if (r != 0)
 		return r;
-	if (fn == NULL)
-		return GORT_EINVAL;
-	if (mp != NULL && mp->rt == rt && mp->curg != NULL && mp->locks == 0)
-		return gort_go(fn, arg);
-	mp = rt_hold();
-	r = rt_newproc(rt, NULL, NULL, fn, arg, NULL);
-	rt_unhold(mp);
+	if (fn == NULL) {
+		r = GORT_EINVAL;
+	} else if (is_goroutine_of(rt)) {
+		r = gort_go(fn, arg);
+	} else {
+		mp = rt_hold();
+		r = rt_newproc(rt, NULL, NULL, fn, arg, NULL);
+		rt_unhold(mp);
+	}
+	leave(rt);
 	return r;
 }
 
 GORT_API int gort_runtime_stop(gort_runtime *rt, int code)
 {
+	int r = visit(rt);
 	rt_m *mp;
-	int r = rt_runtime_alive(rt);
 	bool ours;
 
 	if (r != 0)
 		return r;
 	mp = rt_hold();
-	ours = mp != NULL && mp->rt == rt && mp->p != NULL && mp->curg != NULL && mp->locks == 1 && !mp->attached;
-	if (!rt_run_claim(rt, code)) {
-		rt_unhold(mp);
-		return GORT_EINVAL;
-	}
-	rt_run_wake(rt);
-	if (ours) { /* still held: to leave would be a place to go on from, by another thread and before the end */
+	ours = mp != NULL && mp->rt == rt && mp->p != NULL && mp->curg != NULL && !mp->attached;
+	if (ours)
+		rt_unpinned(mp, __func__);
+	if (!rt_run_claim(rt, code))
+		r = GORT_EINVAL;
+	else
+		rt_run_wake(rt);
+	if (ours && r == 0) { /* still held: to leave would be a place to go on from, by another thread and before the end */
+		leave(rt);
 		rt->up.goroutine_drop(mp->curg);
 		rt_mcall_dying(mp, rt_goexit0);
 	}
 	rt_unhold(mp);
-	return 0;
+	leave(rt);
+	return r;
 }
 
 GORT_API const char *gort_runtime_error(gort_runtime *rt)

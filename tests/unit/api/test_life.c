@@ -4,6 +4,7 @@
 #include "backends/arena/arena.h"
 #include "backends/thread/thread.h"
 #include "core/base/attrs.h"
+#include "core/sched/internal.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -273,6 +274,106 @@ static int no_writer(void *data, const void *bytes, size_t n)
 	return 1;
 }
 
+/* Who stops a run is still in there when its host is through and frees. Both sleep while they wait for each other: so
+ * they often share a CPU, and the host that was woken goes on first. */
+static gort_runtime *stopped;
+static rt_atomic32 turn; /* odd: the stopper's; 0: it is over */
+
+static void take_turn(uint32_t to)
+{
+	rt_store32_rel(&turn, to);
+	be_thread_wake(&turn, 1);
+}
+
+static uint32_t turn_after(uint32_t was)
+{
+	uint32_t now;
+
+	while ((now = rt_load32_acq(&turn)) == was)
+		(void)be_thread_park(&turn, was, -1);
+	return now;
+}
+
+static void stops(void *arg)
+{
+	(void)arg;
+	for (uint32_t now = 2; (now = turn_after(now)) != 0; take_turn(++now))
+		while (gort_runtime_stop(stopped, 5) != 0)
+			;
+}
+
+static void sleeps_long(void *arg)
+{
+	(void)arg;
+	gort_sleep(1000 * GORT_SECOND);
+}
+
+static void test_freed_while_somebody_stops_it(void **state)
+{
+	gort_config cfg;
+	be_thread t;
+
+	(void)state;
+	gort_config_init(&cfg);
+	cfg.procs = 2;
+	rt_store32_rel(&turn, 2);
+	assert_int_equal(be_thread_start(&t, stops, NULL, 0), 0);
+	for (uint32_t i = 3; i < 2003; i += 2) {
+		assert_int_equal(gort_runtime_new(&stopped, &cfg), 0);
+		take_turn(i);
+		assert_int_equal(gort_runtime_run(stopped, sleeps_long, NULL), 5);
+		assert_int_equal(gort_runtime_free(stopped), 0);
+		assert_int_equal(turn_after(i), i + 1);
+	}
+	take_turn(0);
+	be_thread_join(&t);
+}
+
+/* A goroutine that makes runtimes is dropped, but not in the middle of that. */
+static gort_runtime *volatile half;
+
+static void makes(void *arg)
+{
+	gort_runtime *r;
+
+	(void)arg;
+	for (;;)
+		if (gort_runtime_new((gort_runtime **)&half, NULL) == 0) {
+			r = half;
+			(void)gort_runtime_free(r);
+		}
+}
+
+static void leaves_makers(void *arg)
+{
+	assert_int_equal(gort_go(makes, NULL), 0);
+	gort_sleep(*(int64_t *)arg);
+}
+
+static void test_made_by_a_goroutine_that_is_dropped(void **state)
+{
+	gort_runtime *rt;
+	gort_config cfg;
+
+	(void)state;
+	gort_config_init(&cfg);
+	cfg.procs = 1;
+	assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
+	for (int i = 0; i < 40; i++) {
+		int64_t ns = (12 + i * 7 % 10) * GORT_MILLISECOND;
+		int r;
+
+		half = NULL;
+		assert_int_equal(gort_runtime_run(rt, leaves_makers, &ns), 0);
+		/* Until the one that was dropped is out of it. */
+		while (rt_load32_acq(&rt->sched.ndropped) > 0)
+			be_thread_yield();
+		r = gort_runtime_free(half);
+		assert_true(r == 0 || r == GORT_EINVAL);
+	}
+	assert_int_equal(gort_runtime_free(rt), 0);
+}
+
 /* Each runtime's goroutines look at the other one, whose world stops for it. */
 static gort_runtime *each[2];
 static rt_atomic32 looked[2];
@@ -461,6 +562,8 @@ int main(void)
 		cmocka_unit_test(test_polled_in_vain),
 		cmocka_unit_test(test_two_at_once),
 		cmocka_unit_test(test_two_that_look_at_each_other),
+		cmocka_unit_test(test_freed_while_somebody_stops_it),
+		cmocka_unit_test(test_made_by_a_goroutine_that_is_dropped),
 		cmocka_unit_test(test_free_right_after_a_run),
 #ifndef _WIN32
 		cmocka_unit_test(test_fork),
