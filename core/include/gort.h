@@ -186,12 +186,14 @@ typedef struct gort_seat gort_seat;
 /* [T] *goid: its number (may be NULL); by a goroutine of rt: as its child. GORT_EINVAL, GORT_ENOMEM,
  * GORT_EFORKED. */
 GORT_API int gort_seat_new(gort_runtime *rt, gort_seat **out, uint64_t *goid);
-/* [T] It may go on from here on. Once; another goroutine may go on meanwhile. GORT_ECANCELED: the run is over. */
+/* [T] It may go on from here on. Once; another goroutine may go on meanwhile. GORT_ECANCELED: the run is over.
+ * GORT_EFORKED. */
 GORT_API int gort_seat_ready(gort_seat *seat);
 /* [T] As gort_attach, with that goroutine; the seat is gone, in any case but GORT_EBUSY. GORT_ENOMEM.
- * GORT_ECANCELED: its run was over before it was ready. */
+ * GORT_ECANCELED: its run was over before it was ready. GORT_EFORKED. */
 GORT_API int gort_seat_attach(gort_seat *seat);
-/* [T] It was not ready, and no thread comes. NULL is allowed. */
+/* [T] It was not ready, and no thread comes. NULL is allowed. In the child of a fork it is only forgotten: the free
+ * of its runtime, which may not come before, gives it back. */
 GORT_API void gort_seat_free(gort_seat *seat);
 
 /* A C program as a Go program: new with defaults and GORT_EXIT_ON_FATAL, run, free. Returns the

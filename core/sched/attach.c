@@ -293,11 +293,22 @@ static bool take_part(rt_m *self, gort_seat *seat)
 	return true;
 }
 
+/* In the child of a fork: the runtime's locks may be held by threads that are not there, and gort_runtime_free gives
+ * back all that the seat is. */
+static bool forked(const gort_seat *seat)
+{
+	return seat->rt->forkgen != rt_forks();
+}
+
 GORT_API int gort_seat_ready(gort_seat *seat)
 {
-	rt_m *self = rt_hold();
-	bool there = seat->rt->seeded == NULL || take_part(self, seat);
+	rt_m *self;
+	bool there;
 
+	if (forked(seat))
+		return GORT_EFORKED;
+	self = rt_hold();
+	there = seat->rt->seeded == NULL || take_part(self, seat);
 	put(seat, 1);
 	rt_unhold(self);
 	return there ? 0 : GORT_ECANCELED;
@@ -337,6 +348,8 @@ GORT_API int gort_seat_attach(gort_seat *seat)
 
 	if (rt_self() != NULL)
 		return GORT_EBUSY;
+	if (forked(seat))
+		return GORT_EFORKED;
 	if (rt->seeded != NULL)
 		return attach_seeded(seat, mp, gp);
 	put(seat, 1);
@@ -356,7 +369,7 @@ GORT_API void gort_seat_free(gort_seat *seat)
 	gort_runtime *rt;
 	rt_m *self;
 
-	if (seat == NULL)
+	if (seat == NULL || forked(seat))
 		return;
 	self = rt_hold();
 	rt = seat->rt;

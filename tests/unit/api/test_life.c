@@ -525,6 +525,66 @@ static bool children_have_threads(void)
 	return status == 0;
 }
 
+/* Seats of the parent, in the child: with a seed and without. */
+static int dead_seats(gort_seat *seat[3])
+{
+	alarm(60); /* ends a child that hangs */
+	if (gort_seat_ready(seat[0]) != GORT_EFORKED)
+		return 1;
+	if (gort_seat_attach(seat[1]) != GORT_EFORKED || gort_self() != NULL || gort_goid() != 0)
+		return 2;
+	gort_seat_free(seat[2]);
+	return gort_runtime_free(parent_rt) == 0 ? 0 : 3;
+}
+
+/* Something of the runtime is locked at the moment of the fork; who holds it is not there in the child. */
+static rt_mutex *holding;
+
+static void holds_on(void *arg)
+{
+	rt_lock(holding, RT_RANK_sched);
+	rt_store32_rel(arg, 1);
+	be_thread_wake(arg, 1);
+	waits_to_go_home(NULL);
+	rt_unlock(holding, RT_RANK_sched);
+}
+
+static void test_seats_after_a_fork(void **state)
+{
+	gort_config cfg;
+
+	(void)state;
+	gort_config_init(&cfg);
+	cfg.procs = 2;
+	for (cfg.seed = 0; cfg.seed < 2; cfg.seed++) {
+		rt_atomic32 held = { 0 };
+		gort_seat *seat[3];
+		be_thread t;
+		int status;
+		pid_t pid;
+
+		assert_int_equal(gort_runtime_new(&parent_rt, &cfg), 0);
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(gort_seat_new(parent_rt, &seat[i], NULL), 0);
+		holding = &parent_rt->sched.lock;
+		rt_store32_rel(&go_home, 0);
+		assert_int_equal(be_thread_start(&t, holds_on, &held, 0), 0);
+		while (rt_load32_acq(&held) == 0)
+			(void)be_thread_park(&held, 0, -1);
+		pid = fork();
+		if (pid == 0)
+			_exit(dead_seats(seat));
+		rt_store32_rel(&go_home, 1);
+		be_thread_wake(&go_home, 1);
+		be_thread_join(&t);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		for (int i = 0; i < 3; i++)
+			gort_seat_free(seat[i]);
+		assert_int_equal(gort_runtime_free(parent_rt), 0);
+	}
+}
+
 static void test_fork(void **state)
 {
 	gort_config cfg;
@@ -567,6 +627,7 @@ int main(void)
 		cmocka_unit_test(test_free_right_after_a_run),
 #ifndef _WIN32
 		cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_seats_after_a_fork),
 #endif
 	};
 
