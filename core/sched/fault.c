@@ -12,8 +12,9 @@
  * the fault is not ours: it goes to the handler that was there before, or the process dies of it. An
  * overflow there is named before.
  *
- * Which code is the user's: the module of main, by gort_runtime_run, and those of gort_module_add. They are a list of
- * the process that only grows; a handler reads it. Where the runtime itself is linked into such a module
+ * Which code is the user's: the module of main, by gort_runtime_run, and those of gort_module_add. What is known of
+ * modules is a list of the process that only grows; handlers read it, also while a run begins: a goroutine of an
+ * attached thread goes on between runs. Where the runtime itself is linked into such a module
  * its code is told apart by `locks`. A goroutine is not dropped in a module that has the process's malloc in it
  * (jemalloc, a sanitizer): it may hold malloc's lock. It goes on until it calls the runtime.
  *
@@ -35,17 +36,24 @@ enum { ROOM = 4096 };      /* on the stack, or raising a panic overflows it, as 
 /* ---- Which code is goroutine code ------------------------------------------------------------- */
 
 enum { FEW = 32 };
+typedef struct module {
+	uintptr_t lo, hi;        /* its text; these three never change */
+	bool malloc;             /* is in it */
+	rt_atomic32 added;       /* by gort_module_add; else it is the user's only in runtimes that point here */
+} module;
 typedef struct modules {
 	rt_atomicptr next;       /* a further modules, or NULL; released when complete */
 	rt_atomic32 n;           /* released after the entry */
-	struct {
-		uintptr_t lo, hi;
-		bool malloc; /* is in it */
-	} at[FEW];
+	module at[FEW];
 } modules;
 
 static modules known;        /* with those behind it, for ever: handlers read it */
 static rt_mutex known_lock;  /* rank fault: who adds */
+
+static bool is_in(const module *m, uintptr_t pc)
+{
+	return pc - m->lo < m->hi - m->lo;
+}
 
 /* `held`: not those with a malloc in them. */
 static bool is_known(uintptr_t pc, bool held)
@@ -54,13 +62,23 @@ static bool is_known(uintptr_t pc, bool held)
 		uint32_t n = rt_load32_acq(&m->n);
 
 		for (uint32_t i = 0; i < n; i++)
-			if (pc - m->at[i].lo < m->at[i].hi - m->at[i].lo)
+			if (is_in(&m->at[i], pc) && rt_load32_acq(&m->at[i].added) != 0)
 				return !held || !m->at[i].malloc;
 	}
 	return false;
 }
 
-static int add_locked(uintptr_t lo, uintptr_t hi, bool malloc_is_there)
+static module *find_locked(const module *like)
+{
+	for (modules *m = &known; m != NULL; m = rt_loadptr_rlx(&m->next))
+		for (uint32_t i = 0; i < rt_load32_rlx(&m->n); i++)
+			if (m->at[i].lo == like->lo && m->at[i].hi == like->hi && m->at[i].malloc == like->malloc)
+				return &m->at[i];
+	return NULL;
+}
+
+/* NULL: no memory. */
+static module *append_locked(const module *like)
 {
 	modules *m = &known, *more;
 	size_t bytes = sizeof *m;
@@ -72,51 +90,62 @@ static int add_locked(uintptr_t lo, uintptr_t hi, bool malloc_is_there)
 	if (n == FEW) {
 		more = rt_pages_new(&bytes);
 		if (more == NULL)
-			return GORT_ENOMEM;
+			return NULL;
 		rt_storeptr_rel(&m->next, more);
 		m = more;
 		n = 0;
 	}
-	m->at[n].lo = lo;
-	m->at[n].hi = hi;
-	m->at[n].malloc = malloc_is_there;
+	m->at[n] = *like;
 	rt_store32_rel(&m->n, n + 1);
-	return 0;
+	return &m->at[n];
+}
+
+/* The one record of its kind; NULL: no memory. */
+static module *known_as(const module *like, bool add)
+{
+	module *m;
+
+	rt_lock(&known_lock, RT_RANK_fault);
+	m = find_locked(like);
+	if (m == NULL)
+		m = append_locked(like);
+	if (m != NULL && add)
+		rt_store32_rel(&m->added, 1);
+	rt_unlock(&known_lock, RT_RANK_fault);
+	return m;
 }
 
 GORT_API int gort_module_add(gort_code code)
 {
-	uintptr_t lo, hi;
-	bool malloc_is_there;
-	int whole = 0, r = 0;
+	module m = { 0 };
+	int whole = 0, r;
 	rt_m *self;
 
 	if (code == NULL)
 		return GORT_EINVAL;
-	if (be_fault_module((const void *)(uintptr_t)code, &lo, &hi, &whole) != 0)
+	if (be_fault_module((const void *)(uintptr_t)code, &m.lo, &m.hi, &whole) != 0)
 		return be_fault_works ? GORT_EINVAL : GORT_ENOTSUP;
 	if (whole)
 		return GORT_ENOTSUP;
-	malloc_is_there = be_fault_has_malloc(lo, hi); /* it takes the loader's lock */
+	m.malloc = be_fault_has_malloc(m.lo, m.hi); /* it takes the loader's lock */
 	self = rt_hold();
-	rt_lock(&known_lock, RT_RANK_fault);
-	if (!is_known((uintptr_t)code, false))
-		r = add_locked(lo, hi, malloc_is_there);
-	rt_unlock(&known_lock, RT_RANK_fault);
+	r = known_as(&m, true) != NULL ? 0 : GORT_ENOMEM;
 	rt_unhold(self);
 	return r;
 }
 
 bool rt_user_code(const gort_runtime *rt, uintptr_t pc)
 {
-	return pc - rt->modlo < rt->modhi - rt->modlo || is_known(pc, false);
+	const module *of_main = rt_loadptr_acq(&rt->module);
+
+	return (of_main != NULL && is_in(of_main, pc)) || is_known(pc, false);
 }
 
 bool rt_droppable_code(const gort_runtime *rt, uintptr_t pc)
 {
-	if (pc - rt->modlo < rt->modhi - rt->modlo)
-		return !rt->modmalloc;
-	return is_known(pc, true);
+	const module *of_main = rt_loadptr_acq(&rt->module);
+
+	return of_main != NULL && is_in(of_main, pc) ? !of_main->malloc : is_known(pc, true);
 }
 
 /* A call through a bad pointer has come nowhere: it is its caller's fault. */
@@ -334,16 +363,15 @@ static int on_fault(const be_fault *f, be_fault_action *act)
 
 void rt_fault_module(gort_runtime *rt, gort_func main)
 {
-	uintptr_t lo, hi;
+	module now = { 0 }, *m = NULL;
 	int whole = 0;
 
-	rt->modlo = rt->modhi = 0;
 	/* With libc in the same file its code cannot be told from the user's. */
-	if (be_fault_module((const void *)(uintptr_t)main, &lo, &hi, &whole) == 0 && !whole) {
-		rt->modlo = lo;
-		rt->modhi = hi;
-		rt->modmalloc = be_fault_has_malloc(lo, hi);
+	if (be_fault_module((const void *)(uintptr_t)main, &now.lo, &now.hi, &whole) == 0 && !whole) {
+		now.malloc = be_fault_has_malloc(now.lo, now.hi);
+		m = known_as(&now, false);
 	}
+	rt_storeptr_rel(&rt->module, m);
 }
 
 int rt_fault_acquire(void)

@@ -428,8 +428,7 @@ struct gort_runtime {
 	int deadlock;            /* it was claimed by checkdead: the host M writes the text */
 	rt_m *host;              /* the M of gort_runtime_run; guarded by sched.lock */
 	rt_atomic32 mainexited;  /* main called gort_goexit */
-	uintptr_t modlo, modhi;  /* text of the module that holds main: goroutine code; 0 = unknown */
-	bool modmalloc;          /* malloc is in there, too */
+	rt_atomicptr module;     /* fault.c: that of the last main, or NULL; handlers read it */
 	rt_array failed;         /* gort_goroutine[nfailed]: of the moment when the last run failed */
 	size_t nfailed;
 	rt_mutex dumplock;       /* rank dumps */

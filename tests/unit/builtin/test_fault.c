@@ -303,6 +303,50 @@ static void test_not_ours(void **state)
 
 /* ---- Modules ---- */
 
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static gort_runtime *lasting;
+static rt_atomic32 stage; /* 1: it faults, 2: enough */
+
+static void faults_between_runs(void *arg)
+{
+	int *unnoticed = arg;
+
+	*unnoticed += gort_attach(lasting) != 0;
+	rt_store32_rel(&stage, 1);
+	be_thread_wake(&stage, 1);
+	while (rt_load32_acq(&stage) != 2)
+		*unnoticed += gort_try(touches, NULL, NULL) != 1;
+	*unnoticed += gort_detach() != 0;
+}
+
+/* A goroutine between runs: what the user's code is stays known while the next run finds it out. Before
+ * test_modules, which says so for ever. */
+static void test_faults_while_runs_begin(void **state)
+{
+	int unnoticed = 0;
+	gort_config cfg;
+	be_thread t;
+
+	(void)state;
+	gort_config_init(&cfg);
+	cfg.procs = 2;
+	assert_int_equal(gort_runtime_new(&lasting, &cfg), 0);
+	assert_int_equal(gort_runtime_run(lasting, nothing, NULL), 0);
+	assert_int_equal(be_thread_start(&t, faults_between_runs, &unnoticed, 0), 0);
+	while (rt_load32_acq(&stage) == 0)
+		(void)be_thread_park(&stage, 0, -1);
+	for (int i = 0; i < 2000; i++)
+		assert_int_equal(gort_runtime_run(lasting, nothing, NULL), 0);
+	rt_store32_rel(&stage, 2);
+	be_thread_join(&t);
+	assert_int_equal(unnoticed, 0);
+	assert_int_equal(gort_runtime_free(lasting), 0);
+}
+
 static void test_modules(void **state)
 {
 	gort_code own = (gort_code)test_modules, libc = (gort_code)strlen;
@@ -326,6 +370,7 @@ int main(void)
 #ifndef _WIN32
 		cmocka_unit_test(test_not_ours),
 #endif
+		cmocka_unit_test(test_faults_while_runs_begin),
 		cmocka_unit_test(test_modules),
 	};
 
