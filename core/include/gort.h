@@ -130,7 +130,8 @@ typedef struct gort_config {
 	int procs;             /* GOMAXPROCS; 0 = number of CPUs */
 	int gc_percent;        /* GOGC; negative = off */
 	int64_t memory_limit;  /* GOMEMLIMIT, bytes; INT64_MAX = none */
-	size_t stack_size;     /* address space of one goroutine stack; 0 = 256 KiB (32-bit: 64) */
+	size_t stack_size;     /* address space of one goroutine stack; 0 = 256 KiB (32-bit: 64).
+	                        * GORT_ENOMEM: more than a process should reserve at once, 1 TiB or less */
 	const char *collector; /* "concurrent", "stw", "none" */
 	uint64_t seed;         /* 0 = production scheduler; else reproducible, in virtual time */
 	unsigned signals;      /* GORT_SIGNAL_*; both by default */
@@ -235,7 +236,7 @@ GORT_API int gort_module_add(gort_code code);
 
 typedef struct gort_go_attr {
 	size_t size;       /* sizeof(gort_go_attr) */
-	size_t stack_size; /* address space of its stack; 0 = the runtime's */
+	size_t stack_size; /* address space of its stack, below 2 GiB; 0 = the runtime's */
 	const char *name;  /* copied, cut at 31 bytes; NULL = none */
 } gort_go_attr;
 /* go fn(arg). GORT_ENOMEM. fn NULL is the fatal error "go of nil func value".

@@ -133,12 +133,12 @@ char *rt_stack_base(const rt_stack *s)
 }
 
 /* How much the first reservation of a class is: many slots, but a part only of what the system
- * bears, for the host may have several runtimes. */
+ * bears, for the host may have several runtimes. One slot at least. */
 static size_t first_reserve(const be_arena_caps *a, size_t want, size_t slot)
 {
-	size_t room = a->max_reserve / 4;
+	size_t room = a->max_reserve / 4, size = want < room ? want : room;
 
-	return round_up(want < room ? want : room > slot ? room : slot, a->granularity);
+	return round_up(size > slot ? size : slot, a->granularity);
 }
 
 /* ---- Regions and carving; all under the lock ---- */
@@ -462,7 +462,7 @@ int rt_stackpool_new(rt_stackpool **out, size_t slot, rt_debugvars *debug)
 	size_t bytes = round_up(sizeof(rt_stackpool), a->granularity);
 	rt_stackpool *sp;
 
-	if (slot > SIZE_MAX / 4 || (debug != NULL && rt_oom_now(debug)))
+	if (slot > a->max_reserve || (debug != NULL && rt_oom_now(debug)))
 		return -ENOMEM;
 	sp = rt_region_reserve(NULL, bytes, a->page);
 	if (sp == NULL)

@@ -43,7 +43,8 @@ typedef struct rt_stackcache { /* owner: one P */
 } rt_stackcache;
 enum { RT_STACKCACHE_MAX = 64 };
 
-/* slot = address space of a stack, rounded up to pages, at least 16 KiB; the room comes on top. 0 or -ENOMEM. */
+/* slot = address space of a stack, rounded up to pages, at least 16 KiB; the room comes on top. 0 or -ENOMEM, also for
+ * more than the arena's max_reserve. */
 int rt_stackpool_new(rt_stackpool **out, size_t slot, rt_debugvars *debug);
 /* All memory goes back, that of stacks in use, too. Takes no lock. */
 void rt_stackpool_free(rt_stackpool *sp);

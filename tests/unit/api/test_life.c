@@ -37,6 +37,11 @@ static void work(void *arg)
 	*(int64_t *)arg = sum;
 }
 
+static void leaf_only(void *arg)
+{
+	*(int64_t *)arg = 1;
+}
+
 static void cycle(int procs)
 {
 	gort_config cfg;
@@ -137,6 +142,29 @@ static void test_cycles_leave_nothing_behind(void **state)
 	 * sanitizers' own books grow, and so do those of emulators and Valgrind. */
 	if (!RT_ASAN && !RT_TSAN && be_arena_query()->max_reserve >= (size_t)64 << 30)
 		assert_true(resident_pages() <= pages + 64);
+}
+
+/* Stacks for which no process has room are refused at once, large ones work. */
+static void test_huge_stacks(void **state)
+{
+	size_t most = be_arena_query()->max_reserve;
+	gort_config cfg;
+	gort_runtime *rt;
+	int64_t sum = 0;
+
+	(void)state;
+	gort_config_init(&cfg);
+	cfg.stack_size = SIZE_MAX / 8;
+	assert_int_equal(gort_runtime_new(&rt, &cfg), GORT_ENOMEM);
+	cfg.stack_size = most + 1;
+	assert_int_equal(gort_runtime_new(&rt, &cfg), GORT_ENOMEM);
+	if (!be_arena_query()->lazy_commit || most < (size_t)1 << 40)
+		return;
+	cfg.stack_size = most / 8;
+	assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
+	assert_int_equal(gort_runtime_run(rt, leaf_only, &sum), 0);
+	assert_int_equal(sum, 1);
+	assert_int_equal(gort_runtime_free(rt), 0);
 }
 
 typedef struct job {
@@ -618,6 +646,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cycles_leave_nothing_behind),
+		cmocka_unit_test(test_huge_stacks),
 		cmocka_unit_test(test_freed_by_who_polls),
 		cmocka_unit_test(test_polled_in_vain),
 		cmocka_unit_test(test_two_at_once),

@@ -272,7 +272,38 @@ static void test_impossible_sizes(void **state)
 	assert_null(rt_stack_get(sp, NULL, SIZE_MAX / 2));
 	assert_null(rt_stack_get(sp, NULL, (size_t)1 << 60));
 	assert_int_equal(rt_stackpool_new(&none, SIZE_MAX, NULL), -ENOMEM);
+	assert_int_equal(rt_stackpool_new(&none, be_arena_query()->max_reserve + 1, NULL), -ENOMEM);
 	assert_null(none);
+	rt_stackpool_free(sp);
+}
+
+/* Larger than what a class reserves for many: its guard and its ends lie in a reservation of its own. */
+static void check_alone(rt_stackpool *sp, size_t size)
+{
+	for (int i = 1; i <= 2; i++) {
+		rt_stack *s = rt_stack_get(sp, NULL, size);
+
+		assert_non_null(s);
+		assert_true(s->size >= size);
+		assert_true(stats(sp).reserved >= s->size * (size_t)i);
+		assert_true(stats(sp).inuse_bytes == s->size * (size_t)i);
+		grow(s);
+		s->lo[0] = s->hi[-1] = 1;
+	}
+}
+
+static void test_huge_slots(void **state)
+{
+	size_t most = be_arena_query()->max_reserve, other = ((size_t)256 << 20) + 1, own = ((size_t)64 << 30) + 1;
+	rt_stackpool *sp = pool_new(SLOT, NULL);
+
+	if (other <= most / 2) /* a power of two below what the system bears */
+		check_alone(sp, other);
+	rt_stackpool_free(sp);
+	if (own > most || !be_arena_query()->lazy_commit)
+		return;
+	sp = pool_new(own, NULL);
+	check_alone(sp, 0);
 	rt_stackpool_free(sp);
 }
 
@@ -475,6 +506,7 @@ int main(void)
 		cmocka_unit_test(test_cache_stays_bounded),
 		cmocka_unit_test(test_other_sizes),
 		cmocka_unit_test(test_impossible_sizes),
+		cmocka_unit_test(test_huge_slots),
 		cmocka_unit_test(test_further_reservations),
 		cmocka_unit_test(test_every_refusal),
 		cmocka_unit_test(test_pages_go_back),
