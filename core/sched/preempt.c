@@ -558,7 +558,7 @@ static void one_less_locked(rt_atomic32 *n)
 void rt_landed0(rt_m *mp, rt_g *gp)
 {
 	rt_sched *sc = &mp->rt->sched;
-	bool awaited = gp->dropped == RT_DROPPED_LANDING;
+	bool awaited = gp->dropped == RT_DROPPED_LANDING, wired = rt_g_has_more(gp) && gp->lockcount > 0;
 
 	rt_lock(&sc->lock, RT_RANK_sched);
 	RT_TRACE(mp, SCHED, GO_END, gp, 0, 0, 0);
@@ -568,6 +568,8 @@ void rt_landed0(rt_m *mp, rt_g *gp)
 	if (rt_loadptr_rlx(&mp->lockedg) == gp)
 		rt_storeptr_rlx(&mp->lockedg, NULL);
 	rt_g_free(mp->rt, NULL, gp);
+	if (wired && !mp->host) /* see rt_goexit0 */
+		rt_store32_rlx(&mp->exiting, 1);
 	rt_lock(&sc->lock, RT_RANK_sched);
 	one_less_locked(&sc->ndropped);
 	if (awaited)

@@ -22,6 +22,12 @@ static gort_runtime *runtime(int procs)
 	return runtime_with(procs, NULL);
 }
 
+static void sleeps(void *arg)
+{
+	(void)arg;
+	gort_sleep(GORT_MILLISECOND);
+}
+
 /* ---- Threads that end ------------------------------------------------------------------------- */
 
 static int unjoined(gort_runtime *rt)
@@ -77,6 +83,92 @@ static void test_each_joins_those_before(void **state)
 	}
 }
 
+/* Whether the M with this id has a thread still. */
+static bool lives(gort_runtime *rt, uint32_t id)
+{
+	rt_m *self = rt_hold();
+	bool any = false;
+
+	rt_lock(&rt->sched.lock, RT_RANK_sched);
+	for (rt_m *mp = rt->sched.allm; mp != NULL; mp = mp->alllink)
+		any = any || mp->id == id;
+	rt_unlock(&rt->sched.lock, RT_RANK_sched);
+	rt_unhold(self);
+	return any;
+}
+
+enum { IN_THE_SYSTEM, COMPUTES, IN_FOREIGN_CODE, WAITS, WAYS };
+
+static struct {
+	int way;
+	uint32_t id;
+	rt_atomic32 there, go;
+} left;
+
+static void left_wired(void *arg)
+{
+	(void)arg;
+	gort_lock_os_thread();
+	left.id = rt_self()->id;
+	rt_store32_rel(&left.there, 1);
+	if (left.way == IN_THE_SYSTEM) {
+		gort_entersyscall();
+		while (!rt_load32_acq(&left.go))
+			be_thread_nap(100 * GORT_MICROSECOND);
+		gort_exitsyscall();
+	} else if (left.way == COMPUTES) {
+		while (!rt_load32_acq(&left.go))
+			; /* it is dropped here, but for sanitizers */
+		gort_gosched();
+	} else if (left.way == IN_FOREIGN_CODE) {
+		while (!rt_load32_acq(&left.go))
+			be_thread_nap(100 * GORT_MICROSECOND);
+		gort_gosched();
+	} else {
+		gort_select(NULL, 0, GORT_FOREVER);
+	}
+	CHECK(false);
+}
+
+static void leaves_it_there(void *arg)
+{
+	(void)arg;
+	CHECK(gort_go(left_wired, NULL) == 0);
+	YIELD_UNTIL(rt_load32_acq(&left.there));
+	gort_sleep(GORT_MILLISECOND * (left.way == WAITS ? 1 : 30)); /* it is seen to compute, or to block */
+}
+
+static void check_left(int procs, int way)
+{
+	gort_runtime *rt = runtime(procs);
+	int64_t last = be_nanotime() + 60 * GORT_SECOND;
+
+	left.way = way;
+	rt_store32_rlx(&left.there, 0);
+	rt_store32_rlx(&left.go, 0);
+	assert_int_equal(gort_runtime_run(rt, leaves_it_there, NULL), 0);
+	if (way == IN_THE_SYSTEM || way == IN_FOREIGN_CODE)
+		assert_true(lives(rt, left.id));
+	rt_store32_rel(&left.go, 1);
+	while (lives(rt, left.id) && be_nanotime() < last)
+		be_thread_nap(100 * GORT_MICROSECOND);
+	assert_false(lives(rt, left.id));
+	assert_int_equal(gort_runtime_run(rt, sleeps, NULL), 0);
+	assert_int_equal(gort_runtime_free(rt), 0);
+}
+
+/* Wherever its goroutine is when the run ends, a thread that it altered does not run others. */
+static void test_who_is_dropped_wired_ends_its_thread(void **state)
+{
+	(void)state;
+	rt_store32_rlx(&failures, 0);
+	for (int way = 0; way < WAYS; way++)
+		for (int procs = 1; procs <= 3; procs += 2)
+			if (be_preempt_in_place || way == IN_THE_SYSTEM || way == WAITS)
+				check_left(procs, way);
+	assert_int_equal(rt_load32_acq(&failures), 0);
+}
+
 /* ---- Threads that are wanted ------------------------------------------------------------------ */
 
 /* Ps come and go while the maker makes nothing, as if the system took its time. */
@@ -114,12 +206,6 @@ static void yields_often(void *arg)
 	(void)arg;
 	for (int i = 0; i < 100; i++)
 		gort_gosched();
-}
-
-static void sleeps(void *arg)
-{
-	(void)arg;
-	gort_sleep(GORT_MILLISECOND);
 }
 
 static void set(void *arg)
@@ -299,6 +385,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_joins_those_before),
+		cmocka_unit_test(test_who_is_dropped_wired_ends_its_thread),
 		cmocka_unit_test(test_no_more_wishes_than_idle_ps),
 		cmocka_unit_test(test_refused_threads),
 		cmocka_unit_test(test_nobody_is_dead_while_it_starts),
