@@ -419,7 +419,7 @@ struct gort_runtime {
 	uint64_t forkgen;        /* of the process that made it */
 	int64_t born;            /* when it was made */
 	rt_mutex life;           /* rank life */
-	rt_atomic32 visitors;    /* calls from outside that touch it; written under the registry's lock: api/runtime.c */
+	rt_atomic32 visitors;    /* calls that touch it; written under the registry's lock: api/runtime.c */
 	bool running;            /* guarded by life: a thread is in gort_runtime_run */
 	rt_atomic32 runs;        /* +1 at the end of each, when its goroutines are dropped; world stopped */
 	/* the run in progress */
