@@ -581,7 +581,7 @@ GORT_API int gort_runtime_stop(gort_runtime *rt, int code)
 		r = GORT_EINVAL;
 	else
 		rt_run_wake(rt);
-	if (ours && r == 0) { /* still held: to leave would be a place to go on from, by another thread and before the end */
+	if (ours && r == 0) { /* still held: else it might go on from here, by another thread and before the end */
 		leave(rt);
 		rt->up.goroutine_drop(mp->curg);
 		rt_mcall_dying(mp, rt_goexit0);
