@@ -376,8 +376,9 @@ GORT_API int gort_select(gort_select_case *cases, size_t n, int64_t deadline);
  *
  * One that outlives a run (gort_runtime_run) in which goroutines were dropped that held it, waited
  * for it or were in its function is zeroed before the next run uses it; channels, conditions, pools
- * and groups need not be. A thread that was attached to a run that is over shares no lock with a later
- * one: nothing blocks it, so it may not have what it locked. */
+ * and groups need not be. In another run, or another runtime, a group is as new. A thread that was
+ * attached to a run that is over shares no lock with a later one: nothing blocks it, so it may not
+ * have what it locked. */
 
 #define GORT_INIT { { 0 } }
 /* These hold no heap pointers and may live in any memory. */

@@ -411,6 +411,8 @@ struct gort_runtime {
 	rt_seeded *seeded;         /* seeded.c; NULL: production */
 	struct rt_sematable *sema; /* sync/sema.c */
 	struct rt_pools *pools;  /* sync/pool.c */
+	uint32_t serial;         /* no other runtime's in this process, never 0; set once, there */
+	rt_mutex groups;         /* rank group: sync/group.c */
 	struct rt_net *net;      /* net/fd.c */
 	rt_fixalloc defers;      /* builtin/panic.c: blocks of deferred calls */
 	rt_upcalls up;

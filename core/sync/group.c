@@ -4,6 +4,11 @@
  * found all its members gone; then the struct is as new, and its next use makes another one. A family that
  * is over is never used again: who finds `over` looks at the struct again.
  *
+ * A family is of one run of one runtime, and beside it the struct says which. Found in another run the struct is as
+ * new: the family may be cancelled, and all its members were dropped; in another runtime it may be gone. Who finds
+ * that makes the struct new, under a lock of the runtime: the family goes first, and then it says that it is of this
+ * run. So behind this run's number stands no older family, and who comes late with the lock takes no newer one away.
+ *
  * A member (heap object) is what a goroutine of the group gets as its argument. It joins the list of its
  * family when it starts to run, and leaves as its last deferred call, so after a panic and
  * gort_goexit, too. running counts from the gort_group_go on.
@@ -16,7 +21,8 @@
  *
  * The limit: who ends gives its place to the first that waits for one, and running stays.
  *
- * Rejected: a tree under one lock (unrelated groups of a large program would meet there); to look
+ * Rejected: to make it new by a compare-and-swap on the family (one of this run may lie where that of a runtime which
+ * is gone lay, and would be taken for it); a tree under one lock (unrelated groups of a large program would meet there); to look
  * for the cancellation in each call (a waiting goroutine must be woken).
  */
 #include "core/sync/group.h"
@@ -64,7 +70,8 @@ struct member { /* heap object */
 
 typedef struct group {
 	rt_atomicptr family;
-	void *unused[7];
+	rt_atomic64 run; /* that the family is of: this_run; changed under the runtime's lock */
+	void *unused[6];
 } group;
 
 _Static_assert(sizeof(group) == sizeof(gort_group), "the public size is for ever");
@@ -141,23 +148,59 @@ static void leave_parent(family *f)
 	unlock(f->parent);
 }
 
+/* Never 0. A run ends only while the world is stopped, so not between two allocations. */
+static uint64_t this_run(void)
+{
+	const gort_runtime *rt = rt_self()->rt;
+
+	return (uint64_t)rt->serial << 32 | rt_load32_rlx(&rt->runs);
+}
+
+/* No barrier: nobody gets at an older family by this word. */
+static RT_NOINLINE void renew(group *g)
+{
+	rt_mutex *l = &rt_self()->rt->groups;
+
+	rt_plock(l, RT_RANK_group);
+	if (rt_load64_rlx(&g->run) != this_run()) {
+		rt_storeptr_rlx(&g->family, NULL);
+		rt_store64_rel(&g->run, this_run());
+	}
+	rt_punlock(l, RT_RANK_group);
+}
+
+/* The family of g, perhaps over; NULL: it is as new. */
+static family *known(group *g)
+{
+	if (RT_UNLIKELY(rt_load64_acq(&g->run) != this_run()))
+		renew(g);
+	return rt_loadptr_acq(&g->family);
+}
+
 /* The family of g that is not over; made at first use. */
 static family *family_of(group *g)
 {
-	for (;;) {
-		family *f = rt_loadptr_acq(&g->family), *fresh;
-		member *me = rt_curg()->member;
+	const member *me = rt_curg()->member;
+	family *fresh = NULL;
 
-		if (f != NULL && !rt_load32_acq(&f->over))
+	for (;;) {
+		family *f = known(g);
+
+		if (f != NULL && !rt_load32_acq(&f->over)) {
+			if (fresh != NULL)
+				leave_parent(fresh);
 			return f;
-		fresh = rt_new_bytes(sizeof *fresh, false);
-		if (me != NULL)
-			list(fresh, me->f);
+		}
+		if (fresh == NULL) { /* then look again: meanwhile an attached thread's run may have ended */
+			fresh = rt_new_bytes(sizeof *fresh, false);
+			if (me != NULL)
+				list(fresh, me->f);
+			continue;
+		}
 		if (rt_gc_marking())
 			rt_barrier(&g->family, f, fresh);
 		if (rt_casptr_full(&g->family, f, fresh))
 			return fresh;
-		leave_parent(fresh);
 	}
 }
 
@@ -410,7 +453,7 @@ static family *take_place(group *g)
 static family *wait(group *g, int64_t deadline, int *err)
 {
 	for (;;) {
-		family *f = rt_loadptr_acq(&g->family);
+		family *f = known(g);
 
 		*err = 0;
 		if (f == NULL)

@@ -77,15 +77,20 @@ GORT_API const gort_type *gort_type_of_gort_pool(void)
 	return &t;
 }
 
-/* From here on all pools are as new. */
-static void renumber(rt_pools *ps)
+static uint32_t next_serial(void)
 {
 	static rt_atomic32 serials;
 	uint32_t serial;
 
 	do
 		serial = rt_add32_full(&serials, 1) + 1;
-	while (serial == 0); /* that is in a pool which has never been used */
+	while (serial == 0); /* that is in a pool, or a group, which has never been used */
+	return serial;
+}
+
+/* From here on all pools are as new. */
+static void renumber(rt_pools *ps, uint32_t serial)
+{
 	ps->numbers = (uint64_t)serial << 32;
 	rt_store32_rel(&ps->serial, serial);
 }
@@ -95,7 +100,8 @@ int rt_pools_init(gort_runtime *rt)
 	rt->pools = calloc(1, sizeof *rt->pools); /* on the host's thread, at boot */
 	if (rt->pools == NULL)
 		return GORT_ENOMEM;
-	renumber(rt->pools);
+	rt->serial = next_serial();
+	renumber(rt->pools, rt->serial);
 	rt_fixalloc_init(&rt->pools->records, sizeof(record), &rt->debug);
 	return 0;
 }
@@ -147,7 +153,7 @@ static record *enroll(pool *p)
 			out_of_memory();
 		}
 		if ((uint32_t)ps->numbers == UINT32_MAX)
-			renumber(ps);
+			renumber(ps, next_serial());
 		r->next = ps->all;
 		ps->all = r;
 		rt_storeptr_rlx(&r->now, NULL);

@@ -549,6 +549,127 @@ static void test_members_that_never_began_are_dropped(void **state)
 	assert_int_equal(gort_runtime_free(runtime), 0);
 }
 
+/* ---- Another run, another runtime ------------------------------------------------------------------ */
+
+static gort_group kept;
+
+static void leaves_it_cancelled(void *arg)
+{
+	(void)arg;
+	gort_group_limit(&kept, 1);
+	CHECK(gort_group_go(&kept, sleeps, NULL) == 0);
+	gort_group_cancel(&kept, -77);
+}
+
+static int stops(void *arg)
+{
+	gort_runtime_stop(gort_self(), (int)(intptr_t)arg);
+	return 0;
+}
+
+/* It ends the run from a member, and this is the result that its family gets. */
+static void leaves_it_failed(void *arg)
+{
+	gort_group_go(&kept, stops, arg);
+	gort_select(NULL, 0, GORT_FOREVER);
+}
+
+static int naps(void *arg)
+{
+	int r = gort_sleep_until(gort_nanotime() + GORT_MICROSECOND);
+
+	rt_add32_full(arg, 1);
+	return r == GORT_ETIMEDOUT ? 0 : r;
+}
+
+static void use_at_once(void *arg)
+{
+	CHECK(gort_group_go(&kept, naps, &count) == 0);
+	gort_waitgroup_done(arg);
+}
+
+/* Many find it at the same time, and agree on what is new. */
+static void finds_it_new(void *arg)
+{
+	gort_chan *hold = gort_chan_make(GORT_TYPE(int), 0);
+	gort_waitgroup wg = GORT_INIT;
+
+	(void)arg;
+	rt_store32_rlx(&count, 0);
+	gort_waitgroup_add(&wg, MEMBERS);
+	for (int i = 0; i < MEMBERS; i++)
+		CHECK(gort_go(use_at_once, &wg) == 0);
+	gort_waitgroup_wait(&wg);
+	for (int i = 0; i < 2; i++)
+		CHECK(gort_group_go(&kept, holder, hold) == 0); /* no limit */
+	CHECK(gort_chan_try_recv(gort_group_done(&kept), NULL) == GORT_EAGAIN);
+	gort_chan_close(hold);
+	CHECK(gort_group_wait(&kept) == 0);
+	CHECK(rt_load32_rlx(&count) == MEMBERS);
+}
+
+static void waits_for_nobody(void *arg)
+{
+	(void)arg;
+	CHECK(gort_group_wait_until(&kept, GORT_FOREVER) == 0);
+}
+
+static gort_runtime *new_runtime(int procs)
+{
+	gort_runtime *rt;
+	gort_config cfg;
+
+	gort_config_init(&cfg);
+	cfg.flags |= GORT_SCAN_DATA;
+	cfg.procs = procs;
+	assert_int_equal(gort_runtime_new(&rt, &cfg), 0);
+	return rt;
+}
+
+static void test_as_new_in_another_run(void **state)
+{
+	(void)state;
+	rt_store32_rlx(&failures, 0);
+	for (int procs = 1; procs <= 4; procs++) {
+		gort_runtime *rt = new_runtime(procs);
+
+		for (int i = 0; i < 20; i++) {
+			assert_int_equal(gort_runtime_run(rt, leaves_it_cancelled, NULL), 0);
+			assert_int_equal(gort_runtime_run(rt, finds_it_new, NULL), 0);
+			assert_int_equal(gort_runtime_run(rt, leaves_it_failed, (void *)5), 5);
+			assert_int_equal(gort_runtime_run(rt, i % 2 ? finds_it_new : waits_for_nobody, NULL), 0);
+		}
+		assert_int_equal(gort_runtime_free(rt), 0);
+	}
+	if (rt_load32_rlx(&failures) != 0)
+		fail_msg("%s", first_failure);
+}
+
+/* The first runtime's memory is gone. Or it is not, and both use the group in turn. */
+static void test_as_new_in_another_runtime(void **state)
+{
+	gort_runtime *rt[2];
+
+	(void)state;
+	rt_store32_rlx(&failures, 0);
+	for (int i = 0; i < 12; i++) {
+		rt[0] = new_runtime(1 + i % 4);
+		assert_int_equal(gort_runtime_run(rt[0], i % 2 ? finds_it_new : waits_for_nobody, NULL), 0);
+		assert_int_equal(gort_runtime_run(rt[0], leaves_it_cancelled, NULL), 0);
+		assert_int_equal(gort_runtime_free(rt[0]), 0);
+	}
+	for (int i = 0; i < 2; i++)
+		rt[i] = new_runtime(2);
+	for (int i = 0; i < 12; i++) {
+		assert_int_equal(gort_runtime_run(rt[i % 2], finds_it_new, NULL), 0);
+		assert_int_equal(gort_runtime_run(rt[i % 2], leaves_it_cancelled, NULL), 0);
+	}
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(gort_runtime_free(rt[i]), 0);
+	if (rt_load32_rlx(&failures) != 0)
+		fail_msg("%s", first_failure);
+}
+
 static void test_out_of_memory(void **state)
 {
 	char debug[32];
@@ -589,6 +710,8 @@ int main(void)
 		cmocka_unit_test(test_dropped_members),
 		cmocka_unit_test(test_attached_thread_is_released),
 		cmocka_unit_test(test_members_that_never_began_are_dropped),
+		cmocka_unit_test(test_as_new_in_another_run),
+		cmocka_unit_test(test_as_new_in_another_runtime),
 		cmocka_unit_test(test_out_of_memory),
 	};
 
