@@ -30,7 +30,7 @@ int be_io_start(void);
 
 /* Opens a file, mode as for fopen; blocks (a FIFO until it has another end). -EINVAL: no such mode. */
 intptr_t be_io_open(const char *path, const char *mode);
-/* BE_IO_*, -EBADF. */
+/* BE_IO_*, -EBADF. All others take numbers that came through here. */
 int be_io_kind(intptr_t fd);
 /* A socket of which a read that gives less than was asked for has taken all there was: TCP, but for urgent data, where
  * a read stops, and of which the poller has to tell (BE_POLL_ENDS). */

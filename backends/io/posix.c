@@ -82,6 +82,8 @@ int be_io_kind(intptr_t fd)
 {
 	struct stat st;
 
+	if (fd != (int)fd) /* cut off it would be another one's number */
+		return -EBADF;
 	if (fstat((int)fd, &st) != 0)
 		return -errno;
 	return S_ISSOCK(st.st_mode) ? BE_IO_SOCKET : BE_IO_FILE;

@@ -645,7 +645,7 @@ GORT_API int gort_dial_until(gort_conn **out, const char *network, const char *a
  * call: deadlines are GORT_ENOTSUP there, and a close wakes nobody. */
 GORT_API int gort_open(gort_conn **out, const char *path, const char *mode);
 /* Takes over a descriptor or socket of the system, and makes it nonblocking if it can be waited for. On
- * failure it stays the caller's. OS errors. */
+ * failure it stays the caller's. OS errors, EBADF for what is none. */
 GORT_API int gort_conn_from(gort_conn **out, intptr_t fd);
 /* Up to n bytes: their number, 0 at the end, or a code (GORT_ECLOSED: closed on this side). */
 GORT_API intptr_t gort_conn_read(gort_conn *c, void *buf, size_t n);
@@ -659,8 +659,8 @@ GORT_API int gort_conn_shutdown(gort_conn *c);
 GORT_API int gort_conn_close(gort_conn *c);
 
 enum { GORT_READABLE = 1, GORT_WRITABLE = 2 };
-/* Watches a descriptor that stays the caller's. GORT_ENOTSUP: it cannot be polled. Close the handle before the
- * descriptor: afterwards the number may be another's, whose watch would end with it. */
+/* Watches a descriptor that stays the caller's. GORT_ENOTSUP: it cannot be polled; OS errors as above. Close the handle
+ * before the descriptor: afterwards the number may be another's, whose watch would end with it. */
 GORT_API int gort_poll_open(gort_poll **out, intptr_t fd);
 /* Waits until any of events is possible and returns those that are, or a code: what was not used up
  * is still possible next time. One waiter for each event: GORT_EBUSY. GORT_EINVAL: no events. */

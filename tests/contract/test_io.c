@@ -575,6 +575,9 @@ static void test_no_descriptor(void **state)
 	(void)state;
 	be_io_close(s, BE_IO_SOCKET);
 	assert_int_equal(be_io_kind(s), -EBADF);
+	assert_int_equal(be_io_kind(-1), -EBADF);
+	if (sizeof(intptr_t) > 4) /* and not that of which it is the lower half */
+		assert_int_equal(be_io_kind((intptr_t)(INT64_C(1) << 32)), -EBADF);
 }
 
 int main(void)

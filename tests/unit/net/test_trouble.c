@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #ifndef _WIN32
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -367,6 +368,35 @@ static void listens_in_vain(void *arg)
 	CHECK(gort_listener_close(l) == 0);
 }
 
+/* Numbers that are none, and are one in their lower half: both ends stay as they are. */
+static void too_large(void *arg)
+{
+	int ends[2];
+	gort_conn *c;
+	gort_poll *p;
+
+	(void)arg;
+	CHECK(pipe(ends) == 0);
+	for (int shift = 32; shift < 63; shift += 30) {
+		intptr_t fd = (intptr_t)((int64_t)1 << shift | ends[0]);
+
+		CHECK(gort_conn_from(&c, fd) == GORT_EOS - EBADF && c == NULL);
+		CHECK(gort_conn_from(&c, -fd) == GORT_EOS - EBADF && c == NULL);
+		CHECK(gort_poll_open(&p, fd) == GORT_EOS - EBADF && p == NULL);
+	}
+	CHECK(fcntl(ends[0], F_GETFL) == O_RDONLY);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void test_too_large(void **state)
+{
+	(void)state;
+	if (sizeof(intptr_t) == sizeof(int))
+		skip();
+	run_on(1, too_large, NULL);
+}
+
 static void test_path_of_a_failed_listener(void **state)
 {
 	char dir[] = "/tmp/gort-XXXXXX", path[64];
@@ -393,6 +423,7 @@ int main(void)
 		cmocka_unit_test(test_behind_a_descriptor),
 		cmocka_unit_test(test_behind_urgent_data),
 		cmocka_unit_test(test_path_of_a_failed_listener),
+		cmocka_unit_test(test_too_large),
 #endif
 	};
 
