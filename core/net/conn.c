@@ -52,7 +52,7 @@ GORT_API int gort_open(gort_conn **out, const char *path, const char *mode)
 	int r;
 
 	*out = NULL;
-	(void)RT_ENTER();
+	rt_unpinned(RT_ENTER(), __func__);
 	r = rt_io_start(rt_self()->rt);
 	rt_leave();
 	if (r != 0)
@@ -101,12 +101,12 @@ static intptr_t do_write(intptr_t fd, int kind, void *arg)
 	return (intptr_t)p->n;
 }
 
-static intptr_t transfer(gort_conn *c, int d, void *buf, size_t n, int64_t deadline)
+static intptr_t transfer(gort_conn *c, int d, void *buf, size_t n, int64_t deadline, const char *function)
 {
 	piece p = { .buf = buf, .n = n < INTPTR_MAX ? n : INTPTR_MAX };
 	intptr_t r;
 
-	(void)RT_ENTER();
+	(void)rt_enter(function);
 	r = rt_fd_do(c->fd, d, d == RT_FD_READ ? do_read : do_write, &p, d == RT_FD_READ ? p.n : 0, deadline);
 	RT_KEEP(c);
 	rt_leave();
@@ -115,22 +115,22 @@ static intptr_t transfer(gort_conn *c, int d, void *buf, size_t n, int64_t deadl
 
 GORT_API intptr_t gort_conn_read(gort_conn *c, void *buf, size_t n)
 {
-	return transfer(c, RT_FD_READ, buf, n, RT_UNTIMED);
+	return transfer(c, RT_FD_READ, buf, n, RT_UNTIMED, __func__);
 }
 
 GORT_API intptr_t gort_conn_read_until(gort_conn *c, void *buf, size_t n, int64_t deadline)
 {
-	return transfer(c, RT_FD_READ, buf, n, rt_deadline(deadline));
+	return transfer(c, RT_FD_READ, buf, n, rt_deadline(deadline), __func__);
 }
 
 GORT_API intptr_t gort_conn_write(gort_conn *c, const void *buf, size_t n)
 {
-	return transfer(c, RT_FD_WRITE, (void *)(uintptr_t)buf, n, RT_UNTIMED);
+	return transfer(c, RT_FD_WRITE, (void *)(uintptr_t)buf, n, RT_UNTIMED, __func__);
 }
 
 GORT_API intptr_t gort_conn_write_until(gort_conn *c, const void *buf, size_t n, int64_t deadline)
 {
-	return transfer(c, RT_FD_WRITE, (void *)(uintptr_t)buf, n, rt_deadline(deadline));
+	return transfer(c, RT_FD_WRITE, (void *)(uintptr_t)buf, n, rt_deadline(deadline), __func__);
 }
 
 static intptr_t do_shutdown(intptr_t fd, int kind, void *arg)

@@ -14,7 +14,7 @@ struct gort_listener {
 };
 
 /* The number of addresses, or a code. Names are asked for on a thread, and outside the runtime. */
-static int resolve(const char *network, const char *address, bool passive, be_ioaddr *out, int n)
+static int resolve(const char *network, const char *address, bool passive, be_ioaddr *out, int n, const char *function)
 {
 	int r = rt_io_start(rt_self()->rt);
 
@@ -22,6 +22,7 @@ static int resolve(const char *network, const char *address, bool passive, be_io
 		return r;
 	r = be_io_resolve(network, address, passive, false, out, n);
 	if (r == -EAGAIN) {
+		rt_unpinned(rt_self(), function);
 		rt_leave();
 		gort_entersyscall();
 		r = be_io_resolve(network, address, passive, true, out, n);
@@ -65,7 +66,7 @@ GORT_API int gort_listen(gort_listener **out, const char *network, const char *a
 
 	*out = NULL;
 	(void)RT_ENTER();
-	n = resolve(network, address, true, list, ADDRESSES);
+	n = resolve(network, address, true, list, ADDRESSES, __func__);
 	r = n < 0 ? n : 0;
 	for (int i = 0; i < n; i++) {
 		r = listen_at(out, &list[i]);
@@ -117,13 +118,13 @@ static intptr_t do_accept(intptr_t listener, int kind, void *arg)
 	return 0;
 }
 
-static int accept_one(gort_conn **out, gort_listener *l, int64_t deadline)
+static int accept_one(gort_conn **out, gort_listener *l, int64_t deadline, const char *function)
 {
 	accepted a = {0};
 	int r;
 
 	*out = NULL;
-	(void)RT_ENTER();
+	(void)rt_enter(function);
 	r = (int)rt_fd_do(l->fd, RT_FD_READ, do_accept, &a, 0, deadline);
 	if (r == 0)
 		r = a.r;
@@ -136,12 +137,12 @@ static int accept_one(gort_conn **out, gort_listener *l, int64_t deadline)
 
 GORT_API int gort_accept(gort_conn **out, gort_listener *l)
 {
-	return accept_one(out, l, RT_UNTIMED);
+	return accept_one(out, l, RT_UNTIMED, __func__);
 }
 
 GORT_API int gort_accept_until(gort_conn **out, gort_listener *l, int64_t deadline)
 {
-	return accept_one(out, l, rt_deadline(deadline));
+	return accept_one(out, l, rt_deadline(deadline), __func__);
 }
 
 /* ---- Connecting ------------------------------------------------------------------------------------ */
@@ -177,14 +178,14 @@ static int dial(gort_conn **out, const be_ioaddr *a, int64_t deadline)
 	return r;
 }
 
-static int dial_any(gort_conn **out, const char *network, const char *address, int64_t deadline)
+static int dial_any(gort_conn **out, const char *network, const char *address, int64_t deadline, const char *function)
 {
 	be_ioaddr list[ADDRESSES];
 	int n, r;
 
 	*out = NULL;
-	(void)RT_ENTER();
-	n = resolve(network, address, false, list, ADDRESSES);
+	(void)rt_enter(function);
+	n = resolve(network, address, false, list, ADDRESSES, function);
 	r = n < 0 ? n : 0;
 	for (int i = 0; i < n; i++) {
 		r = dial(out, &list[i], deadline);
@@ -197,10 +198,10 @@ static int dial_any(gort_conn **out, const char *network, const char *address, i
 
 GORT_API int gort_dial(gort_conn **out, const char *network, const char *address)
 {
-	return dial_any(out, network, address, RT_UNTIMED);
+	return dial_any(out, network, address, RT_UNTIMED, __func__);
 }
 
 GORT_API int gort_dial_until(gort_conn **out, const char *network, const char *address, int64_t deadline)
 {
-	return dial_any(out, network, address, rt_deadline(deadline));
+	return dial_any(out, network, address, rt_deadline(deadline), __func__);
 }

@@ -14,8 +14,10 @@
 #ifndef _WIN32
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #endif
 
@@ -368,6 +370,134 @@ static void listens_in_vain(void *arg)
 	CHECK(gort_listener_close(l) == 0);
 }
 
+static void calls_outside(int which)
+{
+	gort_conn *c;
+	gort_listener *l;
+	gort_poll *p;
+	char b;
+
+	switch (which) {
+	case 0:
+		(void)gort_conn_read(NULL, &b, 1);
+		break;
+	case 1:
+		(void)gort_conn_read_until(NULL, &b, 1, 0);
+		break;
+	case 2:
+		(void)gort_conn_write(NULL, "a", 1);
+		break;
+	case 3:
+		(void)gort_conn_write_until(NULL, "a", 1, 0);
+		break;
+	case 4:
+		(void)gort_accept(&c, NULL);
+		break;
+	case 5:
+		(void)gort_accept_until(&c, NULL, 0);
+		break;
+	case 6:
+		(void)gort_dial(&c, "tcp", "127.0.0.1:1");
+		break;
+	case 7:
+		(void)gort_dial_until(&c, "tcp", "127.0.0.1:1", 0);
+		break;
+	case 8:
+		(void)gort_open(&c, "/dev/null", "r");
+		break;
+	case 9:
+		(void)gort_conn_from(&c, 0);
+		break;
+	case 10:
+		(void)gort_listen(&l, "tcp", "127.0.0.1:0");
+		break;
+	case 11:
+		(void)gort_poll_open(&p, 0);
+		break;
+	default:
+		break;
+	}
+}
+
+static void pinned_open(void *arg)
+{
+	gort_conn *c;
+
+	(void)arg;
+	gort_pin();
+	(void)gort_open(&c, "/dev/null", "r");
+}
+
+static void pinned_dial(void *arg)
+{
+	gort_conn *c;
+
+	(void)arg;
+	gort_pin();
+	(void)gort_dial(&c, "tcp", "localhost:1");
+}
+
+static void calls_pinned(int which)
+{
+	(void)gort_main(which == 0 ? pinned_open : pinned_dial, NULL);
+}
+
+/* What a process says that ends by this call. */
+static void dies_saying(void (*call)(int which), int which, char *text, size_t size)
+{
+	int ends[2], status;
+	ssize_t n;
+	size_t got = 0;
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		const struct rlimit none = {0};
+
+		(void)setrlimit(RLIMIT_CORE, &none);
+		(void)signal(SIGABRT, SIG_DFL); /* cmocka's would go on with the next test */
+		(void)dup2(ends[1], 2);
+		call(which);
+		_exit(0);
+	}
+	close(ends[1]);
+	while ((n = read(ends[0], text + got, size - 1 - got)) > 0)
+		got += (size_t)n;
+	text[got] = '\0';
+	close(ends[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+/* The message names the function that the program has called, not one inside. */
+static void test_misuse(void **state)
+{
+	static const char *const names[] = {
+		"gort_conn_read", "gort_conn_read_until", "gort_conn_write", "gort_conn_write_until",
+		"gort_accept", "gort_accept_until", "gort_dial", "gort_dial_until",
+		"gort_open", "gort_conn_from", "gort_listen", "gort_poll_open",
+	};
+
+	(void)state;
+	for (int i = 0; i < (int)RT_NELEM(names); i++) {
+		char said[256], expected[80];
+
+		dies_saying(calls_outside, i, said, sizeof said);
+		snprintf(expected, sizeof expected, "gort: %s: called outside a goroutine\n", names[i]);
+		assert_string_equal(said, expected);
+	}
+	for (int i = 0; i < 2; i++) {
+		char said[256], expected[80];
+
+		dies_saying(calls_pinned, i, said, sizeof said);
+		snprintf(expected, sizeof expected, "gort: %s: between gort_pin and gort_unpin\n",
+		         i == 0 ? "gort_open" : "gort_dial");
+		assert_string_equal(said, expected);
+	}
+}
+
 /* Numbers that are none, and are one in their lower half: both ends stay as they are. */
 static void too_large(void *arg)
 {
@@ -424,6 +554,7 @@ int main(void)
 		cmocka_unit_test(test_behind_urgent_data),
 		cmocka_unit_test(test_path_of_a_failed_listener),
 		cmocka_unit_test(test_too_large),
+		cmocka_unit_test(test_misuse),
 #endif
 	};
 
