@@ -26,7 +26,7 @@ def sleep(seconds: float) -> None:
     """Blocks this goroutine, and with it this thread, for at least so long."""
     try:
         if not -_MAX_SECONDS <= seconds <= _MAX_SECONDS:
-            raise ArgumentError(f"sleep({seconds}) is out of range")
+            raise ArgumentError("sleep: the time is out of range")  # without it: it may have too many digits
     except TypeError:
         raise ArgumentError(f"sleep takes seconds, not {seconds!r}") from None
     code = blocking(_slept, max(0, int(seconds * 10**9)))

@@ -89,6 +89,8 @@ def nanoseconds(timeout: Optional[float], doing: str) -> int:
         return -1 if math.isinf(timeout) else min(int(timeout * 10**9), _LONGEST)
     except TypeError:
         raise ArgumentError(f"{doing}: timeout is a number of seconds, not {timeout!r}") from None
+    except OverflowError:  # an integer beyond all floats; its digits may be too many to be shown
+        raise ArgumentError(f"{doing}: the timeout is out of range") from None
 
 
 def blocking(call: Callable[[int], int], ns: int) -> int:

@@ -151,7 +151,8 @@ def test_timeouts(inside):
     assert inside(program) == 6
 
 
-@pytest.mark.parametrize("timeout", [-1, math.nan, "1", -math.inf])
+@pytest.mark.parametrize("timeout", [-1, math.nan, "1", -math.inf,
+                                     pytest.param(10**400, id="huge"), pytest.param(-10**5000, id="no text")])
 def test_wrong_timeouts(inside, timeout):
     def program():
         ch = gort.Chan(int, 1)
