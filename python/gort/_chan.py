@@ -16,6 +16,7 @@ from ._errors import ArgumentError, ClosedError
 from ._gort import ffi, lib
 from ._home import Home
 from ._inside import blocking, checked, here, home, nanoseconds
+from ._unique import Unique
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ _TYPES = (int, float, str, bytes, object)
 _making = threading.Lock()
 
 
-class Chan(Generic[T]):
+class Chan(Unique, Generic[T]):
     """Go's make(chan type, cap). type: int (64 bits), float, str, bytes, or object, which takes every value. cap: how
     many values it holds before senders wait; 0: each waits for a receiver.
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Deque, Dict, List, Optional, Set
 from ._errors import check
 from ._gort import ffi, lib
 from ._inside import Dropped, here
+from ._unique import Unique
 
 if TYPE_CHECKING:
     from ._threads import Goroutine
@@ -31,7 +32,7 @@ AT_EXIT = 1.0   # seconds that the end of the interpreter waits for goroutines
 _all: "weakref.WeakSet[Home]" = weakref.WeakSet()  # those that ever had a goroutine
 
 
-class Home:
+class Home(Unique):
     """See above. `run` is the Run in progress."""
 
     def __init__(self, pointer: Any):

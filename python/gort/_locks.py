@@ -12,11 +12,12 @@ from ._gort import ffi, lib
 from ._home import Home
 from ._inside import blocking, checked, here, home, nanoseconds
 from ._threads import function, go
+from ._unique import Unique
 
 _choosing = threading.Lock()
 
 
-class _OfOneRuntime:
+class _OfOneRuntime(Unique):
     _home: Optional[Home] = None
 
     def _at(self, doing: str) -> Any:

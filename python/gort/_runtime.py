@@ -23,13 +23,14 @@ from ._program import Program
 from ._run import POLL, Result, Run, WorkloadRun, panic_error, program_error
 from ._schedule import pairs
 from ._trace import Trace
+from ._unique import Unique
 from ._waits import Leaks, with_stacks
 
 if TYPE_CHECKING:
     from ._heap import Heap
 
 
-class Runtime:
+class Runtime(Unique):
     """A runtime: `with Runtime(procs=2) as rt: rt.run("sieve", n=1000)`.
 
     Settings come as a Config or an option string, as keywords, or both; keywords win. trace=True

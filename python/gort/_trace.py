@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optiona
 from ._config import integer
 from ._errors import check
 from ._gort import ffi, lib
+from ._unique import Unique
 
 if TYPE_CHECKING:
     import pandas
@@ -67,7 +68,7 @@ class Event(NamedTuple):
         return wait_reason(self.args[0]) if self.event == "go_block" else None
 
 
-class Trace:
+class Trace(Unique):
     """The events of a run in the order in which they happened: a cause comes before its effects.
 
     len() counts the events kept. `events` counts all that happened, `dropped` those that were

@@ -1,8 +1,10 @@
 """Errors: one class for each code, and no call that ends the interpreter."""
 import builtins
+import copy
 import errno
 import gc
 import os
+import pickle
 import re
 import sys
 
@@ -199,6 +201,17 @@ def test_forgotten_runtime_warns_and_is_freed():
     with pytest.warns(ResourceWarning, match="unclosed <gort.Runtime procs=1>"):
         gort.Runtime(procs=1)
         gc.collect()
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps, lambda x: pickle.dumps(x, 0)])
+def test_what_has_a_destructor_is_not_copied(traced, copied):
+    chan = gort.Chan(int, 4)
+    trace = traced.run(chan.send, 7).trace
+    for original in traced, chan, trace, traced._home, gort.Chan(), gort.Mutex(), gort.WaitGroup():
+        with pytest.raises(TypeError, match=f"a {type(original).__name__} can be neither copied nor pickled"):
+            copied(original)
+    gc.collect()
+    assert (traced.closed, len(chan), len(trace) > 0) == (False, 1, True)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
