@@ -1,7 +1,12 @@
 """Home: what Python has in one runtime: its goroutines, its channels, its run.
 
 Channels, locks and goroutines hold the Home and not the Runtime, so that a forgotten Runtime is still collected; only
-goroutines that run keep it alive.
+goroutines that run keep it alive. The Home has the library's pointer: each use of it is counted here, it is not freed
+while there is one, and after that there is no pointer to use.
+
+Ctrl-C, and Dropped, may be raised after any call, the C call that has just done its work included, and what it returned
+is lost. So each use is an object of its own, and who takes it out of `users`, with one call that cannot be interrupted,
+need not know whether it is in there.
 
 The end of a run. The library releases all attached threads of the runtime: from then on what would block returns
 GORT_ECANCELED, which raises Dropped. `end` waits until all goroutines have unwound. Those that compute, and call
@@ -15,9 +20,9 @@ import threading
 import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, Deque, Dict, List, Optional, Set
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Optional, Set
 
-from ._errors import check
+from ._errors import BusyError, ClosedError, ForkedError, check
 from ._gort import ffi, lib
 from ._inside import Dropped, here
 from ._unique import Unique
@@ -35,8 +40,13 @@ _all: "weakref.WeakSet[Home]" = weakref.WeakSet()  # those that ever had a gorou
 class Home(Unique):
     """See above. `run` is the Run in progress."""
 
-    def __init__(self, pointer: Any):
-        self.pointer = pointer
+    def __init__(self) -> None:
+        self.pointer = ffi.NULL                    # guarded by door
+        self.users: Set[Any] = set()               # who uses it now; added to under door
+        self.runner: Any = None                    # of these the one that runs it; set under door
+        self.fresh = True                          # nothing has used up a goid
+        self.pid = os.getpid()
+        self.door = threading.Lock()
         self.lock = threading.Lock()
         self.goroutines: "Set[Goroutine]" = set()  # guarded by lock
         self.run: Any = None                       # guarded by lock
@@ -45,11 +55,58 @@ class Home(Unique):
         self.dead: Deque[Any] = deque()            # cells of channels that Python has forgotten
         self._cells = ffi.NULL                     # guarded by lock
 
-    def close(self) -> None:
-        """The runtime is gone."""
-        self.pointer = ffi.NULL
-        lib.binding_chans_free(self._cells)
-        self._cells = ffi.NULL
+    # ---- The pointer ----
+
+    def forked(self) -> bool:
+        return os.getpid() != self.pid
+
+    def enter(self, use: Any, runs: bool = False) -> Any:
+        """The pointer; it lasts until `use` is taken out of `users`. `runs`: until `leave`."""
+        if self.forked():
+            raise ForkedError("the runtime belongs to the process that forked this one")
+        with self.door:
+            if self.pointer == ffi.NULL:
+                raise ClosedError("the runtime is closed")
+            if runs:
+                if self.runner is not None:
+                    raise BusyError("the runtime is running already")
+                self.runner = use
+            self.users.add(use)
+            return self.pointer
+
+    def leave(self, use: Any) -> None:
+        if self.runner is use:
+            self.runner = None
+        self.users.discard(use)
+
+    def call(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """fn(pointer, *args)."""
+        use = object()
+        try:
+            return fn(self.enter(use), *args)
+        finally:
+            self.users.discard(use)
+
+    def call_as_goroutine(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """The same for what makes a goroutine, which uses up a goid: who has it is another one in the runs after."""
+        self.fresh = False
+        return self.call(fn, *args)
+
+    def check_unused(self) -> None:
+        """Under door."""
+        if self.users and not self.forked():
+            raise BusyError("the runtime is in use: it runs, or another thread calls it")
+
+    def free(self) -> int:
+        """What gort_runtime_free returns; 0: it is free. BusyError: somebody uses it."""
+        with self.door:
+            self.check_unused()
+            code = lib.gort_runtime_free(self.pointer)
+            if code == 0:
+                self.pointer = ffi.NULL
+                lib.binding_chans_free(self._cells)
+                self._cells = ffi.NULL
+            return code
 
     # ---- Channels ----
 
@@ -132,8 +189,22 @@ class Home(Unique):
                 run.dropped = sorted(dropped, key=lambda g: g.goid)
         return True
 
+    def finish_alone(self) -> None:
+        """Ends all goroutines before the runtime is freed: by an empty run, so nobody else may use it meanwhile."""
+        use = object()
+        try:
+            with self.door:
+                self.check_unused()
+                self.users.add(use)
+                self.runner = use
+            self.finish()
+        finally:
+            if self.runner is use:  # not by `leave`, which might be interrupted as it begins
+                self.runner = None
+            self.users.discard(use)
+
     def finish(self, patience: Optional[float] = None) -> bool:
-        """The same outside of a run."""
+        """The same as `end` outside of a run."""
         if self.pointer == ffi.NULL or not self.goroutines:
             return True
         lib.binding_run_nothing(self.pointer)

@@ -110,11 +110,11 @@ class Run(threading.Thread):
                 if self._canceled:
                     return
                 self._began = True
-            self.rt._run_begins()
+            self.rt._home.enter(self, runs=True)
             try:
                 self._run(self.rt._pointer)
             finally:
-                self.rt._run_ended()
+                self.rt._home.leave(self)
         except BaseException as e:  # reported by the thread that waits
             self.failure = e
         finally:

@@ -1,17 +1,16 @@
 """Runtime: a scheduler and a heap of one's own.
 
-The library trusts its callers: after free a handle must not be used. So each use of a handle is
-counted here, `close` refuses while there is one, and after `close` there is no handle to use.
+The library trusts its callers: after free a handle must not be used. So the Home has the handle and counts each use of
+it, `close` refuses while there is one, and after `close` there is no handle to use.
 """
 import dataclasses
 import os
-import threading
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 from ._config import RANGES, Config, integer
-from ._errors import ArgumentError, BusyError, ClosedError, ForkedError, check, error
+from ._errors import ArgumentError, BusyError, check, error
 from ._figures import (
     Goroutine, MemStats, Metrics, ProcStats, dump, mem_stats, number, proc_stats, read_goroutines, read_metrics,
 )
@@ -44,11 +43,7 @@ class Runtime(Unique):
                  collector: Optional[str] = None, seed: Optional[int] = None,
                  debug: Optional[str] = None, library: Optional[bool] = None,
                  trace: Union[bool, int] = False):
-        self._pointer = ffi.NULL
-        self._lock = threading.Lock()
-        self._uses = 0         # guarded by _lock: who uses _pointer now
-        self._running = False  # guarded by _lock
-        self._pid = os.getpid()
+        self._home = Home()
         self._trace_max = _trace_max(trace)
         given = dict(procs=procs, gogc=gogc, memory_limit=memory_limit, stack_size=stack_size,
                      collector=collector, seed=seed, debug=debug, library=library)
@@ -59,12 +54,14 @@ class Runtime(Unique):
         if code != 0:
             raise error(code, f"no runtime with {self.config.given() or 'the defaults'}: "
                               f"{ffi.string(lib.gort_strerror(code)).decode()}")
-        self._pointer = out[0]
-        self._home = Home(self._pointer)
-        self._fresh = True  # nothing has used up a goid
+        self._home.pointer = out[0]
         self.seed: int = cfg.seed
 
     # ---- Life ----
+
+    @property
+    def _pointer(self) -> Any:
+        return self._home.pointer
 
     @property
     def closed(self) -> bool:
@@ -73,35 +70,14 @@ class Runtime(Unique):
     def close(self) -> None:
         """Gives everything back, after it has ended the goroutines of Python that are left: it waits until they
         have unwound. Once more does nothing. BusyError: it runs, a thread is attached, or a goroutine of it calls."""
-        if self._home.goroutines and not self._forked():
-            self._end_goroutines()
-        with self._lock:
-            if self.closed:
-                return
-            self._check_unused()
-            check(lib.gort_runtime_free(self._pointer), "close")
-            self._pointer = ffi.NULL
-            self._home.close()
-
-    def _check_unused(self) -> None:
-        if self._uses and not self._forked():
-            raise BusyError("the runtime is in use: it runs, or another thread calls it")
-
-    def _end_goroutines(self) -> None:
-        if here.home is self._home:
-            raise BusyError("a goroutine cannot close its runtime")
-        with self._lock:
-            self._check_unused()
-            self._uses += 1
-            self._running = True  # an empty run ends them
-        try:
-            self._home.finish()
-        finally:
-            self._run_ended()
+        if self._home.goroutines and not self._home.forked():
+            if here.home is self._home:
+                raise BusyError("a goroutine cannot close its runtime")
+            self._home.finish_alone()
+        check(self._home.free(), "close")
 
     def __enter__(self) -> "Runtime":
-        with self._using():
-            return self
+        return self._home.call(lambda _: self)
 
     def __exit__(self, *exc: Any) -> None:
         try:
@@ -112,47 +88,16 @@ class Runtime(Unique):
             # Something else went wrong first, and that is what the caller must see.
 
     def __del__(self) -> None:
-        if getattr(self, "_pointer", ffi.NULL) == ffi.NULL:
+        home = getattr(self, "_home", None)
+        if home is None or home.pointer == ffi.NULL:
             return
-        if not self._forked():
+        if not home.forked():
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
-        # Nobody is left to tell about a runtime that cannot be freed: it stays.
-        if lib.gort_runtime_free(self._pointer) == 0:
-            self._home.close()
+        home.free()  # nobody is left to tell about a runtime that cannot be freed: it stays
 
     def __repr__(self) -> str:
-        state = "closed " if self.closed else "running " if self._running else ""
+        state = "closed " if self.closed else "running " if self._home.runner is not None else ""
         return f"<{state}gort.Runtime {self.config.given()}>".replace(" >", ">")
-
-    def _forked(self) -> bool:
-        return os.getpid() != self._pid
-
-    @contextmanager
-    def _using(self) -> Iterator[Any]:
-        self._acquire()
-        try:
-            yield self._pointer
-        finally:
-            self._release()
-
-    @contextmanager
-    def _with_goroutine(self) -> Iterator[Any]:
-        """The same for what makes a goroutine, which uses up a goid: who has it is another one in the runs after."""
-        with self._using() as pointer:
-            self._fresh = False
-            yield pointer
-
-    def _acquire(self) -> None:
-        if self._forked():
-            raise ForkedError("the runtime belongs to the process that forked this one")
-        with self._lock:
-            if self.closed:
-                raise ClosedError("the runtime is closed")
-            self._uses += 1
-
-    def _release(self) -> None:
-        with self._lock:
-            self._uses -= 1
 
     # ---- Running ----
 
@@ -222,9 +167,9 @@ class Runtime(Unique):
     def _repeatable(self, run: Run, program: Program, pure: bool) -> Run:
         """A seeded run can be made again if nothing before it has used up goids, and it changes no array of the
         caller."""
-        if self.seed and pure and self._fresh:
+        if self.seed and pure and self._home.fresh:
             run.again = program.again(self.seed)
-        self._fresh = False
+        self._home.fresh = False
         return run
 
     def go(self, fn: "Callable[..., Any]", *args: Any) -> int:
@@ -235,21 +180,7 @@ class Runtime(Unique):
         from ._threads import Goroutine, function
 
         function("go", fn)
-        with self._with_goroutine():
-            return Goroutine(self, fn, args).begin()
-
-    def _run_begins(self) -> None:
-        self._acquire()
-        with self._lock:
-            if self._running:
-                self._uses -= 1
-                raise BusyError("the runtime is running already")
-            self._running = True
-
-    def _run_ended(self) -> None:
-        with self._lock:
-            self._running = False
-            self._uses -= 1
+        return self._home.call_as_goroutine(lambda _: Goroutine(self, fn, args).begin())
 
     @staticmethod
     def _wait(run: Run, progress: Progress) -> None:
@@ -265,52 +196,47 @@ class Runtime(Unique):
     def stop(self) -> bool:
         """Ends the run in progress from another thread; its `run` raises CanceledError. False:
         nothing runs."""
-        with self._using() as pointer:
-            code = lib.gort_runtime_stop(pointer, lib.GORT_ECANCELED)
-            if code == lib.GORT_EINVAL:
-                return False
-            check(code, "stop")
-            return True
+        code = self._home.call(lib.gort_runtime_stop, lib.GORT_ECANCELED)
+        return code != lib.GORT_EINVAL and check(code, "stop") == 0
 
     def procs(self) -> List[ProcStats]:
         """What each P did since the runtime was made."""
-        with self._using() as pointer:
-            return proc_stats(pointer)
+        return self._home.call(proc_stats)
 
     def mem_stats(self) -> MemStats:
         """The account of the heap, exact in objects and their bytes. Stops the world for a moment."""
-        with self._using() as pointer:
-            return mem_stats(pointer)
+        return self._home.call(mem_stats)
 
     def goroutines(self) -> List[Goroutine]:
         """The goroutines that there are now, in order of goid. Stops the world for a moment."""
-        with self._using() as pointer:
-            return read_goroutines(pointer, seeded=self.seed != 0)
+        return self._home.call(lambda pointer: read_goroutines(pointer, seeded=self.seed != 0))
 
     def metrics(self) -> Metrics:
         """Figures by Go's names, "/sched/latencies:seconds" and others, since the runtime was
         made."""
-        with self._using() as pointer:
-            return read_metrics(pointer)
+        return self._home.call(read_metrics)
 
     def stack_dump(self) -> str:
         """All goroutines with their backtraces, in Go's format. Stops the world for a moment."""
-        with self._using() as pointer:
-            return dump(lib.binding_stack_dump, pointer, "stack_dump").decode(errors="replace")
+        return self._dump(lib.binding_stack_dump, "stack_dump").decode(errors="replace")
+
+    def _dump(self, function: Any, what: str) -> bytes:
+        return self._home.call(lambda pointer: dump(function, pointer, what))
 
     def leak_dump(self) -> str:
         """The same of the goroutines that nobody can wake any more: what they wait for, without a
         deadline, is reached by none but leaked goroutines. Of Python's goroutines none: their frames
         keep what they wait for. Stops the world for as long as a walk through the whole heap takes."""
-        with self._using() as pointer:
-            return dump(lib.binding_leak_dump, pointer, "leak_dump").decode(errors="replace")
+        return self._dump(lib.binding_leak_dump, "leak_dump").decode(errors="replace")
 
     def leaks(self) -> Leaks:
         """The goroutines of `leak_dump` as a sequence of Goroutine, with `on`, `created_by` and `stack`, a graph and a
         picture; none of Python's, as there. Stops the world twice for as long as `leak_dump` does once."""
-        with self._using() as pointer:
-            report = dump(lib.binding_leak_dump, pointer, "leaks").decode(errors="replace")
-            found = read_goroutines(pointer, lib.gort_leaked_goroutines_sized, self.seed != 0)
+        return self._home.call(self._leaks)
+
+    def _leaks(self, pointer: Any) -> Leaks:
+        report = dump(lib.binding_leak_dump, pointer, "leaks").decode(errors="replace")
+        found = read_goroutines(pointer, lib.gort_leaked_goroutines_sized, self.seed != 0)
         return Leaks(with_stacks(found, report), report)
 
     # ---- The heap ----
@@ -320,8 +246,7 @@ class Runtime(Unique):
         thread may ask, also while a program runs; the world stands while the objects are counted up."""
         from ._heap import Heap
 
-        with self._using() as pointer:
-            text = dump(lib.binding_heap_dump, pointer, "heap")
+        text = self._dump(lib.binding_heap_dump, "heap")
         if path is not None:
             with open(path, "wb") as f:
                 f.write(text)
@@ -329,55 +254,53 @@ class Runtime(Unique):
 
     def gc(self) -> None:
         """A full collection; returns when it is done and all garbage is free."""
-        with self._with_goroutine() as pointer:
-            check(lib.binding_gc(pointer), "gc")
+        check(self._home.call_as_goroutine(lib.binding_gc), "gc")
 
     def free_os_memory(self) -> None:
         """A full collection, after which the system gets back every page that is not used."""
-        with self._with_goroutine() as pointer:
-            check(lib.binding_free_os_memory(pointer), "free_os_memory")
+        check(self._home.call_as_goroutine(lib.binding_free_os_memory), "free_os_memory")
 
     @property
     def gogc(self) -> int:
         """GOGC in percent: how much may be allocated, of what the last collection left, before the next; negative: no
         collections. May be set at any time, to "off", too."""
-        with self._using() as pointer:
-            percent = number(pointer, "/gc/gogc:percent")
+        percent = self._home.call(number, "/gc/gogc:percent")
         return percent if percent <= RANGES["gogc"][1] else -1
 
     @gogc.setter
     def gogc(self, percent: "int | str") -> None:
         value = -1 if percent == "off" else integer("gogc", percent, *RANGES["gogc"])
-        with self._with_goroutine() as pointer:
-            check(lib.binding_set_gc_percent(pointer, value), "gogc")
+        check(self._home.call_as_goroutine(lib.binding_set_gc_percent, value), "gogc")
 
     @property
     def memory_limit(self) -> Optional[int]:
         """GOMEMLIMIT in bytes: where the collector works harder; None: there is none. May be set at any time."""
-        with self._using() as pointer:
-            limit = number(pointer, "/gc/gomemlimit:bytes")
+        limit = self._home.call(number, "/gc/gomemlimit:bytes")
         return limit if limit < RANGES["memory_limit"][1] else None
 
     @memory_limit.setter
     def memory_limit(self, limit: Optional[int]) -> None:
         largest = RANGES["memory_limit"][1]
         value = largest if limit is None else integer("memory_limit", limit, 0, largest)
-        with self._with_goroutine() as pointer:
-            check(lib.binding_set_memory_limit(pointer, value), "memory_limit")
+        check(self._home.call_as_goroutine(lib.binding_set_memory_limit, value), "memory_limit")
 
     @contextmanager
     def attach(self) -> Iterator[None]:
         """`with rt.attach():` makes this thread a goroutine for the body: it has a goid, and may call `go`, `select`,
         and use channels and locks. While it runs code of Python it is awake, so that no run is found to be a deadlock.
         When a run ends meanwhile, what would block raises CanceledError from then on."""
-        with self._with_goroutine() as pointer:
-            check(lib.binding_attach(pointer), "attach")
+        use = object()
+        try:
+            self._home.fresh = False
+            check(lib.binding_attach(self._home.enter(use)), "attach")
             enter(self)
             try:
                 yield
             finally:
                 leave()
                 check(lib.binding_detach(), "detach")
+        finally:
+            self._home.users.discard(use)
 
 
 def _merge(config: Union[Config, str, None], given: dict) -> Config:

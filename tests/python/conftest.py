@@ -5,8 +5,10 @@ progress function does it.
 """
 import gc
 import io
+import itertools
 import os
 import pathlib
+import sys
 import threading
 import time
 
@@ -28,6 +30,31 @@ def spin():
     """And one in this calls nothing of gort."""
     while True:
         pass
+
+
+def interrupted_everywhere(action, afterwards):
+    """Calls action() with a Ctrl-C at the first step where the interpreter may handle a signal, then at the second, and
+    so on until it gets through: as a function begins, and when C has returned, whose result is lost. Calls afterwards()
+    each time, when nobody has the exception any more."""
+    for last in itertools.count(1):
+        steps = 0
+
+        def step(frame, event, arg):
+            nonlocal steps
+            if event in ("call", "c_return"):
+                steps += 1
+                if steps == last:
+                    raise KeyboardInterrupt
+        try:
+            sys.setprofile(step)
+            action()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.setprofile(None)
+        afterwards()
+        if steps < last:
+            return
 
 
 def _count(path):

@@ -186,14 +186,14 @@ def test_close_in_a_with_keeps_the_first_error():
     """The error of the body is what the caller sees, not that the runtime is busy."""
     with pytest.raises(ZeroDivisionError):
         with gort.Runtime(procs=1) as rt:
-            rt._acquire()  # as if another thread were inside
+            rt._home.enter(rt)  # as if another thread were inside
             1 / 0
-    rt._release()
+    rt._home.leave(rt)
     rt.close()
     with pytest.raises(gort.BusyError):
         with gort.Runtime(procs=1) as rt:
-            rt._acquire()
-    rt._release()
+            rt._home.enter(rt)
+    rt._home.leave(rt)
     rt.close()
 
 
