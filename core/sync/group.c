@@ -22,8 +22,8 @@
  * The limit: who ends gives its place to the first that waits for one, and running stays.
  *
  * Rejected: to make it new by a compare-and-swap on the family (one of this run may lie where that of a runtime which
- * is gone lay, and would be taken for it); a tree under one lock (unrelated groups of a large program would meet there); to look
- * for the cancellation in each call (a waiting goroutine must be woken).
+ * is gone lay, and would be taken for it); a tree under one lock (unrelated groups of a large program would meet
+ * there); to look for the cancellation in each call (a waiting goroutine must be woken).
  */
 #include "core/sync/group.h"
 
