@@ -30,7 +30,7 @@ int binding_chans_new(binding_chans **out, gort_runtime *rt)
 	return 0;
 }
 
-void binding_chans_free(binding_chans *t)
+static void free_cells(binding_chans *t)
 {
 	if (!t)
 		return;
@@ -39,6 +39,18 @@ void binding_chans_free(binding_chans *t)
 		free(b);
 	}
 	free(t);
+}
+
+int binding_runtime_free(gort_runtime **rt, binding_chans **cells)
+{
+	int err = gort_runtime_free(*rt);
+
+	if (err != 0)
+		return err;
+	*rt = NULL;
+	free_cells(*cells);
+	*cells = NULL;
+	return 0;
 }
 
 static int add_block(binding_chans *t)

@@ -30,8 +30,9 @@ typedef struct binding_chan {
 typedef struct binding_chans binding_chans; /* the cells of one runtime */
 
 int binding_chans_new(binding_chans **out, gort_runtime *rt);
-/* After gort_runtime_free. NULL is allowed. */
-void binding_chans_free(binding_chans *t);
+/* gort_runtime_free, and the cells go, too. If it returns 0 both are NULL then: what Python is told it may miss, when
+ * Ctrl-C comes. */
+int binding_runtime_free(gort_runtime **rt, binding_chans **cells);
 /* Of these two one at a time: the caller has a lock. Get: GORT_ENOMEM. Nobody may use a cell that is put back. */
 int binding_chans_get(binding_chans *t, binding_chan **out);
 void binding_chans_put(binding_chans *t, binding_chan *cell);

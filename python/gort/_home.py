@@ -41,7 +41,7 @@ class Home(Unique):
     """See above. `run` is the Run in progress."""
 
     def __init__(self) -> None:
-        self.pointer = ffi.NULL                    # guarded by door
+        self.out = ffi.new("gort_runtime **")      # NULL: it is not made yet, or gone; written by C, under door
         self.users: Set[Any] = set()               # who uses it now; added to under door
         self.runner: Any = None                    # of these the one that runs it; set under door
         self.fresh = True                          # nothing has used up a goid
@@ -53,9 +53,13 @@ class Home(Unique):
         self.dropped: "List[Goroutine]" = []       # guarded by lock: by the run in progress, or the last one
         self.made: Dict[int, str] = {}             # guarded by lock: by goid, who made those that have not ended
         self.dead: Deque[Any] = deque()            # cells of channels that Python has forgotten
-        self._cells = ffi.NULL                     # guarded by lock
+        self._cells = ffi.new("binding_chans **")  # NULL: none yet; guarded by lock
 
     # ---- The pointer ----
+
+    @property
+    def pointer(self) -> Any:
+        return self.out[0]
 
     def forked(self) -> bool:
         return os.getpid() != self.pid
@@ -101,26 +105,19 @@ class Home(Unique):
         """What gort_runtime_free returns; 0: it is free. BusyError: somebody uses it."""
         with self.door:
             self.check_unused()
-            code = lib.gort_runtime_free(self.pointer)
-            if code == 0:
-                self.pointer = ffi.NULL
-                lib.binding_chans_free(self._cells)
-                self._cells = ffi.NULL
-            return code
+            return lib.binding_runtime_free(self.out, self._cells)
 
     # ---- Channels ----
 
     def cell(self) -> Any:
         """A binding_chan without a channel."""
         with self.lock:
-            if self._cells == ffi.NULL:
-                table = ffi.new("binding_chans **")
-                check(lib.binding_chans_new(table, self.pointer), "channel")
-                self._cells = table[0]
+            if self._cells[0] == ffi.NULL:
+                check(lib.binding_chans_new(self._cells, self.pointer), "channel")
             while self.dead:
-                lib.binding_chans_put(self._cells, self.dead.popleft())
+                lib.binding_chans_put(self._cells[0], self.dead.popleft())
             out = ffi.new("binding_chan **")
-            check(lib.binding_chans_get(self._cells, out), "channel")
+            check(lib.binding_chans_get(self._cells[0], out), "channel")
             return out[0]
 
     # ---- Goroutines ----

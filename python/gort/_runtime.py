@@ -49,12 +49,10 @@ class Runtime(Unique):
                      collector=collector, seed=seed, debug=debug, library=library)
         self.config = _merge(config, {k: v for k, v in given.items() if v is not None})
         cfg, self._keep = self.config.to_c()
-        out = ffi.new("gort_runtime **")
-        code = lib.gort_runtime_new(out, cfg)
+        code = lib.gort_runtime_new(self._home.out, cfg)
         if code != 0:
             raise error(code, f"no runtime with {self.config.given() or 'the defaults'}: "
                               f"{ffi.string(lib.gort_strerror(code)).decode()}")
-        self._home.pointer = out[0]
         self.seed: int = cfg.seed
 
     # ---- Life ----

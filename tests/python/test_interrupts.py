@@ -1,4 +1,7 @@
 """Ctrl-C at each step of what does not block: nothing is left half done."""
+import gc
+import warnings
+
 import gort
 import pytest
 from conftest import interrupted_everywhere
@@ -15,3 +18,28 @@ def test_a_call_leaves_the_runtime_unused(call):
         rts.append(gort.Runtime(procs=1))
     interrupted_everywhere(lambda: call(rts[0]), close)
     rts.pop().close()
+
+
+def test_close_knows_whether_it_is_done():
+    """One that believed to be open would free what another runtime has got meanwhile."""
+    rts = [gort.Runtime(procs=1)]
+
+    def again():
+        rts[0].close()
+        assert rts.pop().closed
+        rts.append(gort.Runtime(procs=1))
+    interrupted_everywhere(lambda: rts[0].close(), again)
+    rts.pop().close()
+
+
+def test_a_runtime_is_made_or_not():
+    """The check that nothing is left is that of all tests."""
+    made = []
+
+    def close():
+        gc.collect()
+        for rt in made:
+            rt.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        interrupted_everywhere(lambda: made.append(gort.Runtime(procs=1)), close)
