@@ -140,8 +140,16 @@ class Chan(Unique, Generic[T]):
     def __len__(self) -> int:
         """How many values it holds now."""
         mine = self._home
-        if mine is None or mine.pointer == ffi.NULL:
+        if mine is None:
             return 0
+        if here.home is mine:
+            return self._count()
+        try:
+            return mine.call_as_goroutine(self._count)  # any thread may ask, also while another one closes the runtime
+        except ClosedError:
+            return 0
+
+    def _count(self, pointer: Any = None) -> int:
         n = ffi.new("size_t *")
         checked(lib.binding_chan_len(self._cell, n), "len")
         return n[0]

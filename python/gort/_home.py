@@ -43,6 +43,7 @@ class Home(Unique):
     def __init__(self) -> None:
         self.out = ffi.new("gort_runtime **")      # NULL: it is not made yet, or gone; written by C, under door
         self.users: Set[Any] = set()               # who uses it now; added to under door
+        self.forgotten = False                     # its Runtime is garbage
         self.runner: Any = None                    # of these the one that runs it; set under door
         self.fresh = True                          # nothing has used up a goid
         self.pid = os.getpid()
@@ -90,6 +91,8 @@ class Home(Unique):
             return fn(self.enter(use), *args)
         finally:
             self.users.discard(use)
+            if self.forgotten:
+                self.forget()
 
     def call_as_goroutine(self, fn: Callable[..., Any], *args: Any) -> Any:
         """The same for what makes a goroutine, which uses up a goid: who has it is another one in the runs after."""
@@ -106,6 +109,15 @@ class Home(Unique):
         with self.door:
             self.check_unused()
             return lib.binding_runtime_free(self.out, self._cells)
+
+    def forget(self) -> None:
+        """Nobody can close it any more. Who asks for the length of a channel may still use it, and then calls this, too.
+        A runtime that cannot be freed stays: nobody is left to tell."""
+        self.forgotten = True
+        try:
+            self.free()
+        except BusyError:
+            pass
 
     # ---- Channels ----
 

@@ -91,7 +91,7 @@ class Runtime(Unique):
             return
         if not home.forked():
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
-        home.free()  # nobody is left to tell about a runtime that cannot be freed: it stays
+        home.forget()
 
     def __repr__(self) -> str:
         state = "closed " if self.closed else "running " if self._home.runner is not None else ""

@@ -2,6 +2,8 @@
 import builtins
 import gc
 import math
+import threading
+import warnings
 import weakref
 
 import gort
@@ -374,3 +376,55 @@ def test_wait_group_counts_who_failed(rt):
     with pytest.raises(gort.PanicError, match="ValueError"):
         rt.run(program)
     assert rt.run(group.wait).value is None
+
+
+# ---- Who looks from outside ----
+
+def test_the_length_while_another_thread_closes(monkeypatch):
+    """A thread that asks for it uses the runtime."""
+    rt = gort.Runtime(procs=1)
+    chan = rt.run(lambda: gort.Chan(int, 3)).value
+    count, asked, go_on, found = gort.Chan._count, threading.Event(), threading.Event(), []
+
+    def slow(self, *args):
+        asked.set()
+        go_on.wait()
+        return count(self, *args)
+    monkeypatch.setattr(gort.Chan, "_count", slow)
+    asker = threading.Thread(target=lambda: found.append(len(chan)))
+    asker.start()
+    asked.wait()
+    with pytest.raises(gort.BusyError, match="in use"):
+        rt.close()
+    go_on.set()
+    asker.join()
+    rt.close()
+    assert found == [0] and len(chan) == 0
+
+
+def test_the_length_while_the_runtime_is_forgotten(monkeypatch):
+    """Who asked gives it back."""
+    rt = gort.Runtime(procs=1)
+    chan = rt.run(lambda: gort.Chan(int, 3)).value
+    home, gone = rt._home, weakref.ref(rt)
+    count = gort.Chan._count
+    held = [rt]
+    del rt
+
+    def forgotten_meanwhile(self, *args):
+        held.clear()
+        gc.collect()
+        assert gone() is None and home.pointer
+        return count(self, *args)
+    monkeypatch.setattr(gort.Chan, "_count", forgotten_meanwhile)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # a record of it would keep the runtime
+        assert len(chan) == 0
+    assert not home.pointer and len(chan) == 0
+
+
+def test_the_length_uses_up_a_goid():
+    with gort.Runtime(procs=1, seed=1) as rt:
+        chan = rt.run(lambda: gort.Chan(int, 3)).value
+        rt._home.fresh = True
+        assert len(chan) == 0 and not rt._home.fresh
