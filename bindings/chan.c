@@ -189,7 +189,7 @@ int binding_chan_close(binding_chan *cell, char *text)
 int binding_chan_len(binding_chan *cell, size_t *n)
 {
 	bool attached = gort_self() == NULL;
-	int err = attached ? binding_attach(cell->rt) : 0;
+	int err = attached ? binding_attach(cell->rt, NULL) : 0;
 
 	if (err != 0)
 		return err;

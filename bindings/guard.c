@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-int binding_attach(gort_runtime *rt)
+int binding_attach(gort_runtime *rt, int *done)
 {
 	int err = gort_attach(rt);
 	if (err == 0)
 		gort_entersyscall();
+	if (done)
+		*done = err == 0;
 	return err;
 }
 

@@ -12,7 +12,8 @@
 
 #include <gort.h>
 
-int binding_attach(gort_runtime *rt);
+/* Stores 1 in *done, which may be NULL, if it returns 0: Python may be interrupted before it sees that. */
+int binding_attach(gort_runtime *rt, int *done);
 int binding_detach(void);
 /* gort_seat_new, _ready, _free and _attach. By a goroutine of rt the first makes its child, and the schedule decides
  * when that goes on; the last waits for that, and then the thread is attached as by binding_attach. */

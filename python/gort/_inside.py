@@ -31,6 +31,7 @@ class _Here(threading.local):
     home: "Optional[Home]" = None  # its own
     goroutine: Any = None  # the Goroutine of _threads.py; None in a thread that called Runtime.attach
     text: Any = None       # where C puts the text of a panic
+    attached: Any = None   # by which call of Runtime.attach it is one, or will be
 
 
 here = _Here()

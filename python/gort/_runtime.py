@@ -16,7 +16,7 @@ from ._figures import (
 )
 from ._gort import ffi, lib
 from ._home import Home
-from ._inside import enter, here, leave
+from ._inside import enter, here
 from ._progress import Progress, reporter
 from ._program import Program
 from ._run import POLL, Result, Run, WorkloadRun, panic_error, program_error
@@ -287,18 +287,24 @@ class Runtime(Unique):
         """`with rt.attach():` makes this thread a goroutine for the body: it has a goid, and may call `go`, `select`,
         and use channels and locks. While it runs code of Python it is awake, so that no run is found to be a deadlock.
         When a run ends meanwhile, what would block raises CanceledError from then on."""
-        use = object()
+        use, attached = object(), ffi.new("int *")
         try:
             self._home.fresh = False
-            check(lib.binding_attach(self._home.enter(use)), "attach")
+            pointer = self._home.enter(use)
+            if here.home is None:
+                here.attached = attached
+            check(lib.binding_attach(pointer, attached), "attach")
             enter(self)
-            try:
-                yield
-            finally:
-                leave()
-                check(lib.binding_detach(), "detach")
+            yield
         finally:
-            self._home.users.discard(use)
+            # Ctrl-C may come from here on, too, but not before the first call, which is that of detach. Another thread
+            # that lets go what is left of a body that was interrupted has nothing to detach.
+            try:
+                if attached[0] and here.attached is attached:
+                    here.runtime = here.home = here.goroutine = here.text = here.attached = None
+                    check(lib.binding_detach(), "detach")
+            finally:
+                self._home.users.discard(use)
 
 
 def _merge(config: Union[Config, str, None], given: dict) -> Config:

@@ -43,3 +43,31 @@ def test_a_runtime_is_made_or_not():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         interrupted_everywhere(lambda: made.append(gort.Runtime(procs=1)), close)
+
+
+def test_attach(rt):
+    """A thread that stayed attached would keep the runtime, and could not attach again."""
+    def attach():
+        with rt.attach():
+            assert gort.goid() and gort.num_goroutine()
+
+    def outside():
+        assert gort.goid() == 0 and not rt._home.users
+        with pytest.raises(gort.ArgumentError, match="outside a goroutine"):
+            gort.Chan().recv()
+    interrupted_everywhere(attach, outside)
+
+
+def test_attach_twice(rt):
+    with rt.attach():
+        goid = gort.goid()
+
+        def attach():
+            with pytest.raises(gort.BusyError):
+                with rt.attach():
+                    pass
+
+        def still():
+            assert gort.goid() == goid and gort.Chan(int, 1).send(1) is None
+        interrupted_everywhere(attach, still)
+    assert gort.goid() == 0
