@@ -6,65 +6,57 @@
 
 #include <errno.h>
 
-/* Less than 16 bytes would share a block with others, and live as long as they do. */
-struct gort_conn {
-	rt_fd *fd;
-	void *unused;
-};
-struct gort_poll {
+struct gort_poll { /* as gort_conn */
 	rt_fd *fd;
 	void *unused;
 };
 
-gort_conn *rt_conn_make(rt_fd *f)
+gort_conn *rt_conn_make(void)
 {
 	gort_conn *c = rt_new_bytes(sizeof *c, true);
 
-	c->fd = f;
-	rt_fd_belongs(f, c);
-	return c;
-}
-
-static int from(gort_conn **out, intptr_t fd)
-{
-	rt_fd *f;
-	int r = rt_fd_open(&f, fd, false, false);
-
-	if (r == 0)
-		*out = rt_conn_make(f);
-	return r;
+	c->fd = rt_fd_make(c);
+	return c->fd != NULL ? c : NULL;
 }
 
 GORT_API int gort_conn_from(gort_conn **out, intptr_t fd)
 {
+	gort_conn *c;
 	int r;
 
 	*out = NULL;
 	(void)RT_ENTER();
-	r = from(out, fd);
+	c = rt_conn_make();
+	r = c != NULL ? rt_fd_take(c->fd, fd, false, false) : GORT_ENOMEM;
+	if (r == 0)
+		*out = c;
 	rt_leave();
 	return r;
 }
 
 GORT_API int gort_open(gort_conn **out, const char *path, const char *mode)
 {
+	gort_conn *c;
 	intptr_t fd;
 	int r;
 
 	*out = NULL;
 	rt_unpinned(RT_ENTER(), __func__);
 	r = rt_io_start(rt_self()->rt);
+	c = r == 0 ? rt_conn_make() : NULL;
 	rt_leave();
-	if (r != 0)
-		return r;
+	if (c == NULL)
+		return r != 0 ? r : GORT_ENOMEM;
 	gort_entersyscall();
 	fd = be_io_open(path, mode);
 	gort_exitsyscall();
 	if (fd < 0)
 		return fd == -EINVAL ? GORT_EINVAL : rt_io_code(fd);
 	(void)RT_ENTER();
-	r = from(out, fd);
-	if (r != 0)
+	r = rt_fd_take(c->fd, fd, false, false);
+	if (r == 0)
+		*out = c;
+	else
 		be_io_close(fd, BE_IO_FILE);
 	rt_leave();
 	return r;
@@ -165,19 +157,16 @@ GORT_API int gort_conn_close(gort_conn *c)
 
 GORT_API int gort_poll_open(gort_poll **out, intptr_t fd)
 {
-	rt_fd *f;
+	gort_poll *p;
 	int r;
 
 	*out = NULL;
 	(void)RT_ENTER();
-	r = rt_fd_open(&f, fd, true, true);
-	if (r == 0) {
-		gort_poll *p = rt_new_bytes(sizeof *p, true);
-
-		p->fd = f;
-		rt_fd_belongs(f, p);
+	p = rt_new_bytes(sizeof *p, true);
+	p->fd = rt_fd_make(p);
+	r = p->fd != NULL ? rt_fd_take(p->fd, fd, true, true) : GORT_ENOMEM;
+	if (r == 0)
 		*out = p;
-	}
 	rt_leave();
 	return r;
 }

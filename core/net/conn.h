@@ -7,7 +7,13 @@
 /* Handles hold a record that is closed when they are collected: until where a call needs it. */
 #define RT_KEEP(handle) __asm__ volatile("" : : "r"(handle))
 
-/* A connection that f is behind. Without memory the run ends. */
-gort_conn *rt_conn_make(rt_fd *f);
+/* Less than 16 bytes would share a block with others, and live as long as they do. */
+struct gort_conn {
+	rt_fd *fd;
+	void *unused;
+};
+
+/* One whose record is empty. NULL: no memory; or the run ends. */
+gort_conn *rt_conn_make(void);
 
 #endif

@@ -7,6 +7,10 @@
  * was dropped in a call that blocks (a file) leaves one; then the descriptor is closed with the runtime.
  * tests/model/fdlife.pml.
  *
+ * Handle and record are there before the descriptor is: to make them may park, for the collector's sake, and who parks
+ * may be dropped by the end of a run, or for want of memory. From the system's call that makes a descriptor until the
+ * record has it nothing parks. Rejected: descriptor and record first (what nobody has a handle for stays open).
+ *
  * Turns. One goroutine at a time tries and waits for each direction, in the order in which they came: a write of
  * several pieces is not mixed with another. The end of a run drops who has a turn; from then on the turns of that run
  * do not count any more.
@@ -30,6 +34,7 @@
 #include <stdlib.h>
 
 #define CLOSED (UINT32_C(1) << 31)
+#define NONE ((intptr_t)-1)
 
 struct rt_fd {
 	rt_atomic32 users;    /* see above */
@@ -38,7 +43,7 @@ struct rt_fd {
 	bool watched;         /* the descriptor is the caller's */
 	bool stream;          /* be_io_stream; set once */
 	bool drained;         /* by the last read; whose turn it is to read */
-	intptr_t fd;
+	intptr_t fd;          /* NONE: it is empty */
 	rt_pd *pd;            /* NULL: calls block, each on a thread */
 	gort_mutex turn[2];
 	gort_runtime *rt;
@@ -74,7 +79,7 @@ void rt_net_fini(gort_runtime *rt)
 		return;
 	/* In the child of a fork, too: the numbers are copies of its own. */
 	for (rt_fd *f = rt->net->all; f != NULL; f = f->next)
-		if (!f->watched && rt_load32_rlx(&f->users) != CLOSED)
+		if (!rt_fd_empty(f) && !f->watched && rt_load32_rlx(&f->users) != CLOSED)
 			be_io_close(f->fd, f->kind);
 	rt_fixalloc_fini(&rt->net->fds);
 	free(rt->net);
@@ -119,44 +124,6 @@ static void delist(rt_fd *f)
 	rt_unlock(&net->lock, RT_RANK_net);
 }
 
-int rt_fd_open(rt_fd **out, intptr_t fd, bool watched, bool must)
-{
-	gort_runtime *rt = rt_self()->rt;
-	int r = rt_io_start(rt), kind;
-	rt_fd *f;
-
-	*out = NULL;
-	if (r != 0)
-		return r;
-	kind = be_io_kind(fd);
-	if (kind < 0)
-		return rt_io_code(kind);
-	f = rt_fixalloc_get(&rt->net->fds);
-	if (f == NULL)
-		return GORT_ENOMEM;
-	*f = (rt_fd){ .kind = kind, .watched = watched, .fd = fd, .rt = rt };
-	rt_store32_rlx(&f->run, rt_load32_acq(&rt->runs));
-	r = rt_pd_open(rt, fd, &f->pd);
-	if (r == GORT_ENOTSUP && !must)
-		r = 0;
-	if (r == 0 && !watched) {
-		f->stream = f->pd != NULL && kind == BE_IO_SOCKET && be_io_stream(fd);
-		r = be_io_nonblocking(fd, kind, f->pd != NULL);
-		r = r == -ENOTSUP && f->pd == NULL ? 0 : rt_io_code(r);
-	}
-	if (r != 0) {
-		if (f->pd != NULL) {
-			rt_pd_close(f->pd);
-			rt_pd_drop(f->pd);
-		}
-		rt_fixalloc_put(&rt->net->fds, f);
-		return r;
-	}
-	enlist(f);
-	*out = f;
-	return 0;
-}
-
 static bool enter(rt_fd *f)
 {
 	for (;;) {
@@ -174,7 +141,7 @@ static void gone(rt_fd *f)
 {
 	if (f->pd != NULL)
 		rt_pd_drop(f->pd);
-	if (!f->watched)
+	if (!rt_fd_empty(f) && !f->watched)
 		be_io_close(f->fd, f->kind);
 }
 
@@ -218,9 +185,58 @@ static void collected(void *arg)
 	rt_leave();
 }
 
-void rt_fd_belongs(rt_fd *f, void *obj)
+rt_fd *rt_fd_make(void *obj)
 {
+	gort_runtime *rt = rt_self()->rt;
+	rt_fd *f = rt_fixalloc_get(&rt->net->fds);
+
+	if (f == NULL)
+		return NULL;
+	*f = (rt_fd){ .fd = NONE, .rt = rt };
+	rt_store32_rlx(&f->run, rt_load32_acq(&rt->runs));
+	enlist(f);
 	(void)rt_cleanup_add(obj, collected, f);
+	return f;
+}
+
+bool rt_fd_empty(const rt_fd *f)
+{
+	return f->fd == NONE;
+}
+
+int rt_fd_take(rt_fd *f, intptr_t fd, bool watched, bool must)
+{
+	int r = rt_io_start(f->rt), kind;
+	bool stream = false;
+	rt_pd *pd;
+
+	RT_ASSERT(rt_fd_empty(f));
+	if (r != 0)
+		return r;
+	kind = be_io_kind(fd);
+	if (kind < 0)
+		return rt_io_code(kind);
+	r = rt_pd_open(f->rt, fd, &pd);
+	if (r == GORT_ENOTSUP && !must)
+		r = 0;
+	if (r == 0 && !watched) {
+		stream = pd != NULL && kind == BE_IO_SOCKET && be_io_stream(fd);
+		r = be_io_nonblocking(fd, kind, pd != NULL);
+		r = r == -ENOTSUP && pd == NULL ? 0 : rt_io_code(r);
+	}
+	if (r != 0) {
+		if (pd != NULL) {
+			rt_pd_close(pd);
+			rt_pd_drop(pd);
+		}
+		return r;
+	}
+	f->kind = kind;
+	f->watched = watched;
+	f->stream = stream;
+	f->pd = pd;
+	f->fd = fd;
+	return 0;
 }
 
 /* ---- Calls ----------------------------------------------------------------------------------------- */

@@ -19,15 +19,18 @@ int rt_net_init(gort_runtime *rt);   /* GORT_ENOMEM */
 int rt_io_start(gort_runtime *rt);
 void rt_net_fini(gort_runtime *rt);  /* no goroutine is left: closes what is open */
 
-/* Takes over fd, or, if it is only watched, leaves it to the caller; on failure the caller keeps it. must: GORT_ENOTSUP
- * unless goroutines can wait for it; else such a one is read and written by a thread for each call. GORT_ENOMEM, OS
- * errors. */
-int rt_fd_open(rt_fd **out, intptr_t fd, bool watched, bool must);
+/* A record for obj, a heap object that is its handle: when that is collected, the record goes, and what it has. No
+ * descriptor yet: it is made before that, for to make a handle may park, and who parks may be dropped by the end of
+ * a run. NULL: no memory. */
+rt_fd *rt_fd_make(void *obj);
+bool rt_fd_empty(const rt_fd *f); /* it has not had any */
+/* f, which is empty, takes over fd, or, if it is only watched, leaves it to the caller; on failure it stays empty, and
+ * the caller keeps fd. must: GORT_ENOTSUP unless goroutines can wait for it; else such a one is read and written by a
+ * thread for each call. Never parks. GORT_ENOMEM, OS errors. */
+int rt_fd_take(rt_fd *f, intptr_t fd, bool watched, bool must);
 /* Wakes who waits with GORT_ECLOSED; the system's descriptor goes with the last call that is using it. GORT_ECLOSED: it
  * was closed before. */
 int rt_fd_close(rt_fd *f);
-/* obj, a heap object, is the handle of f from now on: when it is collected, f goes. */
-void rt_fd_belongs(rt_fd *f, void *obj);
 
 /* Calls op(fd, kind, arg) until it does not say -EAGAIN, and waits for direction d in between, one goroutine at a time
  * for each. Its result, or GORT_ECLOSED, GORT_ETIMEDOUT, GORT_ECANCELED, GORT_ENOTSUP (a deadline, and it blocks).

@@ -10,6 +10,7 @@ enum { ADDRESSES = 16 /* of one name that are tried */ };
 
 struct gort_listener {
 	rt_fd *fd;
+	gort_conn *spare; /* empty: of an accept that failed, for the next; or NULL */
 	be_ioaddr at;
 };
 
@@ -34,29 +35,36 @@ static int resolve(const char *network, const char *address, bool passive, be_io
 
 /* ---- Listening ------------------------------------------------------------------------------------- */
 
-static int listen_at(gort_listener **out, const be_ioaddr *a)
+static int listen_at(gort_listener *l, const be_ioaddr *a)
 {
 	intptr_t fd = be_io_listen(a);
-	gort_listener *l;
-	be_ioaddr at;
-	rt_fd *f;
 	int r;
 
 	if (fd < 0)
 		return rt_io_code(fd);
-	r = be_io_local(fd, &at);
-	r = r == 0 ? rt_fd_open(&f, fd, false, true) : rt_io_code(r);
+	r = be_io_local(fd, &l->at);
+	r = r == 0 ? rt_fd_take(l->fd, fd, false, true) : rt_io_code(r);
 	if (r != 0) {
 		be_io_close(fd, BE_IO_SOCKET);
 		be_io_unlink(a);
-		return r;
 	}
-	l = rt_new_bytes(sizeof *l, true);
-	l->fd = f;
-	l->at = at;
-	rt_fd_belongs(f, l);
-	*out = l;
-	return 0;
+	return r;
+}
+
+static int listen_any(gort_listener **out, const be_ioaddr *list, int n)
+{
+	gort_listener *l = rt_new_bytes(sizeof *l, false);
+	int r = GORT_ENOMEM;
+
+	l->fd = rt_fd_make(l);
+	for (int i = 0; i < n && l->fd != NULL; i++) {
+		r = listen_at(l, &list[i]);
+		if (r == 0) {
+			*out = l;
+			break;
+		}
+	}
+	return r;
 }
 
 GORT_API int gort_listen(gort_listener **out, const char *network, const char *address)
@@ -67,12 +75,7 @@ GORT_API int gort_listen(gort_listener **out, const char *network, const char *a
 	*out = NULL;
 	(void)RT_ENTER();
 	n = resolve(network, address, true, list, ADDRESSES, __func__);
-	r = n < 0 ? n : 0;
-	for (int i = 0; i < n; i++) {
-		r = listen_at(out, &list[i]);
-		if (r == 0)
-			break;
-	}
+	r = n < 0 ? n : listen_any(out, list, n);
 	rt_leave();
 	return r;
 }
@@ -102,8 +105,8 @@ typedef struct accepted {
 	int r;
 } accepted;
 
-/* The record is made while the listener's turn is held: to give that away is a place where the end of a run can drop
- * this goroutine, and a number that only it knows would stay open. */
+/* It is the record's at once: what only this goroutine knows would stay open if it were dropped, as it can be where it
+ * gives the listener's turn away. */
 static intptr_t do_accept(intptr_t listener, int kind, void *arg)
 {
 	accepted *a = arg;
@@ -112,7 +115,7 @@ static intptr_t do_accept(intptr_t listener, int kind, void *arg)
 	(void)kind;
 	if (fd < 0)
 		return fd;
-	a->r = rt_fd_open(&a->f, fd, false, true);
+	a->r = rt_fd_take(a->f, fd, false, true);
 	if (a->r != 0)
 		be_io_close(fd, BE_IO_SOCKET);
 	return 0;
@@ -121,15 +124,26 @@ static intptr_t do_accept(intptr_t listener, int kind, void *arg)
 static int accept_one(gort_conn **out, gort_listener *l, int64_t deadline, const char *function)
 {
 	accepted a = {0};
+	gort_conn *c;
 	int r;
 
 	*out = NULL;
 	(void)rt_enter(function);
+	c = gort_swap(&l->spare, NULL);
+	if (c == NULL)
+		c = rt_conn_make();
+	if (c == NULL) {
+		rt_leave();
+		return GORT_ENOMEM;
+	}
+	a.f = c->fd;
 	r = (int)rt_fd_do(l->fd, RT_FD_READ, do_accept, &a, 0, deadline);
 	if (r == 0)
 		r = a.r;
 	if (r == 0)
-		*out = rt_conn_make(a.f);
+		*out = c;
+	else
+		(void)gort_swap(&l->spare, c); /* who asks again and again makes no garbage */
 	RT_KEEP(l);
 	rt_leave();
 	return r;
@@ -153,27 +167,22 @@ static intptr_t do_connected(intptr_t fd, int kind, void *arg)
 	return be_io_connected(fd);
 }
 
-static int dial(gort_conn **out, const be_ioaddr *a, int64_t deadline)
+static int dial(gort_conn *c, const be_ioaddr *a, int64_t deadline)
 {
 	bool pending;
 	intptr_t fd = be_io_dial(a, &pending);
-	gort_conn *c;
-	rt_fd *f;
 	int r;
 
 	if (fd < 0)
 		return rt_io_code(fd);
-	r = rt_fd_open(&f, fd, false, true);
+	r = rt_fd_take(c->fd, fd, false, true);
 	if (r != 0) {
 		be_io_close(fd, BE_IO_SOCKET);
 		return r;
 	}
-	c = rt_conn_make(f); /* before it waits: if the end of a run drops this goroutine there, it is collected */
-	r = pending ? (int)rt_fd_do(f, RT_FD_WRITE, do_connected, NULL, 0, deadline) : 0;
-	if (r == 0)
-		*out = c;
-	else
-		(void)rt_fd_close(f);
+	r = pending ? (int)rt_fd_do(c->fd, RT_FD_WRITE, do_connected, NULL, 0, deadline) : 0;
+	if (r != 0)
+		(void)rt_fd_close(c->fd);
 	RT_KEEP(c);
 	return r;
 }
@@ -181,6 +190,7 @@ static int dial(gort_conn **out, const be_ioaddr *a, int64_t deadline)
 static int dial_any(gort_conn **out, const char *network, const char *address, int64_t deadline, const char *function)
 {
 	be_ioaddr list[ADDRESSES];
+	gort_conn *c = NULL;
 	int n, r;
 
 	*out = NULL;
@@ -188,7 +198,11 @@ static int dial_any(gort_conn **out, const char *network, const char *address, i
 	n = resolve(network, address, false, list, ADDRESSES, function);
 	r = n < 0 ? n : 0;
 	for (int i = 0; i < n; i++) {
-		r = dial(out, &list[i], deadline);
+		if (c == NULL || !rt_fd_empty(c->fd))
+			c = rt_conn_make();
+		r = c != NULL ? dial(c, &list[i], deadline) : GORT_ENOMEM;
+		if (r == 0)
+			*out = c;
 		if (r == 0 || r == GORT_ETIMEDOUT || r == GORT_ECANCELED)
 			break;
 	}

@@ -17,6 +17,7 @@
 #ifndef _WIN32
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #endif
 
@@ -462,6 +463,57 @@ static void test_no_memory(void **state)
 	assert_int_equal(rt_load32_acq(&failures), 0);
 }
 
+#ifndef _WIN32
+static int sockets(void)
+{
+	struct stat st;
+	int n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+	return n;
+}
+
+static void collects_all(void *arg)
+{
+	const int *before = arg;
+
+	for (int i = 0; i < 100 && sockets() > *before; i++) {
+		collect();
+		gort_sleep(GORT_MILLISECOND);
+	}
+	CHECK(sockets() == *before);
+}
+
+/* Who has no memory is dropped in the middle of a call, and what it had opened is collected as what it has left is. */
+static void test_no_memory_no_descriptors(void **state)
+{
+	int before = sockets(), failed = 0;
+
+	(void)state;
+	for (int i = 1; i < 60; i++) {
+		gort_runtime *rt;
+		gort_config cfg;
+		char text[32];
+
+		snprintf(text, sizeof text, "oomfail=%d", i);
+		gort_config_init(&cfg);
+		cfg.procs = 1;
+		cfg.debug = text;
+		rt_store32_rlx(&failures, 0);
+		if (gort_runtime_new(&rt, &cfg) != 0)
+			continue;
+		failed += gort_runtime_run(rt, connects, NULL) != 0;
+		if (gort_runtime_run(rt, collects_all, &before) != 0) /* it is this one that fails */
+			rt_store32_rlx(&failures, 0);
+		assert_int_equal(gort_runtime_free(rt), 0);
+		if (rt_load32_acq(&failures) != 0)
+			fail_msg("%s: %s", text, first_failure);
+	}
+	assert_true(failed > 0);
+}
+#endif
+
 /* ---- Collection and the end of a run --------------------------------------------------------------- */
 
 enum { FORGOTTEN = 10, SURE = 8 /* an address may be left on the stack */ };
@@ -666,6 +718,9 @@ int main(void)
 		cmocka_unit_test(test_unix_path),
 #endif
 		cmocka_unit_test(test_no_memory),
+#ifndef _WIN32
+		cmocka_unit_test(test_no_memory_no_descriptors),
+#endif
 		cmocka_unit_test(test_collected),
 		cmocka_unit_test(test_next_run),
 		cmocka_unit_test(test_files),

@@ -1,5 +1,5 @@
 /* Who polls: threads that wait for what comes from outside, and who is called for what has come. */
-#include "core/net/fd.h"
+#include "core/net/conn.h"
 #include "core/sched/internal.h"
 #include "tests/support/connections.h"
 
@@ -282,7 +282,7 @@ static intptr_t meanwhile(intptr_t fd, int kind, void *arg)
 {
 	(void)fd, (void)kind, (void)arg;
 	CHECK(rt_fd_close(trying) == 0);
-	CHECK(rt_fd_open(&following, spare[0], false, true) == 0);
+	CHECK(rt_fd_take(following, spare[0], false, true) == 0);
 	return -EAGAIN;
 }
 
@@ -299,13 +299,19 @@ static void closed_in_a_try(void *arg)
 
 	(void)arg;
 	for (int i = 0; i < 10; i++) {
+		void *one = gort_alloc(16, 0), *two = gort_alloc(16, 0);
+
 		CHECK(pipe(ends) == 0 && pipe(spare) == 0);
 		RT_ENTER();
-		CHECK(rt_fd_open(&trying, ends[0], false, true) == 0);
+		trying = rt_fd_make(one);
+		following = rt_fd_make(two);
+		CHECK(rt_fd_take(trying, ends[0], false, true) == 0);
 		CHECK(rt_fd_do(trying, 0, meanwhile, NULL, 0, gort_nanotime() + 5 * GORT_SECOND) == GORT_ECLOSED);
 		CHECK(write(spare[1], "x", 1) == 1);
 		CHECK(rt_fd_do(following, 0, reads_one, &b, 1, GORT_FOREVER) == 1 && b == 'x');
 		CHECK(rt_fd_close(following) == 0);
+		RT_KEEP(one);
+		RT_KEEP(two);
 		rt_leave();
 		close(ends[1]);
 		close(spare[1]);
