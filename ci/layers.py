@@ -37,7 +37,7 @@ MAY = {
     PREEMPT: [BASE, THREAD, 'backends'],
     NETPOLL: [BASE, THREAD],
     IO: [BASE],
-    DATA: [BASE],
+    DATA: [BASE, THREAD],  # no fork comes in between
     FAULT: [BASE, THREAD, 'backends'],  # the folder itself: machine.h
     'bindings': ['bindings/workloads'],
     'bindings/workloads': [],  # programs of a user

@@ -1,9 +1,9 @@
 /* elf.c: writable segments of modules, by dl_iterate_phdr: glibc, musl, also in static programs.
  *
  * The loader holds a lock while it calls back. glibc does not renew that lock in the child of a fork, and whoever
- * throws an exception may need it: it is held for as long as a list takes. So a library may be unmapped afterwards,
- * and a program may have made pages unreadable (mprotect): what fn sees is a copy that the system makes, as it would
- * for a debugger, without faulting.
+ * throws an exception may need it: it is held for as long as a list takes, and no fork comes in between. So a library
+ * may be unmapped afterwards, and a program may have made pages unreadable (mprotect): what fn sees is a copy that the
+ * system makes, as it would for a debugger, without faulting.
  *
  * Where the system refuses to copy (a sandbox, an emulator), or there is no memory for a list, fn is called back under
  * the loader's lock, which it takes to unmap a library, too (musl never unmaps one).
@@ -12,6 +12,8 @@
  * came later.
  */
 #include "backends/data/data.h"
+
+#include "backends/thread/thread.h"
 
 #include <link.h>
 #include <stdint.h>
@@ -136,6 +138,13 @@ static list *new_list(size_t cap)
 	return l;
 }
 
+static void each_module(walk *w)
+{
+	be_thread_nofork_begin();
+	(void)dl_iterate_phdr(module, w);
+	be_thread_nofork_end();
+}
+
 /* Of all modules at one moment, or NULL. */
 static list *take_list(void)
 {
@@ -144,7 +153,7 @@ static list *take_list(void)
 
 		if (w.into == NULL)
 			return NULL;
-		(void)dl_iterate_phdr(module, &w);
+		each_module(&w);
 		if (w.into->n <= cap)
 			return w.into;
 		cap = w.into->n * 2;
@@ -158,7 +167,7 @@ void be_data_each(be_data_fn *fn, void *arg)
 	list *l = w.copies ? take_list() : NULL;
 
 	if (l == NULL) {
-		(void)dl_iterate_phdr(module, &w);
+		each_module(&w);
 		return;
 	}
 	for (size_t i = 0; i < l->n && give(&w, l->at[i].lo, l->at[i].hi); i++)

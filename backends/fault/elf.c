@@ -16,6 +16,7 @@
 #include "backends/fault/elf.h"
 
 #include "backends/fault/fault.h"
+#include "backends/thread/thread.h"
 #include "core/base/atomic.h"
 
 #include <dlfcn.h>
@@ -24,7 +25,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <link.h>
-#include <pthread.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -87,7 +87,6 @@ typedef struct table {
 	be_module m[];
 } table;
 
-static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER; /* who makes one */
 static rt_atomicptr newest; /* a table; released when complete, never freed */
 
 struct filling {
@@ -117,7 +116,7 @@ void be_module_refresh(void)
 	table *now = rt_loadptr_acq(&newest), *t;
 	size_t bytes;
 
-	pthread_mutex_lock(&table_lock);
+	be_thread_nofork_begin();
 	dl_iterate_phdr(fill, &f);
 	bytes = sizeof *t + f.n * sizeof t->m[0];
 	t = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -134,7 +133,7 @@ void be_module_refresh(void)
 		else
 			rt_storeptr_rel(&newest, t);
 	}
-	pthread_mutex_unlock(&table_lock);
+	be_thread_nofork_end();
 }
 
 bool be_module_find(uintptr_t pc, be_module *out)

@@ -14,7 +14,7 @@ typedef struct be_module {
 /* Takes no lock: other threads may be stopped while they load a library. */
 bool be_module_find(uintptr_t pc, be_module *out);
 /* Looks which modules there are. Where the loader has no answer without a lock, be_module_find knows
- * those of the last call. Not in a handler. */
+ * those of the last call. Not in a handler, and by one thread at a time. */
 void be_module_refresh(void);
 
 /* The place of the code at `address`, as in the file, by a .debug_line section. str and line_str are the

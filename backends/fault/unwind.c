@@ -22,13 +22,14 @@
  * anywhere; frame pointers help out there, too.
  *
  * Nothing here allocates. dl_iterate_phdr takes the loader's lock, which is recursive: a fault inside the
- * loader can still be named.
+ * loader can still be named. glibc does not renew that lock in the child of a fork, so no fork comes in between.
  */
 #include "backends/fault/fault.h"
 
 #include "backends/fault/cfi.h"
 #include "backends/fault/elf.h"
 #include "backends/machine.h"
+#include "backends/thread/thread.h"
 #include "core/base/attrs.h"
 
 #include <dlfcn.h>
@@ -339,8 +340,11 @@ int be_fault_has_malloc(uintptr_t lo, uintptr_t hi)
 int be_fault_module(const void *code, uintptr_t *lo, uintptr_t *hi, int *whole)
 {
 	struct search s = {.code = (uintptr_t)code};
-	int found = dl_iterate_phdr(look, &s);
+	int found;
 
+	be_thread_nofork_begin();
+	found = dl_iterate_phdr(look, &s);
+	be_thread_nofork_end();
 	*lo = s.lo;
 	*hi = s.hi;
 	*whole = s.whole;

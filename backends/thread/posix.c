@@ -136,9 +136,77 @@ int be_thread_stack(void **lo, void **hi)
 	return -err;
 }
 
+/* ---- Forks ---- */
+
 int be_thread_atfork(void (*child)(void))
 {
 	return -pthread_atfork(NULL, NULL, child);
+}
+
+/* Each side says that it is there, then looks for the other: one of them sees it. Counts and naps, no lock: a signal's
+ * handler may come by here, and who waits must be able to give up. */
+static rt_atomic32 inside, forking;
+
+static bool gone(const rt_atomic32 *others)
+{
+	int64_t until = be_nanotime() + 1000000000;
+
+	while (rt_load32_acq(others) != 0) {
+		if (be_nanotime() > until)
+			return false;
+		be_thread_nap(20000);
+	}
+	return true;
+}
+
+static void fork_begins(void)
+{
+	rt_add32_full(&forking, 1);
+	rt_fence_after_rmw();
+	(void)gone(&inside);
+}
+
+static void fork_is_over(void)
+{
+	rt_add32_full(&forking, (uint32_t)-1);
+}
+
+static void fork_is_over_in_child(void)
+{
+	rt_store32_rlx(&forking, 0);
+	rt_store32_rlx(&inside, 0);
+}
+
+/* Without memory for the hooks only a fork at a bad moment is not waited for. Twice does no harm. */
+static void hook_forks(void)
+{
+	static rt_atomic32 hooked;
+
+	if (rt_load32_acq(&hooked) == 0 &&
+	    pthread_atfork(fork_begins, fork_is_over, fork_is_over_in_child) == 0)
+		rt_store32_rel(&hooked, 1);
+}
+
+void be_thread_nofork_begin(void)
+{
+	int saved = errno;
+	bool waits = true;
+
+	hook_forks();
+	for (;;) {
+		rt_add32_full(&inside, 1);
+		rt_fence_after_rmw();
+		if (!waits || rt_load32_acq(&forking) == 0)
+			break;
+		rt_add32_full(&inside, (uint32_t)-1);
+		waits = gone(&forking);
+	}
+	errno = saved;
+}
+
+void be_thread_nofork_end(void)
+{
+	rt_add32_full(&inside, (uint32_t)-1);
 }
 
 #ifdef __linux__

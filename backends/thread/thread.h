@@ -42,6 +42,13 @@ void be_thread_wake(rt_atomic32 *word, int n);
  * the library. 0, -ENOMEM; nothing to do where there is no fork. */
 int be_thread_atfork(void (*child)(void));
 
+/* Between these two nobody forks: a fork waits, and who comes during one waits for its end. For short calls that
+ * take a lock of libc which is not renewed in the child, where its holder is gone. Each may hold what the other wants
+ * (the hooks of others for a fork, malloc): so neither waits for longer than a second, and a fork may come in between
+ * after all. Not nested. Keeps errno. */
+void be_thread_nofork_begin(void);
+void be_thread_nofork_end(void);
+
 /* A fence for all: when be_thread_fence_all returns, each thread of the process has passed a full fence since
  * it was called, without a word in its own code. be_thread_fences: whether the system has that; asked before
  * the first one, again in vain. 0; -ENOMEM: not just now; others: not any more, as in a sandbox that was

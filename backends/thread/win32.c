@@ -150,6 +150,14 @@ int be_thread_atfork(void (*child)(void))
 	return 0;
 }
 
+void be_thread_nofork_begin(void)
+{
+}
+
+void be_thread_nofork_end(void)
+{
+}
+
 /* ---- Parking ---- */
 
 static DWORD milliseconds(int64_t ns)

@@ -426,6 +426,95 @@ static void test_fork_at_any_moment(void **state)
 	be_thread_join(&t);
 }
 
+static rt_atomic32 between;
+
+static void keeps_forks_off(void *arg)
+{
+	(void)arg;
+	while (rt_load32_acq(&hammering) != 0) {
+		be_thread_nofork_begin();
+		rt_store32_rel(&between, 1);
+		for (int i = 0; i < 200; i++)
+			be_cpu_pause();
+		rt_store32_rel(&between, 0);
+		be_thread_nofork_end();
+	}
+}
+
+static void test_no_fork_in_between(void **state)
+{
+	be_thread t;
+	int64_t begin;
+
+	(void)state;
+	be_thread_nofork_begin();
+	be_thread_nofork_end();
+	rt_store32_rel(&hammering, 1);
+	assert_int_equal(be_thread_start(&t, keeps_forks_off, NULL, 0), 0);
+	for (int n = 0; n < 300; n++) {
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			begin = be_nanotime();
+			be_thread_nofork_begin();
+			be_thread_nofork_end();
+			_exit(rt_load32_acq(&between) != 0 ? 2 : be_nanotime() - begin > 500 * MS ? 3 : 0);
+		}
+		check_child(pid);
+	}
+	rt_store32_rel(&hammering, 0);
+	be_thread_join(&t);
+}
+
+/* Who forks while it is in between itself, and who comes in between while a fork waits for him. */
+static rt_atomic32 turn;
+
+static void comes_during_a_fork(void)
+{
+	if (rt_load32_acq(&turn) == 1) {
+		rt_store32_rel(&turn, 2);
+		for (int i = 0; i < 20000 && rt_load32_acq(&turn) != 3; i++)
+			be_thread_nap(MS);
+	}
+}
+
+static void comes_in_between(void *arg)
+{
+	(void)arg;
+	while (rt_load32_acq(&turn) != 2)
+		be_thread_nap(MS);
+	be_thread_nofork_begin();
+	rt_store32_rel(&turn, 3);
+	be_thread_nofork_end();
+}
+
+static void fork_and_check(void)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(0);
+	check_child(pid);
+}
+
+static void test_forks_that_cannot_wait(void **state)
+{
+	int64_t begin = be_nanotime();
+	be_thread t;
+
+	(void)state;
+	be_thread_nofork_begin();
+	fork_and_check();
+	be_thread_nofork_end();
+	assert_int_equal(be_thread_start(&t, comes_in_between, NULL, 0), 0);
+	rt_store32_rel(&turn, 1);
+	fork_and_check();
+	be_thread_join(&t);
+	assert_true(be_nanotime() - begin < 15000 * MS);
+}
+
 /* Alone, because emulators and ThreadSanitizer allow no new thread after a fork with others. */
 static void test_child_starts_a_thread(void **state)
 {
@@ -649,6 +738,8 @@ int main(void)
 		cmocka_unit_test(test_signals_interrupt_harmlessly),
 		cmocka_unit_test(test_fork_while_others_sleep),
 		cmocka_unit_test(test_fork_at_any_moment),
+		cmocka_unit_test(test_no_fork_in_between),
+		cmocka_unit_test(test_forks_that_cannot_wait),
 		cmocka_unit_test(test_child_starts_a_thread),
 #endif
 		cmocka_unit_test(test_fence_for_all),
@@ -663,5 +754,10 @@ int main(void)
 #endif
 	};
 
+#ifndef _WIN32
+	/* Hooks for before a fork run last in, first out: this one after the backend's. */
+	if (pthread_atfork(comes_during_a_fork, NULL, NULL) != 0)
+		return 1;
+#endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
