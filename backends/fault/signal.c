@@ -23,6 +23,7 @@
 
 #include "backends/fault/elf.h"
 #include "backends/machine.h"
+#include "backends/thread/thread.h"
 #include "core/base/atomic.h"
 #include "core/base/attrs.h"
 
@@ -191,9 +192,9 @@ static void uninstall(size_t i)
 
 	if (sigaction(signals[i], NULL, &now) != 0)
 		return; /* the signal exists: it was installed */
+	found[i].buried = !is_ours(&now); /* before: the child of a fork may go on from here */
 	if (is_ours(&now))
 		sigaction(signals[i], &found[i].old, NULL);
-	found[i].buried = !is_ours(&now);
 }
 
 /* What the first use of the unwinder loads, binds or allocates must not
@@ -204,7 +205,12 @@ static void warm_up(void)
 	uintptr_t lo, hi;
 	int whole;
 
-	if (be_fault_backtrace_here(pcs, RT_NELEM(pcs)) == 0)
+	size_t n;
+
+	be_thread_nofork_begin(); /* an older unwinder asks the loader: see unwind.c */
+	n = be_fault_backtrace_here(pcs, RT_NELEM(pcs));
+	be_thread_nofork_end();
+	if (n == 0)
 		return;
 	(void)be_fault_module(pcs[0], &lo, &hi, &whole);
 }
@@ -226,10 +232,26 @@ static int first_init(be_fault_handler fn)
 	return 0;
 }
 
+/* In the child of a fork: whoever held the lock is gone, and what he had done so far is done. */
+static void forked(void)
+{
+	pthread_mutex_init(&lock, NULL);
+}
+
+/* Before the lock is taken for the first time. Twice does no harm. */
+static void hook_forks(void)
+{
+	static rt_atomic32 hooked;
+
+	if (rt_load32_acq(&hooked) == 0 && be_thread_atfork(forked) == 0)
+		rt_store32_rel(&hooked, 1);
+}
+
 int be_fault_init(be_fault_handler fn)
 {
 	int err = 0;
 
+	hook_forks();
 	pthread_mutex_lock(&lock);
 	if (users == 0)
 		err = first_init(fn);

@@ -49,7 +49,7 @@ static _Thread_local be_preempt *volatile mine;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* guarded by lock */
 static unsigned users;
-static bool fences, hooked;
+static bool fences;
 static bool buried; /* somebody put a handler of theirs before ours, which may call ours: ours stays in the chain */
 static struct sigaction found;
 /* written by the first init, read by handlers */
@@ -162,13 +162,21 @@ static void forked(void)
 	pthread_mutex_init(&lock, NULL);
 }
 
+/* Before the lock is taken for the first time. Twice does no harm. */
+static void hook_forks(void)
+{
+	static rt_atomic32 hooked;
+
+	if (rt_load32_acq(&hooked) == 0 && be_thread_atfork(forked) == 0)
+		rt_store32_rel(&hooked, 1);
+}
+
 int be_preempt_init(be_preempt_decide fn)
 {
 	int err = 0;
 
+	hook_forks();
 	pthread_mutex_lock(&lock);
-	if (!hooked)
-		hooked = be_thread_atfork(forked) == 0;
 	if (users == 0) {
 		fences = be_thread_fences();
 		rt_storeptr_rel(&decide, (void *)fn);

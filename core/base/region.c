@@ -93,8 +93,26 @@ void rt_region_free(void *p, size_t size)
 		be_arena_release(p, size);
 }
 
+/* In the child of a fork: whoever held the lock is gone, and may have written half a place. What was kept stays mapped
+ * until the child ends. */
+static void forked(void)
+{
+	rt_store32_rlx(&store.lock.key, 0);
+	memset(store.places, 0, sizeof store.places);
+}
+
+/* Before the lock is taken for the first time, which nobody does while there are no users. Twice does no harm. */
+static void hook_forks(void)
+{
+	static rt_atomic32 hooked;
+
+	if (rt_load32_acq(&hooked) == 0 && be_thread_atfork(forked) == 0)
+		rt_store32_rel(&hooked, 1);
+}
+
 void rt_regions_keep(void)
 {
+	hook_forks();
 	rt_lock(&store.lock, RT_RANK_region);
 	rt_store32_rlx(&store.users, rt_load32_rlx(&store.users) + 1);
 	rt_unlock(&store.lock, RT_RANK_region);

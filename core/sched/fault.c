@@ -100,11 +100,27 @@ static module *append_locked(const module *like)
 	return &m->at[n];
 }
 
+/* In the child of a fork: whoever held the lock is gone. The list is whole at any moment. */
+static void forked(void)
+{
+	rt_store32_rlx(&known_lock.key, 0);
+}
+
+/* Before the lock is taken for the first time. Twice does no harm. */
+static void hook_forks(void)
+{
+	static rt_atomic32 hooked;
+
+	if (rt_load32_acq(&hooked) == 0 && be_thread_atfork(forked) == 0)
+		rt_store32_rel(&hooked, 1);
+}
+
 /* The one record of its kind; NULL: no memory. */
 static module *known_as(const module *like, bool add)
 {
 	module *m;
 
+	hook_forks();
 	rt_lock(&known_lock, RT_RANK_fault);
 	m = find_locked(like);
 	if (m == NULL)
@@ -123,7 +139,10 @@ GORT_API int gort_module_add(gort_code code)
 
 	if (code == NULL)
 		return GORT_EINVAL;
-	if (be_fault_module((const void *)(uintptr_t)code, &m.lo, &m.hi, &whole) != 0)
+	self = rt_hold(); /* a goroutine that were dropped in there would keep the loader's lock, and forks waiting */
+	r = be_fault_module((const void *)(uintptr_t)code, &m.lo, &m.hi, &whole);
+	rt_unhold(self);
+	if (r != 0)
 		return be_fault_works ? GORT_EINVAL : GORT_ENOTSUP;
 	if (whole)
 		return GORT_ENOTSUP;
@@ -374,14 +393,20 @@ void rt_fault_module(gort_runtime *rt, gort_func main)
 	rt_storeptr_rel(&rt->module, m);
 }
 
+/* Held: a goroutine may make a runtime of its own, and must not be dropped with the backend's lock. */
 int rt_fault_acquire(void)
 {
+	rt_m *self = rt_hold();
 	int r = be_fault_init(on_fault);
 
+	rt_unhold(self);
 	return r == 0 || r == -ENOTSUP ? 0 : r; /* without one an overflow ends the process */
 }
 
 void rt_fault_release(void)
 {
+	rt_m *self = rt_hold();
+
 	be_fault_fini();
+	rt_unhold(self);
 }

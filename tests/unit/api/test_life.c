@@ -536,6 +536,7 @@ static bool children_have_threads(void)
 	int status = -1;
 	pid_t pid;
 
+	rt_store32_rel(&go_home, 0);
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(be_thread_start(&t[i], waits_to_go_home, NULL, 0), 0);
 	pid = fork();
@@ -613,6 +614,87 @@ static void test_seats_after_a_fork(void **state)
 	}
 }
 
+static rt_atomic32 busy;
+
+static void makes_runtimes(void *arg)
+{
+	gort_config cfg;
+	gort_runtime *rt;
+
+	(void)arg;
+	gort_config_init(&cfg);
+	cfg.procs = 1;
+	cfg.seed = 3; /* so that it is made and freed in no time */
+	while (rt_load32_acq(&busy) != 0)
+		if (gort_runtime_new(&rt, &cfg) == 0) {
+			(void)gort_runtime_run(rt, nothing, NULL);
+			(void)gort_runtime_free(rt);
+		}
+}
+
+static void explores(void *arg)
+{
+	gort_config cfg;
+	uint64_t seed;
+
+	(void)arg;
+	gort_config_init(&cfg);
+	while (rt_load32_acq(&busy) != 0)
+		(void)gort_explore(&cfg, nothing, NULL, 100, &seed);
+}
+
+static void adds_modules(void *arg)
+{
+	(void)arg;
+	while (rt_load32_acq(&busy) != 0)
+		(void)gort_module_add((gort_code)adds_modules);
+}
+
+static int has_a_runtime_of_its_own(void)
+{
+	gort_config cfg;
+	gort_runtime *rt;
+
+	alarm(60); /* ends a child that hangs */
+	gort_config_init(&cfg);
+	cfg.procs = 1;
+	if (gort_runtime_new(&rt, &cfg) != 0)
+		return 1;
+	if (gort_module_add((gort_code)adds_modules) != 0 || gort_runtime_run(rt, nothing, NULL) != 0)
+		return 2;
+	return gort_runtime_free(rt) == 0 ? 0 : 3;
+}
+
+/* Wherever in gort the others are at the moment of the fork. */
+static void test_forks_while_others_are_inside(void **state)
+{
+	static void (*const others[])(void *) = { makes_runtimes, explores, adds_modules };
+	enum { FORKS = 250 };
+
+	(void)state;
+	if (!children_have_threads())
+		skip(); /* the emulator, see there */
+	for (size_t i = 0; i < RT_NELEM(others); i++) {
+		be_thread t;
+
+		rt_store32_rel(&busy, 1);
+		assert_int_equal(be_thread_start(&t, others[i], NULL, 0), 0);
+		for (int n = 0; n < FORKS; n++) {
+			int status;
+			pid_t pid;
+
+			be_thread_nap(rand() % 300 * 1000);
+			pid = fork();
+			if (pid == 0)
+				_exit(has_a_runtime_of_its_own());
+			assert_int_equal(waitpid(pid, &status, 0), pid);
+			assert_int_equal(status, 0);
+		}
+		rt_store32_rel(&busy, 0);
+		be_thread_join(&t);
+	}
+}
+
 static void test_fork(void **state)
 {
 	gort_config cfg;
@@ -657,6 +739,7 @@ int main(void)
 #ifndef _WIN32
 		cmocka_unit_test(test_fork),
 		cmocka_unit_test(test_seats_after_a_fork),
+		cmocka_unit_test(test_forks_while_others_are_inside),
 #endif
 	};
 
