@@ -34,32 +34,37 @@ GORT_API int gort_conn_from(gort_conn **out, intptr_t fd)
 	return r;
 }
 
+typedef struct name {
+	const char *path, *mode;
+} name;
+
+static intptr_t do_open(intptr_t none, int kind, void *arg)
+{
+	const name *n = arg;
+
+	(void)none, (void)kind;
+	return be_io_open(n->path, n->mode);
+}
+
 GORT_API int gort_open(gort_conn **out, const char *path, const char *mode)
 {
+	name n = { path, mode };
 	gort_conn *c;
-	intptr_t fd;
 	int r;
 
 	*out = NULL;
 	rt_unpinned(RT_ENTER(), __func__);
 	r = rt_io_start(rt_self()->rt);
 	c = r == 0 ? rt_conn_make() : NULL;
-	rt_leave();
-	if (c == NULL)
-		return r != 0 ? r : GORT_ENOMEM;
-	gort_entersyscall();
-	fd = be_io_open(path, mode);
-	gort_exitsyscall();
-	if (fd < 0)
-		return fd == -EINVAL ? GORT_EINVAL : rt_io_code(fd);
-	(void)RT_ENTER();
-	r = rt_fd_take(c->fd, fd, false, false);
+	if (c != NULL)
+		r = rt_fd_open(c->fd, do_open, &n);
+	else if (r == 0)
+		r = GORT_ENOMEM;
 	if (r == 0)
 		*out = c;
-	else
-		be_io_close(fd, BE_IO_FILE);
+	RT_KEEP(c);
 	rt_leave();
-	return r;
+	return r == GORT_EOS - EINVAL ? GORT_EINVAL : r; /* no such mode */
 }
 
 /* ---- Reading and writing --------------------------------------------------------------------------- */

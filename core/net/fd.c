@@ -3,8 +3,9 @@
  * Life. `users` counts the calls that are in the system with the descriptor at this moment, and has a bit for closed:
  * who leaves last after that drops the poller's record and closes the system's descriptor; either may belong to
  * somebody else from then on. A goroutine that waits does not count: it holds the record (rt_pd_hold) before it leaves,
- * so that a close reaches it, and it can be dropped by the end of a run without leaving a count behind. Only one that
- * was dropped in a call that blocks (a file) leaves one; then the descriptor is closed with the runtime.
+ * so that a close reaches it, and it can be dropped by the end of a run without leaving a count behind. One that is
+ * in a call that blocks (a file) comes to its end when that returns: before, it leaves, and a file that it has opened
+ * is the record's by then. The record is given back by who comes second: its handle's end, or who leaves last.
  * tests/model/fdlife.pml.
  *
  * Handle and record are there before the descriptor is: to make them may park, for the collector's sake, and who parks
@@ -34,6 +35,8 @@
 #include <stdlib.h>
 
 #define CLOSED (UINT32_C(1) << 31)
+#define FREED (UINT32_C(1) << 30) /* the handle is gone */
+#define GONE (UINT32_C(1) << 29)  /* the descriptor is */
 #define NONE ((intptr_t)-1)
 
 struct rt_fd {
@@ -79,7 +82,7 @@ void rt_net_fini(gort_runtime *rt)
 		return;
 	/* In the child of a fork, too: the numbers are copies of its own. */
 	for (rt_fd *f = rt->net->all; f != NULL; f = f->next)
-		if (!rt_fd_empty(f) && !f->watched && rt_load32_rlx(&f->users) != CLOSED)
+		if (!rt_fd_empty(f) && !f->watched && !(rt_load32_rlx(&f->users) & GONE))
 			be_io_close(f->fd, f->kind);
 	rt_fixalloc_fini(&rt->net->fds);
 	free(rt->net);
@@ -145,10 +148,20 @@ static void gone(rt_fd *f)
 		be_io_close(f->fd, f->kind);
 }
 
+static void give_back(rt_fd *f)
+{
+	delist(f);
+	rt_fixalloc_put(&f->rt->net->fds, f);
+}
+
+/* Also by who has no P. */
 static void leave(rt_fd *f)
 {
-	if (rt_add32_full(&f->users, (uint32_t)-1) == (CLOSED | 1))
-		gone(f);
+	if (RT_LIKELY((rt_add32_full(&f->users, (uint32_t)-1) & ~FREED) != (CLOSED | 1)))
+		return;
+	gone(f);
+	if (rt_add32_full(&f->users, GONE) & FREED)
+		give_back(f);
 }
 
 int rt_fd_close(rt_fd *f)
@@ -168,14 +181,12 @@ int rt_fd_close(rt_fd *f)
 	return 0;
 }
 
-/* The handle is gone, and all calls with it. */
+/* The handle is gone, and all calls with it, but for those of who will be dropped when they return. */
 static void fd_free(rt_fd *f)
 {
 	(void)rt_fd_close(f);
-	if (rt_load32_acq(&f->users) != CLOSED)
-		return; /* somebody was dropped in it */
-	delist(f);
-	rt_fixalloc_put(&f->rt->net->fds, f);
+	if (rt_add32_full(&f->users, FREED) & GONE)
+		give_back(f);
 }
 
 static void collected(void *arg)
@@ -252,7 +263,7 @@ intptr_t rt_fd_call(rt_fd *f, rt_fd_op op, void *arg)
 	return r < 0 ? rt_io_code(r) : r;
 }
 
-/* On a thread: the P goes to others meanwhile. */
+/* On a thread: the P goes to others meanwhile. An empty one gets what op returns. */
 static intptr_t blocking(rt_fd *f, rt_fd_op op, void *arg)
 {
 	intptr_t r;
@@ -262,10 +273,26 @@ static intptr_t blocking(rt_fd *f, rt_fd_op op, void *arg)
 	rt_leave();
 	gort_entersyscall();
 	r = op(f->fd, f->kind, arg);
-	gort_exitsyscall();
-	(void)RT_ENTER();
+	if (rt_fd_empty(f) && r >= 0)
+		f->fd = r;
 	leave(f);
+	gort_exitsyscall(); /* does not return if the caller was dropped */
+	(void)RT_ENTER();
 	return r < 0 ? rt_io_code(r) : r;
+}
+
+int rt_fd_open(rt_fd *f, rt_fd_op op, void *arg)
+{
+	intptr_t fd = blocking(f, op, arg);
+	int r;
+
+	if (fd < 0)
+		return (int)fd;
+	f->fd = NONE; /* until it is taken nothing parks */
+	r = rt_fd_take(f, fd, false, false);
+	if (r != 0)
+		be_io_close(fd, BE_IO_FILE);
+	return r;
 }
 
 /* Those who had a turn when an earlier run ended will not give it back. */

@@ -32,10 +32,14 @@ int rt_fd_take(rt_fd *f, intptr_t fd, bool watched, bool must);
  * was closed before. */
 int rt_fd_close(rt_fd *f);
 
+typedef intptr_t (*rt_fd_op)(intptr_t fd, int kind, void *arg);
+/* f, which is empty, gets what op opens, on a thread: to open may block, and when it is over the caller may have been
+ * dropped. As rt_fd_take, and what op says. */
+int rt_fd_open(rt_fd *f, rt_fd_op op, void *arg);
+
 /* Calls op(fd, kind, arg) until it does not say -EAGAIN, and waits for direction d in between, one goroutine at a time
  * for each. Its result, or GORT_ECLOSED, GORT_ETIMEDOUT, GORT_ECANCELED, GORT_ENOTSUP (a deadline, and it blocks).
  * Negative results of op are -errno, and become codes. asked: bytes to be read; 0: it is no read. */
-typedef intptr_t (*rt_fd_op)(intptr_t fd, int kind, void *arg);
 intptr_t rt_fd_do(rt_fd *f, int d, rt_fd_op op, void *arg, size_t asked, int64_t deadline);
 /* The same for both directions at once, without a turn: any of `what`. */
 int rt_fd_wait(rt_fd *f, unsigned what, int64_t deadline);

@@ -2,6 +2,7 @@
 #include "core/sched/internal.h"
 #include "core/sched/sched_inline.h"
 #include "tests/support/connections.h"
+#include "tests/support/garbage.h"
 #include "tests/support/stage.h"
 
 #include "backends/netpoll/netpoll.h"
@@ -14,9 +15,11 @@
 #ifndef _WIN32
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #endif
@@ -348,6 +351,109 @@ static void test_turn_of_a_released_thread(void **state)
 	}
 }
 
+#ifndef _WIN32
+/* ---- Files that come after the run --------------------------------------------------------------------- */
+
+static const char *fifo;
+static int other_end;
+
+static void opens_fifo(void *arg)
+{
+	gort_conn *c;
+
+	(void)arg;
+	for (int i = 0; i < 5; i++)
+		(void)gort_alloc(16, GORT_NOSCAN); /* the first object is where its span is, which others know */
+	(void)gort_open(&c, fifo, "r");
+	CHECK(!"it was dropped before");
+}
+
+static bool in_the_system(void)
+{
+	gort_goroutine list[8];
+	size_t n = gort_goroutines(gort_self(), list, RT_NELEM(list));
+
+	for (size_t i = 0; i < n && i < RT_NELEM(list); i++)
+		if (list[i].status == GORT_G_SYSCALL)
+			return true;
+	return false;
+}
+
+static void leaves_opener(void *arg)
+{
+	(void)arg;
+	CHECK(gort_go(opens_fifo, NULL) == 0);
+	YIELD_UNTIL(in_the_system());
+}
+
+static bool has_reader(void)
+{
+	struct pollfd p = { .fd = other_end, .events = POLLOUT };
+
+	return poll(&p, 1, 0) >= 0 && !(p.revents & POLLERR);
+}
+
+static void collects(void *arg)
+{
+	(void)arg;
+	wash();
+	for (int i = 0; i < 3; i++) {
+		gort_gc();
+		gort_sleep(GORT_MILLISECOND); /* for the cleanups */
+	}
+}
+
+static void collects_reader(void *arg)
+{
+	int64_t last = in_5_seconds();
+
+	while (has_reader() && gort_nanotime() < last)
+		collects(arg);
+	CHECK(!has_reader());
+}
+
+enum { COLLECTED_AFTER, COLLECTED_BEFORE, NEVER_COLLECTED, WAYS };
+
+/* Its goroutine was dropped meanwhile, and nobody has the handle; that is collected after the file was opened or
+ * before, or goes with the runtime. */
+static void open_late(int procs, int way)
+{
+	int r;
+
+	begin(procs);
+	assert_int_equal(gort_runtime_run(rt, leaves_opener, NULL), 0);
+	if (way == COLLECTED_BEFORE)
+		assert_int_equal(gort_runtime_run(rt, collects, NULL), 0);
+	other_end = open(fifo, O_WRONLY); /* the two wait for each other */
+	assert_true(other_end >= 0);
+	if (way != NEVER_COLLECTED)
+		assert_int_equal(gort_runtime_run(rt, collects_reader, NULL), 0);
+	while ((r = gort_runtime_free(rt)) == GORT_EBUSY) /* it is on its way back */
+		be_thread_yield();
+	assert_int_equal(r, 0);
+	assert_false(has_reader());
+	close(other_end);
+	if (rt_load32_acq(&failures) != 0)
+		fail_msg("%d P, way %d: %s", procs, way, first_failure);
+}
+
+static void test_open_late(void **state)
+{
+	char dir[] = "/tmp/gort-XXXXXX", path[64];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/f", dir);
+	fifo = path;
+	assert_int_equal(mkfifo(path, 0600), 0);
+	for (int procs = 1; procs <= 2; procs++)
+		for (int way = 0; way < WAYS; way++)
+			open_late(procs, way);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+#endif
+
 /* ---- Numbers and names ----------------------------------------------------------------------------------- */
 
 #ifndef _WIN32
@@ -553,6 +659,7 @@ int main(void)
 		cmocka_unit_test(test_behind_a_descriptor),
 		cmocka_unit_test(test_behind_urgent_data),
 		cmocka_unit_test(test_path_of_a_failed_listener),
+		cmocka_unit_test(test_open_late),
 		cmocka_unit_test(test_too_large),
 		cmocka_unit_test(test_misuse),
 #endif
