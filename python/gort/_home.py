@@ -223,9 +223,7 @@ class Home(Unique):
 def _alive(goroutines: "List[Goroutine]", seconds: float) -> "List[Goroutine]":
     """Those that have not ended when so many seconds have passed."""
     until = time.monotonic() + seconds
-    for goroutine in goroutines:
-        goroutine.join(max(0.0, until - time.monotonic()))
-    return [g for g in goroutines if g.is_alive()]
+    return [g for g in goroutines if g.stays(max(0.0, until - time.monotonic()))]
 
 
 if hasattr(os, "register_at_fork"):

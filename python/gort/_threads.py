@@ -11,6 +11,7 @@ counts as awake before the thread is there, and in a seeded run the schedule alo
 import inspect
 import sys
 import threading
+import time
 import traceback
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
@@ -38,7 +39,11 @@ class Goroutine(threading.Thread):
         self.made = ""             # where: "program at main.py:12"
         self._seat: Any = None
         self._code = 0
-        self._attached = threading.Event()
+        self.begun = False         # it is a goroutine, or has been one
+        self._came = False         # its thread has; guarded by _hold
+        self._given_up = False     # it will never be one; the same
+        self._door = threading.Lock()  # locked until it has attached, or failed to
+        self._door.acquire()
         self._open = False         # interrupt() may raise Dropped in it
         self._hold = threading.Lock()
 
@@ -52,32 +57,79 @@ class Goroutine(threading.Thread):
             raise MemoryLimitError(f"run: {e}") from e
 
     def begin(self) -> int:
-        """Starts it, and returns its goid."""
-        pointer = self.home.pointer
+        """Starts it, and returns its goid.
+
+        Ctrl-C, or Dropped, may come at any step. Whether there is a goroutine then, `begun` says: the seat is its
+        thread's once that has come, and who would free it has to give it up before."""
+        pointer, outer = self.home.pointer, sys.exc_info()[1]
         seat, goid = ffi.new("gort_seat **"), ffi.new("uint64_t *")
         self.made = _caller()
-        self.home.add(self)
         try:
+            self.home.add(self)
             check(lib.binding_seat_new(pointer, seat, goid), "go")
             self._seat, self.goid, self.name = seat[0], goid[0], f"goroutine {goid[0]}"
             self.home.known(self)
+            self._start_thread()
+            self.begun = True
+        except BaseException as e:
+            if not self._give_up():
+                self.begun = True
+                self._seated(pointer, seat[0])
+                raise _interrupt(e, outer)
             try:
-                self.start()
-            except RuntimeError as e:  # no thread
-                lib.binding_seat_free(pointer, seat[0])
+                if seat[0] != ffi.NULL:
+                    lib.binding_seat_free(pointer, seat[0])
+            finally:
+                self.home.gone(self)
+                self._door.release()
+                del self.rt, self.fn, self.args, self.kwargs  # `start` may have left it in a list of its own
+            if isinstance(e, RuntimeError) and _interrupt(e, outer) is e:  # no thread
                 raise MemoryLimitError(f"go: {e}") from e
-        except BaseException:
-            self.home.gone(self)
-            raise
-        lib.binding_seat_ready(pointer, seat[0])
-        if not self.rt.seed:  # so that it is listed when `go` returns; under a seed that is for the schedule to say
-            self._attached.wait()
+            raise _interrupt(e, outer)
+        self._seated(pointer, seat[0])
+        if self._code != 0 and not self.rt.seed:
+            self.begun = False
             check(self._code, "go")
         return self.goid
 
+    def _start_thread(self) -> None:
+        """A goroutine that does this gets no Dropped meanwhile: `start` is not made for it, and the interpreter might
+        take the new thread for the one that is meant, since the record of that has its number at first."""
+        if here.goroutine is None:
+            self.start()
+        else:
+            with here.goroutine._hold:
+                self.start()
+
+    def _seated(self, pointer: Any, seat: Any) -> None:
+        lib.binding_seat_ready(pointer, seat)
+        if not self.rt.seed:  # so that it is listed when `go` returns; under a seed that is for the schedule to say
+            with self._door:
+                pass
+
+    def _give_up(self) -> bool:
+        """By who makes it. False: its thread has come, and attaches."""
+        with self._hold:
+            self._given_up = not self._came
+            return self._given_up
+
+    def _come(self) -> bool:
+        """By its thread. False: nobody waits for it any more."""
+        with self._hold:
+            self._came = not self._given_up
+            return self._came
+
     def run(self) -> None:
+        if not self._come():
+            return
+        try:
+            self._attach()
+        finally:
+            self.home.gone(self)
+
+    def _attach(self) -> None:
         code = self._code = lib.binding_seat_attach(self._seat) if self.main is None else self.main.attach()
-        self._attached.set()
+        self._door.release()
         if code == 0:
             if self.main is not None:
                 self.goid = lib.gort_goid()
@@ -85,7 +137,6 @@ class Goroutine(threading.Thread):
             self._as_goroutine()
         elif code != lib.GORT_ECANCELED and self.rt.seed:
             self._fail(error(code, f"goroutine {self.goid} has no memory"))
-        self.home.gone(self)
 
     def _as_goroutine(self) -> None:
         run: Any = False
@@ -148,6 +199,19 @@ class Goroutine(threading.Thread):
         finally:
             left = None  # or frame and traceback would hold each other
 
+    def stays(self, seconds: float) -> bool:
+        """Waits for its end, at most so long; whether it is still there. It is from when it is added to its Home on: who
+        makes it may not have started its thread yet, which could not be joined."""
+        until = time.monotonic() + seconds
+        if self._comes() and self._door.acquire(timeout=seconds):
+            self._door.release()
+        if self.is_alive():
+            self.join(max(0.0, until - time.monotonic()))
+        return self._comes() or self.is_alive()
+
+    def _comes(self) -> bool:
+        return not self._came and self in self.home.goroutines
+
     def where(self) -> str:
         """Where it was when its run had ended, as in a traceback."""
         return f"\ngoroutine {self.goid}, in Python:\n{''.join(self.stack.format())}"
@@ -158,6 +222,13 @@ class Goroutine(threading.Thread):
             if self._open and self.is_alive():
                 self.told = True
                 _raise_in(self.ident, Dropped)
+
+
+def _interrupt(error: BaseException, outer: Optional[BaseException]) -> BaseException:
+    """What came in the midst of Thread.start: that is not made for it either, and may fail by it with a RuntimeError of
+    its own. outer: what was handled before."""
+    before = error.__context__
+    return before if isinstance(error, RuntimeError) and before is not None and before is not outer else error
 
 
 def _let_it_in() -> None:
@@ -217,6 +288,11 @@ def go(fn: Callable[..., Any], *args: Any) -> int:
     leaves fn ends the run with PanicError. ArgumentError: outside a goroutine (see Runtime.go); MemoryLimitError: the
     system has no thread left."""
     function("go", fn)
-    home("go")
+    return new("go", fn, *args).begin()
+
+
+def new(doing: str, fn: Callable[..., Any], *args: Any) -> Goroutine:
+    """A goroutine in the runtime of this one, which has not begun."""
+    home(doing)
     assert here.runtime is not None
-    return Goroutine(here.runtime, fn, args).begin()
+    return Goroutine(here.runtime, fn, args)

@@ -13,6 +13,7 @@ import gort
 import pytest
 from conftest import spin, wait
 from gort import _home
+from gort._threads import Goroutine
 
 MANY = 1000
 
@@ -155,6 +156,49 @@ def test_one_that_comes_as_the_run_ends_is_dropped(rt, monkeypatch):
     monkeypatch.setattr(_home.Home, "end", end_with_one_more)
     rt.run(gort.goid)
     assert ends == ["unwound"]
+
+
+@pytest.fixture(params=["is interrupted", "goes on"])
+def slow_start(request, monkeypatch):
+    """slow_start(fn): the thread of a goroutine that calls fn starts only when an end has waited for it once. Returns an
+    event: it is about to."""
+    start, interrupt = Goroutine.start, Goroutine.interrupt
+    about, go_on = threading.Event(), threading.Event()
+
+    def make(fn):
+        def slow(self):
+            if self.fn is fn:
+                about.set()
+                go_on.wait()
+            start(self)
+
+        def tell(self):
+            go_on.set()
+            if request.param == "is interrupted":
+                interrupt(self)
+        monkeypatch.setattr(Goroutine, "start", slow)
+        monkeypatch.setattr(Goroutine, "interrupt", tell)
+        return about
+    return make
+
+
+def test_a_run_ends_while_a_thread_is_about_to_start(rt, slow_start):
+    about = slow_start(gort.goid)
+
+    def program():
+        gort.go(gort.go, gort.goid)
+        about.wait()
+        return "fine"
+    assert rt.run(program).value == "fine"
+    assert not rt._home.goroutines
+
+
+def test_close_while_a_thread_is_about_to_start(slow_start):
+    about = slow_start(gort.goid)
+    with gort.Runtime(procs=2) as rt:
+        rt.go(gort.go, gort.goid)
+        about.wait()
+    assert rt.closed
 
 
 def test_who_catches_it_is_told_again(rt):

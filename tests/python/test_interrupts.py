@@ -1,10 +1,12 @@
 """Ctrl-C at each step of what does not block: nothing is left half done."""
 import gc
+import threading
 import warnings
 
 import gort
 import pytest
 from conftest import interrupted_everywhere
+from gort._threads import Goroutine
 
 
 @pytest.mark.parametrize("call", [
@@ -71,3 +73,82 @@ def test_attach_twice(rt):
             assert gort.goid() == goid and gort.Chan(int, 1).send(1) is None
         interrupted_everywhere(attach, still)
     assert gort.goid() == 0
+
+
+# ---- Goroutines ----
+
+class _Limbo(dict):
+    """threading's list of threads that are about to start. When `start` is interrupted a thread may stay in there."""
+
+    def __delitem__(self, thread):
+        self.pop(thread, None)
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """Exceptions that have left a thread."""
+    left = []
+    monkeypatch.setattr(threading, "_limbo", _Limbo())
+    monkeypatch.setattr(threading, "excepthook", left.append)
+    return left
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_go(threads, seed):
+    """A seat that were freed under its thread would end the interpreter."""
+    rts = [gort.Runtime(procs=1, seed=seed)]
+    ran = []
+
+    def close():
+        rts.pop().close()
+        rts.append(gort.Runtime(procs=1, seed=seed))
+    interrupted_everywhere(lambda: rts[0].go(ran.append, 1), close)
+    rts.pop().close()
+    assert not threads and (ran or seed)
+
+
+def test_a_signal_that_start_makes_an_error_of(rt, monkeypatch):
+    """The waiting in Thread.start may find its own lock unlocked then."""
+    def start(self):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("release unlocked lock")
+    monkeypatch.setattr(Goroutine, "start", start)
+    try:
+        raise ValueError
+    except ValueError:  # what is handled already does not matter
+        with pytest.raises(KeyboardInterrupt):
+            rt.go(print)
+
+        def no_thread(self):
+            raise RuntimeError("can't start new thread")
+        monkeypatch.setattr(Goroutine, "start", no_thread)
+        with pytest.raises(gort.MemoryLimitError, match="can't start"):
+            rt.go(print)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_ctrl_c_when_the_thread_has_come(monkeypatch, seed):
+    """The goroutine goes on."""
+    came, ran = threading.Event(), []
+    start, come = Goroutine.start, Goroutine._come
+
+    def interrupted(self):
+        start(self)
+        came.wait()
+        raise KeyboardInterrupt
+
+    def seen(self):
+        try:
+            return come(self)
+        finally:
+            came.set()
+    monkeypatch.setattr(Goroutine, "start", interrupted)
+    monkeypatch.setattr(Goroutine, "_come", seen)
+    with gort.Runtime(procs=1, seed=seed) as rt:
+        with pytest.raises(KeyboardInterrupt):
+            rt.go(ran.append, 1)
+        monkeypatch.undo()
+        rt.run(lambda: [gort.gosched() for _ in range(1000) if not ran])
+    assert ran == [1]
