@@ -81,11 +81,14 @@ static void add(void *arg)
 	gort_waitgroup_add(k->wg, k->delta);
 }
 
-int binding_waitgroup_add(gort_runtime *rt, gort_waitgroup *wg, int delta, char *text)
+int binding_waitgroup_add(gort_runtime *rt, gort_waitgroup *wg, int delta, char *text, int *done)
 {
 	call k = { .wg = wg, .delta = delta };
+	int err = inside(rt, add, &k, text);
 
-	return inside(rt, add, &k, text);
+	if (done)
+		*done = err == 0;
+	return err;
 }
 
 static void wait(void *arg)

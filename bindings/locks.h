@@ -17,7 +17,8 @@ int binding_mutex_try_lock(gort_runtime *rt, binding_mutex *m, char *text);
 /* GORT_EPANIC: it is not locked. */
 int binding_mutex_unlock(gort_runtime *rt, binding_mutex *m, char *text);
 
-int binding_waitgroup_add(gort_runtime *rt, gort_waitgroup *wg, int delta, char *text);
+/* Stores 1 in *done, which may be NULL, if it returns 0: Python may be interrupted before it sees that. */
+int binding_waitgroup_add(gort_runtime *rt, gort_waitgroup *wg, int delta, char *text, int *done);
 int binding_waitgroup_wait(gort_runtime *rt, gort_waitgroup *wg, int64_t timeout, char *text);
 
 #endif

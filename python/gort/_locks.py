@@ -11,7 +11,7 @@ from ._errors import ArgumentError
 from ._gort import ffi, lib
 from ._home import Home
 from ._inside import blocking, checked, here, home, nanoseconds
-from ._threads import function, go
+from ._threads import function, new
 from ._unique import Unique
 
 _choosing = threading.Lock()
@@ -72,8 +72,10 @@ class WaitGroup(_OfOneRuntime):
 
     def add(self, n: int = 1) -> None:
         """Adds n, which may be negative, to the count. PanicError: the count would be below 0; it is as it was."""
-        n = integer("n", n, -(1 << 31), (1 << 31) - 1)
-        checked(lib.binding_waitgroup_add(self._at("add"), self._group, n, here.text), "add")
+        self._add(integer("n", n, -(1 << 31), (1 << 31) - 1), ffi.NULL)
+
+    def _add(self, n: int, done: Any) -> None:
+        checked(lib.binding_waitgroup_add(self._at("add"), self._group, n, here.text, done), "add")
 
     def done(self) -> None:
         """Takes 1 off."""
@@ -88,11 +90,14 @@ class WaitGroup(_OfOneRuntime):
         """Counts one more, and starts fn(*args) as a goroutine that takes it off when it ends, however it does. Returns
         its goid. Errors as `go`."""
         function("go", fn)
-        self.add(1)
+        counted = ffi.new("int *")
+        goroutine = new("go", self._call, fn, args)
         try:
-            return go(self._call, fn, args)
+            self._add(1, counted)
+            return goroutine.begin()
         except BaseException:
-            self.done()
+            if counted[0] and not goroutine.begun:
+                self.done()
             raise
 
     def _call(self, fn: Callable[..., Any], args: Any) -> None:

@@ -107,6 +107,17 @@ def test_go(threads, seed):
     assert not threads and (ran or seed)
 
 
+def test_wait_group_go(rt, threads):
+    """The count is that of goroutines that are there."""
+    ran = []
+    with rt.attach():
+        group = gort.WaitGroup()
+        interrupted_everywhere(lambda: group.go(ran.append, 1), lambda: group.wait(timeout=60))
+        with pytest.raises(gort.PanicError, match="negative"):
+            group.done()
+    assert ran and not threads
+
+
 def test_a_signal_that_start_makes_an_error_of(rt, monkeypatch):
     """The waiting in Thread.start may find its own lock unlocked then."""
     def start(self):
