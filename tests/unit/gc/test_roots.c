@@ -25,7 +25,7 @@ static RT_NOINLINE void fill(char *room, size_t n, uintptr_t *hidden)
 static void unaligned(void *arg)
 {
 	const size_t n = SIZE / sizeof(void *);
-	char *room = aligned_alloc(64, SIZE);
+	char *room = malloc(SIZE); /* at a word at least */
 	uintptr_t *hidden = calloc(n, sizeof *hidden);
 
 	(void)arg;
