@@ -111,7 +111,7 @@ class Home(Unique):
             return lib.binding_runtime_free(self.out, self._cells)
 
     def forget(self) -> None:
-        """Nobody can close it any more. Who asks for the length of a channel may still use it, and then calls this, too.
+        """Nobody can close it any more. Who asks for the length of a channel may still use it, and calls this, too.
         A runtime that cannot be freed stays: nobody is left to tell."""
         self.forgotten = True
         try:

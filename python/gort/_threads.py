@@ -200,8 +200,8 @@ class Goroutine(threading.Thread):
             left = None  # or frame and traceback would hold each other
 
     def stays(self, seconds: float) -> bool:
-        """Waits for its end, at most so long; whether it is still there. It is from when it is added to its Home on: who
-        makes it may not have started its thread yet, which could not be joined."""
+        """Waits for its end, at most so long; whether it is still there. It is from when it is added to its Home on:
+        who makes it may not have started its thread yet, which could not be joined."""
         until = time.monotonic() + seconds
         if self._comes() and self._door.acquire(timeout=seconds):
             self._door.release()

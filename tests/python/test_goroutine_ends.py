@@ -160,8 +160,8 @@ def test_one_that_comes_as_the_run_ends_is_dropped(rt, monkeypatch):
 
 @pytest.fixture(params=["is interrupted", "goes on"])
 def slow_start(request, monkeypatch):
-    """slow_start(fn): the thread of a goroutine that calls fn starts only when an end has waited for it once. Returns an
-    event: it is about to."""
+    """slow_start(fn): the thread of a goroutine that calls fn starts only when an end has waited for it once. Returns
+    an event: it is about to."""
     start, interrupt = Goroutine.start, Goroutine.interrupt
     about, go_on = threading.Event(), threading.Event()
 
