@@ -57,7 +57,8 @@ uint64_t rt_forks(void)
 }
 
 /* rt, if it lives, stays until leave: for calls that others may overtake, who end its run and free it. Such a call is
- * short: it blocks on nothing but locks. 0, GORT_EINVAL, GORT_EFORKED. */
+ * short: it blocks on nothing but locks, and holds its M all the time: a goroutine that was dropped in between would be
+ * waited for ever. 0, GORT_EINVAL, GORT_EFORKED. */
 static int visit(gort_runtime *rt)
 {
 	rt_m *self = rt_hold();
@@ -547,33 +548,31 @@ static bool is_goroutine_of(gort_runtime *rt)
 
 GORT_API int gort_runtime_go(gort_runtime *rt, gort_func fn, void *arg)
 {
-	int r = visit(rt);
 	rt_m *mp;
+	int r;
 
-	if (r != 0)
-		return r;
-	if (fn == NULL) {
-		r = GORT_EINVAL;
-	} else if (is_goroutine_of(rt)) {
-		r = gort_go(fn, arg);
-	} else {
-		mp = rt_hold();
-		r = rt_newproc(rt, NULL, NULL, fn, arg, NULL);
-		rt_unhold(mp);
+	if (rt != NULL && is_goroutine_of(rt)) /* which keeps it */
+		return fn != NULL ? gort_go(fn, arg) : GORT_EINVAL;
+	mp = rt_hold();
+	r = visit(rt);
+	if (r == 0) {
+		r = fn != NULL ? rt_newproc(rt, NULL, NULL, fn, arg, NULL) : GORT_EINVAL;
+		leave(rt);
 	}
-	leave(rt);
+	rt_unhold(mp);
 	return r;
 }
 
 GORT_API int gort_runtime_stop(gort_runtime *rt, int code)
 {
+	rt_m *mp = rt_hold();
 	int r = visit(rt);
-	rt_m *mp;
 	bool ours;
 
-	if (r != 0)
+	if (r != 0) {
+		rt_unhold(mp);
 		return r;
-	mp = rt_hold();
+	}
 	ours = mp != NULL && mp->rt == rt && mp->p != NULL && mp->curg != NULL && !mp->attached;
 	if (ours)
 		rt_unpinned(mp, __func__);
@@ -586,8 +585,8 @@ GORT_API int gort_runtime_stop(gort_runtime *rt, int code)
 		rt->up.goroutine_drop(mp->curg);
 		rt_mcall_dying(mp, rt_goexit0);
 	}
-	rt_unhold(mp);
 	leave(rt);
+	rt_unhold(mp);
 	return r;
 }
 

@@ -357,6 +357,39 @@ static void test_freed_while_somebody_stops_it(void **state)
 	be_thread_join(&t);
 }
 
+/* Goroutines that call another runtime, or their own, are dropped: nobody waits for them. */
+static void visits(void *arg)
+{
+	for (;;) {
+		(void)gort_runtime_go(arg, leaf, NULL);
+		(void)gort_runtime_stop(arg, 0);
+	}
+}
+
+static void leaves_visitors(void *arg)
+{
+	assert_int_equal(gort_go(visits, arg), 0);
+	assert_int_equal(gort_go(visits, arg), 0);
+	gort_sleep(GORT_MILLISECOND);
+}
+
+static void test_visitors_that_are_dropped(void **state)
+{
+	gort_runtime *of, *called;
+	gort_config cfg;
+
+	(void)state;
+	gort_config_init(&cfg);
+	cfg.procs = 1;
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(gort_runtime_new(&of, &cfg), 0);
+		assert_int_equal(gort_runtime_new(&called, &cfg), 0);
+		assert_int_equal(gort_runtime_run(of, leaves_visitors, called), 0);
+		assert_int_equal(gort_runtime_free(of), 0);
+		assert_int_equal(gort_runtime_free(called), 0);
+	}
+}
+
 /* A goroutine that makes runtimes is dropped, but not in the middle of that. */
 static gort_runtime *volatile half;
 
@@ -735,6 +768,7 @@ int main(void)
 		cmocka_unit_test(test_two_that_look_at_each_other),
 		cmocka_unit_test(test_freed_while_somebody_stops_it),
 		cmocka_unit_test(test_made_by_a_goroutine_that_is_dropped),
+		cmocka_unit_test(test_visitors_that_are_dropped),
 		cmocka_unit_test(test_free_right_after_a_run),
 #ifndef _WIN32
 		cmocka_unit_test(test_fork),
