@@ -16,6 +16,12 @@
 #include <sys/wait.h>
 #endif
 
+/* Fewer under an emulator: qemu-user keeps 0.3 MiB for every thread that ended, 13 GiB in all of this. */
+static int rounds(int n)
+{
+	return getenv("MESON_EXE_WRAPPER") != NULL ? n / 10 : n;
+}
+
 static void work(void *arg);
 
 static void leaf(void *arg)
@@ -132,7 +138,7 @@ static void test_cycles_leave_nothing_behind(void **state)
 	threads = count("/proc/self/task");
 	fds = count("/proc/self/fd");
 	pages = resident_pages();
-	for (int i = 0; i < 300; i++)
+	for (int i = 0; i < rounds(300); i++)
 		cycle(1 + i % 4);
 	/* A thread that was joined may be on its way out of the system's list. */
 	while (count("/proc/self/task") > threads)
@@ -219,7 +225,7 @@ static void attaches_to_it(void *arg)
 static void test_freed_by_who_polls(void **state)
 {
 	(void)state;
-	for (int i = 0; i < FREED; i++) {
+	for (int i = 0; i < rounds(FREED); i++) {
 		be_thread user;
 		int used = 1, r;
 
@@ -346,7 +352,7 @@ static void test_freed_while_somebody_stops_it(void **state)
 	cfg.procs = 2;
 	rt_store32_rel(&turn, 2);
 	assert_int_equal(be_thread_start(&t, stops, NULL, 0), 0);
-	for (uint32_t i = 3; i < 2003; i += 2) {
+	for (uint32_t i = 3; i < 3 + 2 * (uint32_t)rounds(1000); i += 2) {
 		assert_int_equal(gort_runtime_new(&stopped, &cfg), 0);
 		take_turn(i);
 		assert_int_equal(gort_runtime_run(stopped, sleeps_long, NULL), 5);
@@ -381,7 +387,7 @@ static void test_visitors_that_are_dropped(void **state)
 	(void)state;
 	gort_config_init(&cfg);
 	cfg.procs = 1;
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < rounds(100); i++) {
 		assert_int_equal(gort_runtime_new(&of, &cfg), 0);
 		assert_int_equal(gort_runtime_new(&called, &cfg), 0);
 		assert_int_equal(gort_runtime_run(of, leaves_visitors, called), 0);
@@ -705,7 +711,9 @@ static void test_forks_while_others_are_inside(void **state)
 	enum { FORKS = 250 };
 
 	(void)state;
-	if (RT_TSAN || !children_have_threads()) /* TSan's own records are torn by such forks */
+	if (RT_TSAN || RT_ASAN) /* TSan's own records are torn by such forks; ASan leaves its quarantine locked */
+		skip(); /* see above */
+	if (!children_have_threads())
 		skip(); /* the emulator, see there */
 	for (size_t i = 0; i < RT_NELEM(others); i++) {
 		be_thread t;
