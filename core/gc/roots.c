@@ -122,7 +122,7 @@ void rt_roots_goroutine(rt_marker *k, rt_g *gp)
 	if (from == NULL && gp->ctx != NULL)
 		from = be_context_sp(gp->ctx);
 	scan_stack(k, from, hi);
-	if (gp->stack != NULL && from != NULL)
+	if (from != NULL && !gp->attached) /* the host's stack is his; a fiber's is not from our pool, but ours */
 		k->held += page_bytes(from, hi);
 }
 
