@@ -60,6 +60,16 @@ static inline __attribute__((always_inline)) struct machine machine_here(void)
 	return m;
 }
 
+#if defined __x86_64__
+/* Goes to the function in RAX with zero for its return address. Pushed here and not by the handler: a signal on the
+ * stack that it interrupts has its record, from which the system restores, right below the red zone, where top may
+ * be. */
+static __attribute__((naked, unused)) void machine_landing(void)
+{
+	__asm__("pushq $0\n\tjmp *%rax");
+}
+#endif
+
 /* Makes the interrupted code go on as the first instruction of land(arg), as if called with an
  * empty stack below top. Frame pointer and return address are cleared so that backtraces end there.
  * What an interrupted instruction may leave and a function's entry must not see is cleared too:
@@ -68,11 +78,10 @@ static inline void machine_land(ucontext_t *uc, void (*land)(void *), void *arg,
 {
 #if defined __x86_64__
 	greg_t *r = uc->uc_mcontext.gregs;
-	uintptr_t *sp = (uintptr_t *)top - 1;
 
-	*sp = 0; /* the return address; it also makes the entry 8 modulo 16 */
-	r[REG_RSP] = (greg_t)(uintptr_t)sp;
-	r[REG_RIP] = (greg_t)(uintptr_t)land;
+	r[REG_RSP] = (greg_t)(uintptr_t)top; /* a multiple of 16; an entry wants 8 modulo 16, after a call */
+	r[REG_RIP] = (greg_t)(uintptr_t)machine_landing;
+	r[REG_RAX] = (greg_t)(uintptr_t)land;
 	r[REG_RDI] = (greg_t)(uintptr_t)arg;
 	r[REG_RBP] = 0;
 	r[REG_EFL] &= ~(greg_t)0x400;
