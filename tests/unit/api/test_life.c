@@ -711,8 +711,8 @@ static void test_forks_while_others_are_inside(void **state)
 	enum { FORKS = 250 };
 
 	(void)state;
-	if (RT_TSAN || RT_ASAN) /* TSan's own records are torn by such forks; ASan leaves its quarantine locked */
-		skip(); /* see above */
+	if (RT_TSAN || RT_ASAN)
+		skip(); /* such a fork tears TSan's own records, and leaves ASan's quarantine locked in the child */
 	if (!children_have_threads())
 		skip(); /* the emulator, see there */
 	for (size_t i = 0; i < RT_NELEM(others); i++) {
