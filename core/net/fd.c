@@ -50,8 +50,12 @@ struct rt_fd {
 	rt_pd *pd;            /* NULL: calls block, each on a thread */
 	gort_mutex turn[2];
 	gort_runtime *rt;
-	rt_fd *next, *prev;   /* of all; guarded by the lock */
+	/* of all; guarded by the lock */
+	rt_fd *next RT_CACHE_ALIGNED;
+	rt_fd *prev;
 };
+
+_Static_assert(offsetof(rt_fd, next) == RT_CACHELINE, "a call touches one line");
 
 struct rt_net {
 	rt_atomic32 started; /* 1: be_io_start was called */
@@ -227,7 +231,7 @@ int rt_fd_take(rt_fd *f, intptr_t fd, bool watched, bool must)
 	kind = be_io_kind(fd);
 	if (kind < 0)
 		return rt_io_code(kind);
-	r = rt_pd_open(f->rt, fd, &pd);
+	r = rt_pd_open(f->rt, fd, f, &pd);
 	if (r == GORT_ENOTSUP && !must)
 		r = 0;
 	if (r == 0 && !watched) {

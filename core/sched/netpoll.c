@@ -57,9 +57,11 @@
 
 /* Of a word: a state, above it the number of the goroutine's wait, above that the record's count of waits. */
 enum { NIL = 0, READY = 1, CLOSED = 2, RESERVED = 4, UNTIMED = 8, TIMED = 16, WAITS = UNTIMED | TIMED, NUMBER = 32 };
-#define COUNT (UINT64_C(1) << 32)
 #define LAST (UINT32_C(1) << 31) /* rt_pd.users: it was dropped, and who leaves last gives the record away */
 enum { FIRST = 64 /* records of the first chunk; each has twice as many as the one before */ };
+/* Of a batch: events between that which is worked at, whose goroutine is asked for, whose record is. */
+enum { AHEAD = 8 };
+enum { BELOW = 2, ABOVE = 8 }; /* cache lines around the record of a wait */
 
 /* ---- Records --------------------------------------------------------------------------------------- */
 
@@ -137,7 +139,7 @@ static int code_of(int r)
 	return r == -ENOMEM ? GORT_ENOMEM : r == -EPERM || r == -ENOTSUP ? GORT_ENOTSUP : GORT_EOS + r;
 }
 
-int rt_pd_open(gort_runtime *rt, intptr_t fd, rt_pd **out)
+int rt_pd_open(gort_runtime *rt, intptr_t fd, void *owner, rt_pd **out)
 {
 	rt_sched *sc = &rt->sched;
 	rt_pd *pd = NULL;
@@ -159,6 +161,7 @@ int rt_pd_open(gort_runtime *rt, intptr_t fd, rt_pd **out)
 	rt_store32_rlx(&pd->ends, 0);
 	for (int d = 0; d < RT_DIRECTIONS; d++)
 		rt_store64_rlx(&pd->word[d], NIL);
+	rt_storeptr_rlx(&pd->owner, owner);
 	pd->rt = rt;
 	pd->be.fd = fd;
 	pd->be.tag = (uint64_t)rt_load32_rlx(&pd->life) << 32 | pd->index;
@@ -260,7 +263,7 @@ static bool publish(rt_pd *pd, int d, rt_g *gp, wait *x)
 			return false;
 		}
 		/* By an add, before the word is reserved: a number that was read there may be another's by then. */
-		count = rt_add64_full(&pd->count[d], COUNT) + COUNT;
+		count = (uint64_t)(rt_add32_full(&pd->count[d], 1) + 1) << 32;
 	} while (!rt_cas64_full(&pd->word[d], NIL, count | RESERVED));
 	rt_storeptr_rel(&pd->who[d], gp);
 	x->word[d] = count | kind;
@@ -322,8 +325,9 @@ static int use_up(rt_pd *pd, unsigned what)
 /* *gone: a run has ended meanwhile, and the caller, an attached thread, does not hold pd any more. */
 static int wait_for(rt_pd *pd, unsigned what, int64_t deadline, bool *gone)
 {
-	gort_runtime *rt = pd->rt;
-	rt_g *gp = rt_self()->curg;
+	rt_m *mp = rt_self();
+	gort_runtime *rt = mp->rt;
+	rt_g *gp = mp->curg;
 	wait x = { .w.on = pd, .w.unlink = unlink_wait, .what = what };
 	int r = use_up(pd, what), got;
 
@@ -393,9 +397,37 @@ static rt_g *won(gort_runtime *rt, const be_pollevent *e, rt_g **second)
 	return first;
 }
 
+/* What the handlers of a batch touch is in nobody's cache when there are many connections, and each piece names the
+ * next: record, goroutine, frames. So a batch is looked at further on than it is worked at. What is read there may be
+ * of another life of the record, or of another wait: it is only asked for. */
+static void ask_ahead(gort_runtime *rt, const be_pollevent *events, int n, int i)
+{
+	if (i + 2 * AHEAD < n)
+		RT_PREFETCH_W(record(&rt->sched, (uint32_t)events[i + 2 * AHEAD].tag));
+	if (i + AHEAD < n) {
+		const rt_pd *pd = record(&rt->sched, (uint32_t)events[i + AHEAD].tag);
+
+		if (pd == NULL)
+			return;
+		rt_g_prefetch(rt_loadptr_rlx(&pd->who[events[i + AHEAD].what & BE_POLL_READ ? 0 : 1]));
+		RT_PREFETCH_W(rt_loadptr_rlx(&pd->owner));
+	}
+}
+
+/* The frames that it comes back through, which lie around the record of its wait, and its saved state. */
+static void ask_frames(const rt_g *gp)
+{
+	uintptr_t at = (uintptr_t)gp->waiting;
+
+	RT_PREFETCH_W(gp->ctx);
+	for (int line = -BELOW; line < ABOVE; line++)
+		RT_PREFETCH_W((const void *)(at + (uintptr_t)(line * RT_CACHELINE)));
+}
+
 /* The first is what mp runs next itself, in a new slice; the others follow in its ring. True: that one. */
 static bool ready_here(rt_m *mp, rt_g *gp)
 {
+	ask_frames(gp);
 	rt_count64_owner(&mp->p->readied, 1);
 	RT_TRACE(mp, SCHED, GO_UNBLOCK, gp, gp->goid, 0, 0);
 	rt_runnable(gp);
@@ -418,8 +450,10 @@ int rt_poll_ready(rt_m *mp, const be_pollevent *events, int n)
 	bool others = false;
 
 	for (int i = 0; i < n; i++) {
-		rt_g *second, *first = won(rt, &events[i], &second);
+		rt_g *second, *first;
 
+		ask_ahead(rt, events, n, i);
+		first = won(rt, &events[i], &second);
 		if (first != NULL) {
 			woken++;
 			others |= !ready_here(mp, first);

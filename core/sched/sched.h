@@ -138,8 +138,9 @@ int rt_waiter_failed(rt_g *gp, const rt_waiter *w);
 typedef struct rt_pd rt_pd;
 
 /* Inside the runtime, with a P. what: 1 << 0 reading, 1 << 1 writing; d is the bit's number. */
-/* 0; GORT_ENOTSUP: this one cannot be waited for, or none can; GORT_ENOMEM, OS errors. */
-int rt_pd_open(gort_runtime *rt, intptr_t fd, rt_pd **out);
+/* owner: whose line is asked for when an event comes, or NULL; its memory is never unmapped while the runtime lives.
+ * 0; GORT_ENOTSUP: this one cannot be waited for, or none can; GORT_ENOMEM, OS errors. */
+int rt_pd_open(gort_runtime *rt, intptr_t fd, void *owner, rt_pd **out);
 /* What came before the next try does not count. By who has the right to try, before each try. */
 void rt_pd_reset(rt_pd *pd, int d);
 /* No event came since the last reset or wait, and what is to come will bring one: also the end. */

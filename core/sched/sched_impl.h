@@ -269,17 +269,22 @@ typedef struct rt_gqueue { /* FIFO through schedlink */
 enum { RT_DIRECTIONS = 2 /* reading, writing */, RT_POLLEVENTS = 128 };
 
 struct rt_pd { /* netpoll.c: a descriptor that goroutines wait for */
+	/* one line: all that an event and a wait touch */
 	rt_atomic64 word[RT_DIRECTIONS]; /* whether somebody waits, or what came; by compare-and-swap */
 	rt_atomicptr who[RT_DIRECTIONS];  /* the goroutine that waits; written by who has reserved the word */
-	rt_atomic64 count[RT_DIRECTIONS]; /* numbers given to waits of this record ever, times 2^32 */
+	rt_atomic32 count[RT_DIRECTIONS]; /* numbers given to waits of this record ever */
 	rt_atomic32 ends;        /* 1: the other side has ended its output, or there was an error */
 	rt_atomic32 users;       /* goroutines that wait or are about to; a bit: it was dropped */
 	rt_atomic32 life;        /* +1 for each descriptor that it is made for; written by who opens it */
-	uint32_t index;          /* set once, as rt */
-	gort_runtime *rt;
+	uint32_t index;          /* set once, as rt below */
+	rt_atomicptr owner;      /* what its goroutines use it through: only prefetched, may be stale */
+
 	be_pollfd be;
+	gort_runtime *rt;
 	rt_pd *link;             /* of those that are free; guarded by pds.lock */
-};
+} RT_CACHE_ALIGNED;
+
+_Static_assert(offsetof(rt_pd, be) == RT_CACHELINE, "an event is one miss");
 
 typedef struct rt_sched {
 	rt_mutex lock;           /* rank sched */
