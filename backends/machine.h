@@ -63,10 +63,10 @@ static inline __attribute__((always_inline)) struct machine machine_here(void)
 #if defined __x86_64__
 /* Goes to the function in RAX with zero for its return address. Pushed here and not by the handler: a signal on the
  * stack that it interrupts has its record, from which the system restores, right below the red zone, where top may
- * be. */
+ * be. Until it is there what lies at top is no return address, and the unwind information says so. */
 static __attribute__((naked, unused)) void machine_landing(void)
 {
-	__asm__("pushq $0\n\tjmp *%rax");
+	__asm__(".cfi_undefined rip\n\tpushq $0\n\tjmp *%rax");
 }
 #endif
 

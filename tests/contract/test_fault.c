@@ -30,9 +30,6 @@ typedef void *place[5];
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#ifdef __x86_64__
-#include "backends/machine.h"
-#endif
 #define SIGSEGV_OR_NEAREST SIGSEGV
 #define SIGFPE_OR_NEAREST SIGFPE
 typedef jmp_buf place;
@@ -189,27 +186,6 @@ static void test_land(void **state)
 	/* An instrumented frame is bigger. */
 	assert_true(top - (char *)note.local < 512);
 }
-
-#if defined __x86_64__ && !defined _WIN32
-static void nowhere(void *arg)
-{
-	(void)arg;
-}
-
-/* What lies there may be the record from which the system restores the registers. */
-static void test_lands_without_a_write(void **state)
-{
-	static _Alignas(16) unsigned char stack[256], as[sizeof stack];
-	ucontext_t uc;
-
-	(void)state;
-	memset(&uc, 0, sizeof uc);
-	memset(stack, 0x5a, sizeof stack);
-	memset(as, 0x5a, sizeof as);
-	machine_land(&uc, nowhere, NULL, stack + sizeof stack);
-	assert_memory_equal(stack, as, sizeof stack);
-}
-#endif
 
 /* Nothing is used up: masks, alternate stack, what is written in front of a stack. */
 static void test_land_often(void **state)
@@ -1039,9 +1015,6 @@ int main(void)
 	        T(test_walk_fault),
 	        T(test_walk_wild),
 	        T(test_module),
-#if defined __x86_64__ && !defined _WIN32
-	        T(test_lands_without_a_write),
-#endif
 #ifndef _WIN32
 	        T(test_chain),
 	        T(test_sent),
