@@ -41,7 +41,8 @@ int be_arena_decommit(void *p, size_t size);
  * (Linux: MADV_DONTNEED). Cheaper than decommit and commit. -ENOTSUP: nothing happened. */
 int be_arena_discard(void *p, size_t size);
 /* A whole reservation as if it were new: it reads as zero where it is committed again, and need not fault where it is
- * not. -ENOTSUP, -ENOMEM: nothing happened. */
+ * not. Where lazy_commit, what was committed is so still and reads as zero, and guards in it are guards.
+ * -ENOTSUP, -ENOMEM: nothing happened. */
 int be_arena_recycle(void *p, size_t size);
 /* Any access to it faults from now on, until commit or release. -ENOTSUP, -ENOMEM. It survives
  * discard of a range around it where guard_cheap. */

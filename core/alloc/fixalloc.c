@@ -44,12 +44,14 @@ void rt_fixalloc_init(rt_fixalloc *f, size_t size, rt_debugvars *debug)
 void rt_fixalloc_together(rt_fixalloc *f)
 {
 	size_t size = be_arena_query()->max_reserve / SHARE;
+	rt_region_done done = { .layout = RT_LAYOUT_NO_GUARDS };
 
 	if (size < 2 * (size_t)MAX_CHUNK)
 		return;
 	size -= size % MAX_CHUNK;
-	f->room = rt_region_reserve(NULL, size, MAX_CHUNK); /* refused: then they lie where they lie */
+	f->room = rt_region_reserve_done(size, MAX_CHUNK, &done); /* refused: then they lie where they lie */
 	f->roomsize = f->room != NULL ? size : 0;
+	f->roomready = done.committed;
 }
 
 static bool in_room(const rt_fixalloc *f, const void *p)
@@ -57,27 +59,37 @@ static bool in_room(const rt_fixalloc *f, const void *p)
 	return (uintptr_t)p - (uintptr_t)f->room < f->roomsize;
 }
 
-static void chunk_release(struct chunk *c, size_t size)
+/* written: bytes; above was nothing. */
+static void chunk_release(struct chunk *c, size_t size, size_t written)
 {
 	if (size < MAX_CHUNK)
-		rt_region_free(c, size);
+		rt_region_free_used(c, size, written);
 	else
 		rt_region_release(c, size);
+}
+
+/* Only the newest is not used up. */
+static size_t written_of(const rt_fixalloc *f, const struct chunk *c)
+{
+	return c == f->chunks ? (size_t)(f->bump - (const char *)c) : c->size;
 }
 
 void rt_fixalloc_fini(rt_fixalloc *f)
 {
 	struct chunk *c = f->chunks;
+	rt_region_done done = { RT_LAYOUT_NO_GUARDS, f->roomready, 0, f->roomused };
 
+	if (c != NULL && in_room(f, c))
+		done.written = (size_t)(f->bump - f->room);
 	while (c != NULL) {
 		struct chunk *next = c->next;
 
 		if (!in_room(f, c))
-			chunk_release(c, c->size);
+			chunk_release(c, c->size, written_of(f, c));
 		c = next;
 	}
 	if (f->room != NULL)
-		rt_region_release(f->room, f->roomsize);
+		rt_region_release_done(f->room, f->roomsize, &done);
 	memset(f, 0, sizeof *f);
 }
 
@@ -96,6 +108,22 @@ static struct chunk *from_room(rt_fixalloc *f, size_t size)
 		return NULL;
 	f->roomused = at + size;
 	return (struct chunk *)(void *)(f->room + at);
+}
+
+/* What lies in the room is committed from its start on, without a gap. */
+static bool commit(rt_fixalloc *f, struct chunk *c, size_t size)
+{
+	size_t at = (size_t)((char *)c - f->room);
+
+	if (!in_room(f, c))
+		return be_arena_commit(c, size) == 0;
+	if (at + size <= f->roomready)
+		return true;
+	if (be_arena_commit(c, size) != 0)
+		return false;
+	if (at <= f->roomready)
+		f->roomready = at + size;
+	return true;
 }
 
 static struct chunk *chunk_small(rt_fixalloc *f, size_t size)
@@ -122,11 +150,11 @@ static struct chunk *chunk_new(rt_fixalloc *f, size_t size)
 		return NULL;
 	if (size == MAX_CHUNK)
 		be_arena_huge(c, size);
-	if (refused(f, "commit") || be_arena_commit(c, size) != 0) {
+	if (refused(f, "commit") || !commit(f, c, size)) {
 		if (in_room(f, c))
 			f->roomused = (size_t)((char *)c - f->room);
 		else
-			chunk_release(c, size);
+			chunk_release(c, size, 0);
 		return NULL;
 	}
 	c->size = size;

@@ -21,7 +21,7 @@ typedef struct rt_fixalloc {
 	char *bump, *end;     /* rest of the newest chunk */
 	size_t inuse, total;  /* records; bytes from the system */
 	char *room;           /* a reservation for the first chunks, or NULL */
-	size_t roomsize, roomused;
+	size_t roomsize, roomused, roomready; /* ready: committed, from its start */
 } rt_fixalloc;
 
 void rt_fixalloc_init(rt_fixalloc *f, size_t size, rt_debugvars *debug);

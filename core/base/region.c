@@ -1,8 +1,8 @@
 /* region.c: see region.h.
  *
- * Small tables are zeroed by hand, which keeps their pages; of all else the system takes the pages back and keeps the
- * mapping. What finds no place in the store goes back whole. Sanitizers know memory by its mapping: nothing is kept
- * there. */
+ * Where little was written it is zeroed by hand, which keeps the pages; of all else the system takes them back and
+ * keeps the mapping. What finds no place in the store goes back whole. Sanitizers know memory by its mapping: nothing
+ * is kept there. */
 #include "core/base/region.h"
 
 #include "backends/arena/arena.h"
@@ -20,6 +20,7 @@ typedef struct kept {
 	char *p; /* NULL: an empty place */
 	size_t size;
 	bool ready; /* of rt_region_new */
+	rt_region_done done; /* of another */
 } kept;
 
 static struct {
@@ -28,7 +29,8 @@ static struct {
 	kept places[PLACES]; /* guarded by lock */
 } store;
 
-static void *take(const void *hint, size_t size, size_t align, bool ready)
+/* done: NULL, or what is asked for is one of its layout, with what is done to it. */
+static void *take(const void *hint, size_t size, size_t align, bool ready, rt_region_done *done)
 {
 	void *p = NULL;
 
@@ -37,8 +39,10 @@ static void *take(const void *hint, size_t size, size_t align, bool ready)
 	rt_lock(&store.lock, RT_RANK_region);
 	for (kept *k = store.places; k < store.places + PLACES; k++)
 		if (k->p != NULL && k->size == size && k->ready == ready && ((uintptr_t)k->p & (align - 1)) == 0 &&
-		    (hint == NULL || hint == k->p)) {
+		    (hint == NULL || hint == k->p) && (done == NULL || k->done.layout == done->layout)) {
 			p = k->p;
+			if (done != NULL)
+				*done = k->done;
 			k->p = NULL;
 			break;
 		}
@@ -46,50 +50,84 @@ static void *take(const void *hint, size_t size, size_t align, bool ready)
 	return p;
 }
 
-static bool put(void *p, size_t size, bool ready)
+/* Zeroes it. With guards in it only the system can. Where that takes more than pages, nothing is done any more. */
+static bool clean(void *p, size_t size, bool ready, rt_region_done *done)
 {
-	bool done = false;
+	if (done->written <= BY_HAND && (ready || (done->written <= done->committed && done->guarded == 0))) {
+		memset(p, 0, done->written);
+		return true;
+	}
+	if (!be_arena_query()->lazy_commit)
+		*done = (rt_region_done){ .layout = done->layout };
+	return (ready ? be_arena_discard(p, size) : be_arena_recycle(p, size)) == 0;
+}
+
+static bool put(void *p, size_t size, bool ready, const rt_region_done *was)
+{
+	rt_region_done done = *was;
+	bool placed = false;
 
 	if (RT_TSAN || RT_ASAN || RT_LIKELY(rt_load32_rlx(&store.users) == 0))
 		return false;
-	if (ready && size <= BY_HAND)
-		memset(p, 0, size);
-	else if ((ready ? be_arena_discard(p, size) : be_arena_recycle(p, size)) != 0)
+	if (!clean(p, size, ready, &done))
 		return false;
+	done.written = 0;
 	rt_lock(&store.lock, RT_RANK_region);
 	for (kept *k = store.places; k < store.places + PLACES && rt_load32_rlx(&store.users) > 0; k++)
 		if (k->p == NULL) {
-			*k = (kept){ p, size, ready };
-			done = true;
+			*k = (kept){ p, size, ready, done };
+			placed = true;
 			break;
 		}
 	rt_unlock(&store.lock, RT_RANK_region);
-	return done;
+	return placed;
 }
 
 void *rt_region_reserve(void *hint, size_t size, size_t align)
 {
-	void *p = take(hint, size, align, false);
+	void *p = take(hint, size, align, false, NULL);
 
 	return p != NULL ? p : be_arena_reserve(hint, size, align);
 }
 
+void *rt_region_reserve_done(size_t size, size_t align, rt_region_done *done)
+{
+	void *p;
+
+	RT_ASSERT(done->layout != 0);
+	p = take(NULL, size, align, false, done);
+	if (p != NULL)
+		return p;
+	*done = (rt_region_done){ .layout = done->layout };
+	return be_arena_reserve(NULL, size, align);
+}
+
 void rt_region_release(void *p, size_t size)
 {
-	if (!put(p, size, false))
+	rt_region_release_done(p, size, &(rt_region_done){ .written = size });
+}
+
+void rt_region_release_done(void *p, size_t size, const rt_region_done *done)
+{
+	if (!put(p, size, false, done))
 		be_arena_release(p, size);
 }
 
 void *rt_region_new(size_t size)
 {
-	void *p = take(NULL, size, 1, true);
+	void *p = take(NULL, size, 1, true, NULL);
 
 	return p != NULL ? p : be_arena_new(size);
 }
 
 void rt_region_free(void *p, size_t size)
 {
-	if (!put(p, size, true))
+	rt_region_free_used(p, size, size);
+}
+
+void rt_region_free_used(void *p, size_t size, size_t used)
+{
+	if (!put(p, size, true, &(rt_region_done){ .written = used }))
 		be_arena_release(p, size);
 }
 

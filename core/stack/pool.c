@@ -77,6 +77,7 @@ typedef struct region {
 	char *base;
 	size_t size;
 	char *carved, *committed; /* base <= carved <= committed; only the newest is carved from */
+	char *guarded;            /* the slots below have guards that an earlier runtime has made */
 } region;
 
 _Static_assert(sizeof(rt_stack) == 64, "a million of them");
@@ -143,11 +144,17 @@ static size_t first_reserve(const be_arena_caps *a, size_t want, size_t slot)
 
 /* ---- Regions and carving; all under the lock ---- */
 
+/* Where the guards are; 16 is below the size of a page. */
+static size_t layout_of(const rt_stackpool *sp, const sizeclass *c)
+{
+	return c->size | (sp->guards ? 0 : RT_LAYOUT_NO_GUARDS);
+}
+
 /* What the system refuses may fit when it is smaller; c->reserve remembers. */
-static char *reserve_locked(rt_stackpool *sp, sizeclass *c)
+static char *reserve_locked(rt_stackpool *sp, sizeclass *c, rt_region_done *done)
 {
 	for (;;) {
-		char *base = rt_region_reserve(NULL, c->reserve, sp->arena->page);
+		char *base = rt_region_reserve_done(c->reserve, sp->arena->page, done);
 		size_t less = round_down(c->reserve / 2, sp->arena->granularity);
 
 		if (base != NULL || less < c->size)
@@ -159,18 +166,20 @@ static char *reserve_locked(rt_stackpool *sp, sizeclass *c)
 static bool region_new_locked(rt_stackpool *sp, sizeclass *c)
 {
 	region *r = rt_fixalloc_get(&sp->records);
+	rt_region_done done = { .layout = layout_of(sp, c) };
 	char *base = NULL;
 
 	if (r == NULL)
 		return false;
 	if (!refused(sp, "reserve"))
-		base = reserve_locked(sp, c);
+		base = reserve_locked(sp, c, &done);
 	if (base == NULL) {
 		rt_fixalloc_put(&sp->records, r);
 		return false;
 	}
-	be_arena_nohuge(base, c->reserve);
-	*r = (region){c->regions, base, c->reserve, base, base};
+	if (done.committed == 0)
+		be_arena_nohuge(base, c->reserve);
+	*r = (region){c->regions, base, c->reserve, base, base + done.committed, base + done.guarded};
 	c->regions = r;
 	sp->reserved += r->size;
 	return true;
@@ -197,13 +206,13 @@ static bool commit_next_locked(rt_stackpool *sp, sizeclass *c, region *r)
 	return true;
 }
 
-static void guard_locked(rt_stackpool *sp, rt_stack *s)
+static void guard_locked(rt_stackpool *sp, const region *r, rt_stack *s)
 {
 	const be_arena_caps *a = sp->arena;
 
 	if (sp->guards && (a->guard_cheap || sp->nguards < a->guard_max) &&
 	    !(sp->debug != NULL && rt_fail_now(sp->debug, "guard")) &&
-	    be_arena_guard(rt_stack_base(s), a->page) == 0) {
+	    (rt_stack_base(s) < r->guarded || be_arena_guard(rt_stack_base(s), a->page) == 0)) {
 		s->flags |= RT_STACK_GUARDED | (a->stacks_grow ? RT_STACK_GROWS : 0);
 		sp->nguards++;
 	} else {
@@ -231,7 +240,7 @@ static rt_stack *carve_locked(rt_stackpool *sp, sizeclass *c)
 	                .limit = r->carved + sp->arena->page + sp->room,
 	                .flags = sp->arena->lazy_commit ? RT_STACK_COMMITTED : 0};
 	r->carved += c->size;
-	guard_locked(sp, s);
+	guard_locked(sp, r, s);
 	return s;
 }
 
@@ -464,13 +473,9 @@ int rt_stackpool_new(rt_stackpool **out, size_t slot, rt_debugvars *debug)
 
 	if (slot > a->max_reserve || (debug != NULL && rt_oom_now(debug)))
 		return -ENOMEM;
-	sp = rt_region_reserve(NULL, bytes, a->page);
+	sp = rt_region_new(bytes);
 	if (sp == NULL)
 		return -ENOMEM;
-	if (be_arena_commit(sp, bytes) != 0) {
-		rt_region_release(sp, bytes);
-		return -ENOMEM;
-	}
 	if (slot < MIN_SLOT)
 		slot = MIN_SLOT;
 	if (slot < 2 * a->page)
@@ -497,21 +502,27 @@ static void renew(rt_stackpool *sp, rt_stack *s)
 
 /* Takes no lock: in the child of a fork its holder may be gone. The records go with their chunks. And who forked may
  * have been a goroutine: then the child stands on one of these stacks, and keeps the region. */
-static void class_free(sizeclass *c)
+static void class_free(const rt_stackpool *sp, sizeclass *c)
 {
 	char *here = __builtin_frame_address(0);
 
-	for (region *r = c->regions; r != NULL; r = r->next)
+	for (region *r = c->regions; r != NULL; r = r->next) {
+		char *guarded = r->carved > r->guarded ? r->carved : r->guarded;
+		rt_region_done done = { layout_of(sp, c), (size_t)(r->committed - r->base), 0, r->size };
+
+		if (sp->guards && sp->nunguarded == 0)
+			done.guarded = (size_t)(guarded - r->base);
 		if (here < (char *)r->base || here >= (char *)r->base + r->size)
-			rt_region_release(r->base, r->size);
+			rt_region_release_done(r->base, r->size, &done);
+	}
 }
 
 void rt_stackpool_free(rt_stackpool *sp)
 {
 	for (int i = 0; i < NCLASS; i++)
-		class_free(&sp->classes[i]);
+		class_free(sp, &sp->classes[i]);
 	rt_fixalloc_fini(&sp->records);
-	rt_region_release(sp, round_up(sizeof *sp, sp->arena->granularity));
+	rt_region_free_used(sp, round_up(sizeof *sp, sp->arena->granularity), sizeof *sp);
 }
 
 /* Commits the slot: a growing one's first pages and their guard, another as a whole. */

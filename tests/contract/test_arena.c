@@ -143,12 +143,19 @@ static void test_recycle(void **state)
 {
 	size_t size = 16 * unit;
 	char *p = be_arena_reserve(NULL, size, page);
+	bool lazy = be_arena_query()->lazy_commit;
 
 	(void)state;
 	assert_non_null(p);
 	assert_int_equal(be_arena_commit(p + unit, 4 * unit), 0);
 	memset(p + unit, 0x5a, 4 * unit);
+	if (lazy && be_arena_query()->guard_max > 0)
+		assert_int_equal(be_arena_guard(p + 4 * unit, page), 0);
 	if (be_arena_recycle(p, size) == 0) {
+		if (lazy) {
+			assert_true(all(p + unit, 3 * unit, 0));
+			assert_false(readable(p + 4 * unit));
+		}
 		assert_int_equal(be_arena_commit(p, size), 0);
 		assert_true(all(p, size, 0));
 	}

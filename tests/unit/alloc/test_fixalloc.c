@@ -10,6 +10,7 @@
 
 #include "backends/thread/thread.h"
 #include "core/base/rand.h"
+#include "core/base/region.h"
 
 #include <string.h>
 
@@ -45,6 +46,37 @@ static void test_fresh_records(void **state)
 		rt_fixalloc_put(&f, got[i]);
 	assert_int_equal(f.inuse, 0);
 	rt_fixalloc_fini(&f);
+}
+
+/* Each is zero, and left dirty. */
+static void use_records(int n, bool together)
+{
+	rt_fixalloc f;
+
+	rt_fixalloc_init(&f, 4000, NULL);
+	if (together)
+		rt_fixalloc_together(&f);
+	for (int i = 0; i < n; i++) {
+		char *p = rt_fixalloc_get(&f);
+
+		assert_non_null(p);
+		assert_true(zero(p, 4000));
+		memset(p, 1, 4000);
+	}
+	rt_fixalloc_fini(&f);
+}
+
+/* Those that follow each other have the same memory, zeroed by hand when it was little: core/base/region.h. */
+static void test_one_after_the_other(void **state)
+{
+	static const int counts[] = { 1, 3, 1, 14, 40, 3, 2000, 1, 100, 3 };
+
+	(void)state;
+	rt_regions_keep();
+	for (int together = 0; together < 2; together++)
+		for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+			use_records(counts[i], together);
+	rt_regions_drop();
 }
 
 static void test_reuse_keeps_all_but_the_first_word(void **state)
@@ -184,6 +216,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fresh_records),
+		cmocka_unit_test(test_one_after_the_other),
 		cmocka_unit_test(test_reuse_keeps_all_but_the_first_word),
 		cmocka_unit_test(test_records_of_a_line_share_none),
 		cmocka_unit_test(test_largest_record),

@@ -12,6 +12,7 @@
 #include "backends/fault/fault.h"
 #include "backends/thread/thread.h"
 #include "core/base/rand.h"
+#include "core/base/region.h"
 #include "tests/support/readable.h"
 
 #include <errno.h>
@@ -373,6 +374,52 @@ static void test_every_refusal(void **state)
 		}
 }
 
+/* All slots are zero and have their guards, but for the one (from 1) whose guard is refused; they are left dirty. */
+static void use_a_pool(const char *vars, int refused)
+{
+	enum { N = 70 }; /* 4.4 MiB: committed in two steps */
+	rt_debugvars d;
+	rt_stackpool *sp;
+	rt_stack *s[N];
+	bool guards = be_arena_query()->guard_max > 0;
+
+	rt_debugvars_init(&d);
+	assert_int_equal(rt_debugvars_parse(&d, vars, true), 0);
+	sp = pool_new(SLOT, &d);
+	for (int i = 0; i < N; i++) {
+		s[i] = rt_stack_get(sp, NULL, 0);
+		assert_non_null(s[i]);
+		grow(s[i]);
+		assert_int_equal((s[i]->flags & RT_STACK_GUARDED) != 0, guards && d.stackguard && i + 1 != refused);
+		if (s[i]->flags & RT_STACK_GUARDED)
+			assert_false(readable(rt_stack_base(s[i])));
+		else if (!d.stackguard && be_arena_query()->lazy_commit)
+			assert_true(readable(rt_stack_base(s[i])));
+		for (const char *p = s[i]->lo; p < s[i]->hi; p += 512)
+			assert_int_equal(*p, 0);
+		memset(s[i]->lo, 1, (size_t)(s[i]->hi - s[i]->lo));
+	}
+	for (int i = 0; i < N; i++)
+		rt_stack_put(sp, NULL, s[i]);
+	assert_int_equal(stats(sp).unguarded, guards && d.stackguard ? refused > 0 : N);
+	rt_stackpool_free(sp);
+}
+
+/* Pools that follow each other find what the last one has committed and guarded: core/base/region.h. */
+static void test_pools_in_a_row(void **state)
+{
+	(void)state;
+	rt_regions_keep();
+	use_a_pool("syscallfail=guard:3", 3);
+	use_a_pool("", 0);
+	use_a_pool("", 0);
+	use_a_pool("stackguard=0", 0);
+	use_a_pool("", 0);
+	use_a_pool("syscallfail=guard:3", 3);
+	use_a_pool("", 0);
+	rt_regions_drop();
+}
+
 /* Whether cold slots must read as zero: not with an arena that cannot give pages back. */
 static bool pages_can_go(void)
 {
@@ -509,6 +556,7 @@ int main(void)
 		cmocka_unit_test(test_huge_slots),
 		cmocka_unit_test(test_further_reservations),
 		cmocka_unit_test(test_every_refusal),
+		cmocka_unit_test(test_pools_in_a_row),
 		cmocka_unit_test(test_pages_go_back),
 		cmocka_unit_test(test_threads),
 	};
