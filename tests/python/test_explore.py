@@ -224,6 +224,7 @@ def test_looking_at_a_seeded_runtime_hides_no_deadlock():
 
 
 def test_frame(found):
+    pytest.importorskip("pandas")
     frame = found.schedule.frame()
     assert list(frame.columns) == ["step", "goid"] and len(frame) == len(found.schedule)
     assert tuple(frame.iloc[0]) == found.schedule[0]
