@@ -144,7 +144,7 @@ static size_t first_reserve(const be_arena_caps *a, size_t want, size_t slot)
 
 /* ---- Regions and carving; all under the lock ---- */
 
-/* Where the guards are; 16 is below the size of a page. */
+/* Slots are multiples of a page: the lowest bit is free to say that they have no guards. */
 static size_t layout_of(const rt_stackpool *sp, const sizeclass *c)
 {
 	return c->size | (sp->guards ? 0 : RT_LAYOUT_NO_GUARDS);
