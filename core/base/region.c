@@ -50,10 +50,13 @@ static void *take(const void *hint, size_t size, size_t align, bool ready, rt_re
 	return p;
 }
 
-/* Zeroes it. With guards in it only the system can. Where that takes more than pages, nothing is done any more. */
+/* Zeroes it. Where there may be guards only the system can. Where that takes more than pages, nothing is done any
+ * more. */
 static bool clean(void *p, size_t size, bool ready, rt_region_done *done)
 {
-	if (done->written <= BY_HAND && (ready || (done->written <= done->committed && done->guarded == 0))) {
+	bool plain = ready || (done->layout == RT_LAYOUT_NO_GUARDS && done->written <= done->committed);
+
+	if (plain && done->written <= BY_HAND) {
 		memset(p, 0, done->written);
 		return true;
 	}

@@ -23,7 +23,7 @@ void rt_region_free_used(void *p, size_t size, size_t used);
 typedef struct rt_region_done {
 	size_t layout;    /* where there are guards, by the owner's reckoning: of use only to who has the same; not 0 */
 	size_t committed; /* it reads as zero to who takes it, but for the guards */
-	size_t guarded;   /* so much of it has its guards; be_arena_nohuge was said of all of it */
+	size_t guarded;   /* so much of it has all its guards; be_arena_nohuge was said of all of it */
 	size_t written;   /* of who releases: nothing above was */
 } rt_region_done;
 enum { RT_LAYOUT_NO_GUARDS = 1 };

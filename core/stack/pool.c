@@ -77,7 +77,9 @@ typedef struct region {
 	char *base;
 	size_t size;
 	char *carved, *committed; /* base <= carved <= committed; only the newest is carved from */
-	char *guarded;            /* the slots below have guards that an earlier runtime has made */
+	/* What lies below an earlier runtime has committed, and made the guards of. Only the system is spared: what
+	 * syscallfail counts must not depend on earlier runs. */
+	char *ready, *guarded;
 } region;
 
 _Static_assert(sizeof(rt_stack) == 64, "a million of them");
@@ -179,7 +181,7 @@ static bool region_new_locked(rt_stackpool *sp, sizeclass *c)
 	}
 	if (done.committed == 0)
 		be_arena_nohuge(base, c->reserve);
-	*r = (region){c->regions, base, c->reserve, base, base + done.committed, base + done.guarded};
+	*r = (region){c->regions, base, c->reserve, base, base, base + done.committed, base + done.guarded};
 	c->regions = r;
 	sp->reserved += r->size;
 	return true;
@@ -189,6 +191,7 @@ static bool region_new_locked(rt_stackpool *sp, sizeclass *c)
 static bool commit_next_locked(rt_stackpool *sp, sizeclass *c, region *r)
 {
 	size_t done = (size_t)(r->committed - r->base), step = done, left = r->size - done;
+	char *from, *to;
 
 	if (r->carved + c->size <= r->committed || !sp->arena->lazy_commit)
 		return true;
@@ -200,9 +203,11 @@ static bool commit_next_locked(rt_stackpool *sp, sizeclass *c, region *r)
 		step = c->size;
 	if (step > left)
 		step = left;
-	if (refused(sp, "commit") || be_arena_commit(r->committed, step) != 0)
+	to = r->committed + step;
+	from = r->ready > r->committed ? r->ready : r->committed;
+	if (refused(sp, "commit") || (from < to && be_arena_commit(from, (size_t)(to - from)) != 0))
 		return false;
-	r->committed += step;
+	r->committed = to;
 	return true;
 }
 
@@ -508,7 +513,8 @@ static void class_free(const rt_stackpool *sp, sizeclass *c)
 
 	for (region *r = c->regions; r != NULL; r = r->next) {
 		char *guarded = r->carved > r->guarded ? r->carved : r->guarded;
-		rt_region_done done = { layout_of(sp, c), (size_t)(r->committed - r->base), 0, r->size };
+		char *ready = r->committed > r->ready ? r->committed : r->ready;
+		rt_region_done done = { layout_of(sp, c), (size_t)(ready - r->base), 0, r->size };
 
 		if (sp->guards && sp->nunguarded == 0)
 			done.guarded = (size_t)(guarded - r->base);

@@ -224,7 +224,7 @@ def test_looking_at_a_seeded_runtime_hides_no_deadlock():
 
 
 def test_frame(found):
-    pytest.importorskip("pandas")
+    pytest.importorskip("pandas", reason="Schedule.frame is a DataFrame; pandas is an extra of the package")
     frame = found.schedule.frame()
     assert list(frame.columns) == ["step", "goid"] and len(frame) == len(found.schedule)
     assert tuple(frame.iloc[0]) == found.schedule[0]

@@ -123,6 +123,31 @@ static void test_what_is_done_is_done(void **state)
 	rt_regions_drop();
 }
 
+/* Of the guards one was refused: none is told of, and the others are there. Nobody may write there. */
+static void test_some_guards(void **state)
+{
+	size_t page = be_arena_query()->page, size = 4 * unit;
+	rt_region_done done = { .layout = unit };
+	char *p;
+
+	(void)state;
+	rt_regions_keep();
+	p = rt_region_reserve_done(size, unit, &done);
+	assert_non_null(p);
+	assert_int_equal(be_arena_commit(p, size), 0);
+	memset(p, 0x5a, BY_HAND);
+	if (be_arena_guard(p, page) != 0)
+		assert_int_equal(be_arena_query()->guard_max, 0);
+	done = (rt_region_done){ .layout = unit, .committed = size, .written = BY_HAND };
+	rt_region_release_done(p, size, &done);
+	p = rt_region_reserve_done(size, unit, &done);
+	assert_non_null(p);
+	assert_int_equal(be_arena_commit(p, size), 0);
+	assert_true(all(p, size, 0));
+	rt_region_release(p, size);
+	rt_regions_drop();
+}
+
 /* It was never committed: nobody may write there. */
 static void test_a_small_reservation(void **state)
 {
@@ -222,6 +247,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_kept_is_the_next_ones),
 		cmocka_unit_test(test_used_in_part),
 		cmocka_unit_test(test_what_is_done_is_done),
+		cmocka_unit_test(test_some_guards),
 		cmocka_unit_test(test_a_small_reservation),
 		cmocka_unit_test(test_reservations),
 		cmocka_unit_test(test_many),

@@ -16,6 +16,7 @@
 #include "tests/support/readable.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -420,6 +421,48 @@ static void test_pools_in_a_row(void **state)
 	rt_regions_drop();
 }
 
+enum { MANY = 300 }; /* committed in three steps */
+
+/* How many stacks until the system refuses to commit; MANY: never. */
+static int until_refused(const char *vars)
+{
+	rt_debugvars d;
+	rt_stackpool *sp;
+	rt_stack *s[MANY];
+	int n = 0;
+
+	rt_debugvars_init(&d);
+	assert_int_equal(rt_debugvars_parse(&d, vars, true), 0);
+	sp = pool_new(SLOT, &d);
+	while (n < MANY && (s[n] = rt_stack_get(sp, NULL, 0)) != NULL)
+		n++;
+	for (int i = 0; i < n; i++)
+		rt_stack_put(sp, NULL, s[i]);
+	rt_stackpool_free(sp);
+	return n;
+}
+
+/* What is there already is refused as if it were new: else a failure that exploring has found could not be replayed. */
+static void test_refusals_in_a_row(void **state)
+{
+	char vars[40];
+	int expect, some = 0;
+
+	(void)state;
+	for (int k = 1; k < 6; k++) {
+		snprintf(vars, sizeof vars, "syscallfail=commit:%d", k);
+		expect = until_refused(vars);
+		some += expect > 0 && expect < MANY;
+		rt_regions_keep();
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(until_refused(vars), expect);
+		until_refused("");
+		assert_int_equal(until_refused(vars), expect);
+		rt_regions_drop();
+	}
+	assert_true(some > 0 || !be_arena_query()->lazy_commit);
+}
+
 /* Whether cold slots must read as zero: not with an arena that cannot give pages back. */
 static bool pages_can_go(void)
 {
@@ -557,6 +600,7 @@ int main(void)
 		cmocka_unit_test(test_further_reservations),
 		cmocka_unit_test(test_every_refusal),
 		cmocka_unit_test(test_pools_in_a_row),
+		cmocka_unit_test(test_refusals_in_a_row),
 		cmocka_unit_test(test_pages_go_back),
 		cmocka_unit_test(test_threads),
 	};
